@@ -1,0 +1,1 @@
+"""Knows and decides. Nothing in this wing runs a process, a container or git."""

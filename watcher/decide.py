@@ -1,0 +1,205 @@
+"""What follows what: the pipeline on one page.
+
+Pure functions of entries and time. The look asks them what to order and what to turn; a worker asks them again before
+it acts, because its message may be late, or the second of its kind. Nothing else in the project knows the sequence.
+
+    survey ──▶ pins ──poll──▶ Bump found ──propose──▶ proposed ──survey──▶ merged (or closed)
+    survey ──▶ commit ──▶ Rollout wanted ──build──▶ built ──▶ rolling: waves of hosts ──▶ done (or halted)
+    host: pending ──(its wave)──▶ called ──roll──▶ fetched ──roll──▶ proving ──roll──▶ done (or failed ──▶ returned)
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from watcher.bump import Bump, BumpStage
+from watcher.errors import Temporary
+from watcher.head import Head
+from watcher.lookup import IndexState
+from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
+from watcher.versions import Scheme
+from watcher.wave import Share, plan_waves
+
+GIVEN_UP_AFTER = 3
+"""Attempts after which a host that went away in the middle no longer holds a newer rollout back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a fleet wants to be rolled: waves, a soak between them, hosts at once, and failures it can bear."""
+
+    waves: tuple[Share, ...] = (1, "100%")
+    soak: timedelta = timedelta(0)
+    at_once: int = 5
+    max_failures: int = 0
+
+
+# --- a bump ---------------------------------------------------------------------------------------------------------
+
+
+def survey_due(head: Head, bumps: Collection[Bump], every: timedelta, now: datetime) -> bool:
+    """Whether the app's branch should be looked at: it is time, or something of ours was just pushed there."""
+    if not head.is_due(now):
+        return False
+    if head.surveyed_at is None or now - head.surveyed_at >= every:
+        return True
+    return any(
+        bump.stage is BumpStage.PROPOSED and bump.proposed_at is not None and bump.proposed_at > head.surveyed_at
+        for bump in bumps
+    )
+
+
+def poll_due(state: IndexState, unseen: bool, every: timedelta, now: datetime) -> bool:
+    """Whether an index should be polled: it is time, or there are packages that it was never asked about."""
+    return state.is_due(now) and (unseen or state.polled_at is None or now - state.polled_at >= every)
+
+
+def settled(bump: Bump, head: Head, scheme: Scheme, now: datetime) -> Bump:
+    """What a survey tells about an open bump: merged, overtaken, closed by a person, or still as it was."""
+    if head.surveyed_at is None or head.reason or not bump.stage.is_open:
+        return bump
+    versions = [pin.version for pin in head.pins if (pin.ecosystem, pin.package) == (bump.ecosystem, bump.package)]
+    if not versions:
+        return bump.at(BumpStage.CLOSED, now, reason=f"{bump.package} is no longer in the lockfile")
+    if all(version == bump.to_version for version in versions):
+        return bump.at(BumpStage.MERGED, now, commit=head.commit)
+    if all(scheme.key(version) >= scheme.key(bump.to_version) for version in versions):
+        return bump.at(BumpStage.SUPERSEDED, now, reason=f"the lockfile is already at {max(versions, key=scheme.key)}")
+    seen_since = bump.proposed_at is not None and head.surveyed_at > bump.proposed_at
+    if bump.stage is BumpStage.PROPOSED and seen_since and bump.branch not in dict(head.branches):
+        return bump.at(BumpStage.CLOSED, now, reason=f"the branch {bump.branch} was deleted without a merge")
+    return bump
+
+
+def next_bump(bumps: Collection[Bump], paused: bool, now: datetime) -> Bump | None:
+    """The bump to propose now: the oldest one found, and only while none of the app is waiting to be merged."""
+    if paused or any(bump.stage is BumpStage.PROPOSED for bump in bumps):
+        return None
+    found = [bump for bump in bumps if bump.stage is BumpStage.FOUND and bump.is_due(now)]
+    return min(found, key=lambda bump: (bump.found_at, bump.id), default=None)
+
+
+# --- a rollout ------------------------------------------------------------------------------------------------------
+
+
+def wanted(head: Head, rollouts: Sequence[Rollout], merged: Collection[Bump], now: datetime) -> Rollout | None:
+    """The rollout of the branch's tip, if no rollout of this commit exists. `rollouts` are the app's, newest first.
+
+    `merged` are the app's merged bumps; those that ended since the newest rollout are what this one brings.
+    """
+    if not head.commit or any(rollout.commit == head.commit for rollout in rollouts):
+        return None
+    newest = rollouts[0] if rollouts else None
+    fresh = [b.released_at for b in merged if b.ended_at and (not newest or b.ended_at > newest.wanted_at)]
+    generation = newest.generation + 1 if newest else 1
+    return Rollout(
+        id=Rollout.id_of(head.app, generation),
+        app=head.app,
+        generation=generation,
+        commit=head.commit,
+        wanted_at=now,
+        released_at=min((at for at in fresh if at), default=None),
+    )
+
+
+def build_due(rollout: Rollout, newest: Rollout, paused: bool, now: datetime) -> bool:
+    """Whether the rollout's image should be built now. Only the newest is: the others' commits are in it."""
+    return rollout.stage is RolloutStage.WANTED and rollout == newest and not paused and rollout.is_due(now)
+
+
+def turned(
+    rollout: Rollout,
+    hosts: Sequence[HostState],
+    others: Collection[Rollout],
+    plan: Plan,
+    paused: bool,
+    now: datetime,
+) -> tuple[Rollout, tuple[HostState, ...]]:
+    """The rollout's next turn: the rollout as it now stands, and the hosts whose stage changes with it.
+
+    `hosts` are the rollout's, in the fleet's order; `others` the other rollouts of the same app that are not over
+    (or whose hosts are still on their way back). No turn is taken: the same rollout and no hosts.
+    """
+    stage = rollout.stage
+    newer = [other for other in others if other.generation > rollout.generation and not other.held]
+    if stage is RolloutStage.WANTED and newer:
+        return rollout.at(RolloutStage.SUPERSEDED, now, reason=f"{newer[0].id} is newer"), ()
+    if stage is RolloutStage.BUILT and not rollout.held:
+        if any(other.image for other in newer):
+            return rollout.at(RolloutStage.SUPERSEDED, now, reason=f"{newer[0].id} is newer"), ()
+        if paused or any(other.stage in (RolloutStage.ROLLING, RolloutStage.HALTED) for other in others):
+            return rollout, ()
+        return rollout.at(RolloutStage.ROLLING, now).with_wave(1, now), ()
+    if stage is RolloutStage.ROLLING:
+        return _rolling(rollout, hosts, any(other.image for other in newer), plan, paused, now)
+    if stage is RolloutStage.HALTED:
+        # Called, and not yet touched: it simply keeps what it runs.
+        return rollout, tuple(host.at(HostStage.PENDING, now) for host in hosts if host.stage is HostStage.CALLED)
+    return rollout, ()
+
+
+def _rolling(
+    rollout: Rollout, hosts: Sequence[HostState], overtaken: bool, plan: Plan, paused: bool, now: datetime
+) -> tuple[Rollout, tuple[HostState, ...]]:
+    failed = [host for host in hosts if host.stage.is_touched and host.stage in _BROKEN]
+    if len(failed) > plan.max_failures:
+        first = min(failed, key=lambda host: host.since or now)
+        return rollout.at(RolloutStage.HALTED, now, reason=f"{first.host}: {first.reason}"), ()
+    moving = [host for host in hosts if host.stage.is_moving]
+    if overtaken:
+        stuck = all(host.attempts >= GIVEN_UP_AFTER for host in moving)
+        return (rollout.at(RolloutStage.SUPERSEDED, now, reason="a newer image is ready") if stuck else rollout), ()
+    ended = [host for host in hosts if host.stage is HostStage.DONE or (host in failed and not host.stage.is_moving)]
+    if len(ended) == len(hosts):
+        return rollout.at(RolloutStage.DONE, now), ()
+    if paused:
+        return rollout, ()
+    waves = plan_waves(plan.waves, len(hosts))
+    allowed = waves[min(rollout.wave, len(waves)) - 1]
+    touched = [host for host in hosts if host.stage is not HostStage.PENDING]
+    if len(ended) == len(touched) >= allowed and rollout.wave < len(waves):
+        proven_at = max((host.since for host in ended if host.since), default=now)
+        if now - proven_at < plan.soak:
+            return rollout, ()
+        rollout = rollout.with_wave(rollout.wave + 1, now)
+        allowed = waves[rollout.wave - 1]
+    room = min(allowed - len(touched), plan.at_once - len(moving))
+    waiting = [host for host in hosts if host.stage is HostStage.PENDING and host.is_due(now)]
+    return rollout, tuple(host.at(HostStage.CALLED, now) for host in waiting[: max(room, 0)])
+
+
+_BROKEN = (HostStage.FAILED, HostStage.RETURNING, HostStage.RETURNED, HostStage.STUCK)
+
+
+def host_due(host: HostState, rollout: Rollout, now: datetime) -> bool:
+    """Whether a worker should take the host's next step, forward or back."""
+    if not host.is_due(now):
+        return False
+    if rollout.stage is RolloutStage.HALTED:
+        return host.stage in (HostStage.FETCHED, HostStage.PROVING, HostStage.DONE, *_BROKEN[:2])
+    if rollout.stage is RolloutStage.ROLLING:
+        return host.stage.is_moving
+    return False
+
+
+def goes_back(host: HostState, rollout: Rollout) -> bool:
+    """Whether the host's next step is towards what it ran before."""
+    return rollout.stage is RolloutStage.HALTED or host.stage in (HostStage.FAILED, HostStage.RETURNING)
+
+
+def is_over(rollout: Rollout, hosts: Collection[HostState]) -> bool:
+    """Whether neither the rollout nor any of its hosts has a step left."""
+    if rollout.stage.is_open:
+        return False
+    return not (rollout.stage is RolloutStage.HALTED and any(h.stage.is_touched and _unsettled(h) for h in hosts))
+
+
+def _unsettled(host: HostState) -> bool:
+    return host.stage not in (HostStage.RETURNED, HostStage.STUCK)
+
+
+def offline(host: HostState, now: datetime, error: Temporary) -> HostState:
+    """A host that could not be reached when it was called: pending again, with the reason, and in nobody's way."""
+    tried = host.again(now, error)
+    pending = host.at(HostStage.PENDING, now, reason=tried.reason)
+    return replace(pending, attempts=tried.attempts, due_at=tried.due_at, called_at=None)

@@ -1,0 +1,40 @@
+"""What every entry of the ledger has: a name, a number of attempts, and a time before which nobody tries again."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Self
+
+from watcher.errors import Refused, Temporary
+from watcher.retry import retry_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One row that is worked on. `revision` counts its changes: the ledger writes only over the revision it read."""
+
+    reason: str = ""
+    attempts: int = 0
+    due_at: datetime | None = None
+    revision: int = 0
+
+    @property
+    def name(self) -> str:
+        """What messages, leases and people call this entry."""
+        raise NotImplementedError
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether the time to try (again) has come."""
+        return self.due_at is None or self.due_at <= now
+
+    def again(self, now: datetime, error: Temporary) -> Self:
+        """The entry after a step that could not be done now: the same stage, a reason, and a later time."""
+        return replace(
+            self,
+            reason=str(error),
+            attempts=self.attempts + 1,
+            due_at=retry_at(self.name, self.attempts, now, error.retry_after),
+        )
+
+    def refused(self, now: datetime, error: Refused) -> Self:
+        """The entry after a step that will fail until a person changes something."""
+        raise NotImplementedError

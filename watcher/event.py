@@ -1,0 +1,139 @@
+"""What happened. An event follows from a change of an entry, so no step can forget to tell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from watcher.bump import Bump
+from watcher.entry import Entry
+from watcher.head import Head
+from watcher.lookup import IndexState
+from watcher.rollout import HostState, Rollout
+
+Fact = str | int | float | bool | None
+STALLED_AFTER = 5
+"""Attempts in a row after which a step that does not get through is worth a notice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line of the audit: at `at` (UTC) `kind` happened to `subject` (an entry's name) of `app`.
+
+    `id` is the ledger's, and counts upwards; it is None until the event is written. Facts are plain JSON values.
+    """
+
+    at: datetime
+    kind: str
+    app: str
+    subject: str
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    id: int | None = None
+
+
+def told(before: Entry | None, after: Entry, now: datetime) -> Event | None:
+    """The event that the change from `before` to `after` is, or None if it is nobody's business."""
+    match after:
+        case Bump():
+            return _of_bump(before if isinstance(before, Bump) else None, after, now)
+        case Rollout():
+            return _of_rollout(before if isinstance(before, Rollout) else None, after, now)
+        case HostState():
+            return _of_host(before if isinstance(before, HostState) else None, after, now)
+        case Head():
+            return _of_head(before if isinstance(before, Head) else None, after, now)
+        case IndexState():
+            return _of_index(before if isinstance(before, IndexState) else None, after, now)
+        case _:
+            return None
+
+
+def _of_bump(before: Bump | None, after: Bump, now: datetime) -> Event | None:
+    verb = _verb(before.stage if before else None, after.stage, after)
+    if verb is None:
+        return None
+    facts: dict[str, Fact] = {
+        "package": after.package,
+        "from": after.from_version,
+        "to": after.to_version,
+        "why": after.why,
+        "branch": after.branch,
+        "commit": after.commit,
+        "reason": after.reason,
+    }
+    return Event(at=now, kind=f"bump.{verb}", app=after.app, subject=after.id, facts=_said(facts))
+
+
+def _of_rollout(before: Rollout | None, after: Rollout, now: datetime) -> Event | None:
+    verb = _verb(before.stage if before else None, after.stage, after)
+    if verb is None and before is not None and after.wave > before.wave:
+        verb = "wave"
+    if verb is None:
+        return None
+    facts: dict[str, Fact] = {
+        "commit": after.commit,
+        "image": after.image,
+        "cause": after.cause,
+        "wave": after.wave or None,
+        "reason": after.reason,
+    }
+    if verb == "built" and after.built:
+        facts |= {
+            "layers": after.built.layers,
+            "new_layers": after.built.new_layers,
+            "new_size": after.built.new_size,
+            "seconds": round(after.built.seconds, 3),
+        }
+    if verb == "done" and after.released_at:
+        facts["seconds"] = round((now - after.released_at).total_seconds(), 3)
+    return Event(at=now, kind=f"rollout.{verb}", app=after.app, subject=after.id, facts=_said(facts))
+
+
+def _of_host(before: HostState | None, after: HostState, now: datetime) -> Event | None:
+    if before is None:
+        return None  # a rollout that starts tells once, not once per host
+    verb = _verb(before.stage, after.stage, after)
+    if verb is None:
+        return None
+    facts: dict[str, Fact] = {
+        "host": after.host,
+        "bytes": after.bytes,
+        "seconds": after.seconds,
+        "previous": after.previous,
+        "reason": after.reason,
+    }
+    app = after.rollout.partition(":")[0]
+    return Event(at=now, kind=f"host.{verb}", app=app, subject=after.name, facts=_said(facts))
+
+
+def _of_head(before: Head | None, after: Head, now: datetime) -> Event | None:
+    if after.reason:
+        verb = "unreadable" if before is None or not before.reason else None
+    elif before is not None and before.reason:
+        verb = "readable"
+    else:
+        verb = "moved" if before is None or before.commit != after.commit else None
+    if verb is None:
+        return None
+    facts: dict[str, Fact] = {"commit": after.commit, "pins": len(after.pins), "reason": after.reason}
+    return Event(at=now, kind=f"app.{verb}", app=after.app, subject=after.app, facts=_said(facts))
+
+
+def _of_index(before: IndexState | None, after: IndexState, now: datetime) -> Event | None:
+    if after.reason and after.attempts == STALLED_AFTER:
+        verb = "unreachable"
+    elif before is not None and before.attempts >= STALLED_AFTER and not after.attempts:
+        verb = "answers"
+    else:
+        return None
+    facts: dict[str, Fact] = {"unknown": after.unknown, "packages": after.packages, "reason": after.reason}
+    return Event(at=now, kind=f"index.{verb}", app="", subject=after.index, facts=_said(facts))
+
+
+def _verb(before: str | None, after: str, entry: Entry) -> str | None:
+    if before != after:
+        return str(after).replace(" ", "_")
+    return "stalled" if entry.attempts == STALLED_AFTER else None
+
+
+def _said(facts: Mapping[str, Fact]) -> dict[str, Fact]:
+    return {key: value for key, value in facts.items() if value not in (None, "")}

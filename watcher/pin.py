@@ -1,0 +1,25 @@
+"""A pin: one package at one version in a lockfile."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Pin:
+    """`package` at `version`, as `lock` (a path in the repository) has it.
+
+    `package` and `version` are in the normal form of their ecosystem. `direct` says that the project itself asks for
+    the package, with `constraint` (empty: anything); other pins are there because another package needs them.
+    `source` is `index` for what an index serves; a `git`, `path` or `url` pin is never moved by us. `hashes` are
+    `sha256:…` texts of the files that the lock accepts, sorted.
+    """
+
+    ecosystem: str
+    package: str
+    version: str
+    lock: str
+    direct: bool = True
+    constraint: str = ""
+    marker: str = ""
+    source: str = "index"
+    hashes: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()

@@ -1,0 +1,173 @@
+"""A rollout: one commit becomes one image, and the image reaches every host of a fleet, or is taken back."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from watcher.entry import Entry
+from watcher.errors import Refused
+from watcher.image import Digest
+
+
+class RolloutStage(StrEnum):
+    """The life of a rollout: wanted → built → rolling → done, or one of the three other ends."""
+
+    WANTED = "wanted"
+    BUILT = "built"
+    ROLLING = "rolling"
+    DONE = "done"
+    HALTED = "halted"
+    ROLLED_BACK = "rolled back"
+    SUPERSEDED = "superseded"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still goes forward by itself."""
+        return self in (RolloutStage.WANTED, RolloutStage.BUILT, RolloutStage.ROLLING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What a build made, in the units that people ask about.
+
+    `size` is what a host without anything pulls (bytes, compressed, with manifest and configuration); `new_size` what
+    the layers that the previous image did not have weigh; `pushed` what really travelled to the registry.
+    """
+
+    image: Digest
+    layers: int
+    new_layers: int
+    size: int
+    new_size: int
+    pushed: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout(Entry):
+    """One image's way to a fleet. `generation` grows by one per rollout of an app; hosts refuse an older one.
+
+    `commit` is what the image is built from; `image` is known from BUILT on. `cause` says why it exists: a commit, or
+    a person's `deploy` or `rollback`. A `held` rollout is built and then waits for `toplayer deploy`. `wave` counts the
+    waves that have been opened. Times are UTC; `released_at` is the oldest upstream release that this commit brings.
+    """
+
+    id: str
+    app: str
+    generation: int
+    commit: str
+    stage: RolloutStage = RolloutStage.WANTED
+    cause: str = "commit"
+    held: bool = False
+    image: Digest | None = None
+    built: Built | None = None
+    wave: int = 0
+    released_at: datetime | None = None
+    wanted_at: datetime
+    built_at: datetime | None = None
+    rolling_at: datetime | None = None
+    wave_at: datetime | None = None
+    done_at: datetime | None = None
+
+    @staticmethod
+    def id_of(app: str, generation: int) -> str:
+        return f"{app}:{generation}"
+
+    @property
+    def name(self) -> str:
+        return self.id
+
+    def at(self, stage: RolloutStage, now: datetime, *, reason: str = "", built: Built | None = None) -> Self:
+        """The rollout at its next stage, with a clean slate of attempts and the time noted."""
+        return replace(
+            self,
+            stage=stage,
+            reason=reason,
+            attempts=0,
+            due_at=None,
+            built=built or self.built,
+            image=built.image if built else self.image,
+            built_at=now if stage is RolloutStage.BUILT else self.built_at,
+            rolling_at=now if stage is RolloutStage.ROLLING else self.rolling_at,
+            done_at=None if stage.is_open else now,
+        )
+
+    def with_wave(self, wave: int, now: datetime) -> Self:
+        """The rollout with its next wave open."""
+        return replace(self, wave=wave, wave_at=now)
+
+    def refused(self, now: datetime, error: Refused) -> Self:
+        return self.at(RolloutStage.HALTED, now, reason=str(error))
+
+
+class HostStage(StrEnum):
+    """Where one host is in one rollout.
+
+    pending → called → fetched → proving → done; what fails goes failed → returning → returned, or ends as stuck.
+    """
+
+    PENDING = "pending"
+    CALLED = "called"
+    FETCHED = "fetched"
+    PROVING = "proving"
+    DONE = "done"
+    FAILED = "failed"
+    RETURNING = "returning"
+    RETURNED = "returned"
+    STUCK = "stuck"
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether something on the host is under way."""
+        return self in (HostStage.CALLED, HostStage.FETCHED, HostStage.PROVING, HostStage.FAILED, HostStage.RETURNING)
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether the host may run, or may have run, the new image."""
+        return self not in (HostStage.PENDING, HostStage.CALLED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostState(Entry):
+    """One host in one rollout. `previous` is the digest that it ran when it was called (None: nothing).
+
+    `bytes` is what really travelled to the host (compressed layers, configuration, manifest); `seconds` the time from
+    the call to the end. Both are None until known.
+    """
+
+    rollout: str
+    host: str
+    position: int
+    stage: HostStage = HostStage.PENDING
+    previous: Digest | None = None
+    bytes: int | None = None
+    seconds: float | None = None
+    called_at: datetime | None = None
+    since: datetime | None = None
+
+    @staticmethod
+    def id_of(rollout: str, host: str) -> str:
+        return f"{rollout}:{host}"
+
+    @property
+    def name(self) -> str:
+        return self.id_of(self.rollout, self.host)
+
+    def at(self, stage: HostStage, now: datetime, *, reason: str = "") -> Self:
+        """The host at its next stage. Arriving at an end notes the seconds since the call."""
+        ended = not stage.is_moving and stage is not HostStage.PENDING
+        return replace(
+            self,
+            stage=stage,
+            reason=reason,
+            attempts=0,
+            due_at=None,
+            since=now,
+            called_at=now if stage is HostStage.CALLED else self.called_at,
+            seconds=(now - self.called_at).total_seconds() if ended and self.called_at else self.seconds,
+        )
+
+    def refused(self, now: datetime, error: Refused) -> Self:
+        going_back = self.stage in (HostStage.FAILED, HostStage.RETURNING)
+        return self.at(HostStage.STUCK if going_back else HostStage.FAILED, now, reason=str(error))
