@@ -7,6 +7,7 @@ from typing import Self
 
 from watcher.entry import Entry
 from watcher.errors import Refused
+from watcher.inert import inert
 
 
 class BumpStage(StrEnum):
@@ -72,4 +73,4 @@ class Bump(Entry):
         )
 
     def refused(self, now: datetime, error: Refused) -> Self:
-        return self.at(BumpStage.FAILED, now, reason=str(error))
+        return self.at(BumpStage.FAILED, now, reason=inert(str(error)))

@@ -76,7 +76,8 @@ def _relevant(errors: Sequence[ErrorDetails]) -> Iterable[ErrorDetails]:
     by_place: dict[tuple[Any, ...], ErrorDetails] = {}
     for error in errors:
         place = tuple(part for part in error["loc"] if not _is_member(part))
-        if by_place.get(place, {}).get("type") != "value_error":
+        known = by_place.get(place)
+        if known is None or known["type"] != "value_error":
             by_place[place] = ErrorDetails(**{**error, "loc": place})
     return by_place.values()
 

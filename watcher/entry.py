@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Self
 
 from watcher.errors import Refused, Temporary
+from watcher.inert import inert
 from watcher.retry import retry_at
 
 
@@ -30,7 +31,7 @@ class Entry:
         """The entry after a step that could not be done now: the same stage, a reason, and a later time."""
         return replace(
             self,
-            reason=str(error),
+            reason=inert(str(error)),
             attempts=self.attempts + 1,
             due_at=retry_at(self.name, self.attempts, now, error.retry_after),
         )

@@ -6,6 +6,7 @@ from typing import Self
 
 from watcher.entry import Entry
 from watcher.errors import Refused
+from watcher.inert import inert
 from watcher.pin import Pin
 
 REFUSED_AGAIN = timedelta(minutes=5)
@@ -31,4 +32,4 @@ class Head(Entry):
 
     def refused(self, now: datetime, error: Refused) -> Self:
         # A person has to mend the repository; nobody tells us when, so we look again by ourselves.
-        return replace(self, reason=str(error), attempts=self.attempts + 1, due_at=now + REFUSED_AGAIN)
+        return replace(self, reason=inert(str(error)), attempts=self.attempts + 1, due_at=now + REFUSED_AGAIN)

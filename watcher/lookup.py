@@ -7,6 +7,7 @@ from typing import Self
 
 from watcher.entry import Entry
 from watcher.errors import Refused
+from watcher.inert import inert
 from watcher.release import Release
 
 REFUSED_AGAIN = timedelta(minutes=15)
@@ -42,7 +43,9 @@ class Lookup(Entry):
         return f"{self.index}:{self.package}"
 
     def refused(self, now: datetime, error: Refused) -> Self:
-        return replace(self, outcome=Outcome.UNKNOWN, looked_at=now, reason=str(error), due_at=now + REFUSED_AGAIN)
+        return replace(
+            self, outcome=Outcome.UNKNOWN, looked_at=now, reason=inert(str(error)), due_at=now + REFUSED_AGAIN
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,4 +63,4 @@ class IndexState(Entry):
         return self.index
 
     def refused(self, now: datetime, error: Refused) -> Self:
-        return replace(self, polled_at=now, reason=str(error), due_at=now + REFUSED_AGAIN)
+        return replace(self, polled_at=now, reason=inert(str(error)), due_at=now + REFUSED_AGAIN)

@@ -10,6 +10,7 @@ from typing import Self
 
 from watcher.entry import Entry
 from watcher.errors import Refused
+from watcher.inert import inert
 
 REFUSED_AGAIN = timedelta(hours=1)
 
@@ -27,4 +28,4 @@ class Receiver(Entry):
         return self.receiver
 
     def refused(self, now: datetime, error: Refused) -> Self:
-        return replace(self, reason=str(error), attempts=self.attempts + 1, due_at=now + REFUSED_AGAIN)
+        return replace(self, reason=inert(str(error)), attempts=self.attempts + 1, due_at=now + REFUSED_AGAIN)

@@ -8,6 +8,7 @@ from typing import Self
 from watcher.entry import Entry
 from watcher.errors import Refused
 from watcher.image import Digest
+from watcher.inert import inert
 
 
 class RolloutStage(StrEnum):
@@ -98,7 +99,7 @@ class Rollout(Entry):
         return replace(self, wave=wave, wave_at=now)
 
     def refused(self, now: datetime, error: Refused) -> Self:
-        return self.at(RolloutStage.HALTED, now, reason=str(error))
+        return self.at(RolloutStage.HALTED, now, reason=inert(str(error)))
 
 
 class HostStage(StrEnum):
@@ -170,4 +171,4 @@ class HostState(Entry):
 
     def refused(self, now: datetime, error: Refused) -> Self:
         going_back = self.stage in (HostStage.FAILED, HostStage.RETURNING)
-        return self.at(HostStage.STUCK if going_back else HostStage.FAILED, now, reason=str(error))
+        return self.at(HostStage.STUCK if going_back else HostStage.FAILED, now, reason=inert(str(error)))

@@ -1,0 +1,326 @@
+"""The ledger: the only state. SQL through SQLAlchemy Core; SQLite in WAL mode by default, PostgreSQL by URL.
+
+Every change is one transaction that writes over exactly the revision that was read, and the event that it is goes in
+with it. Nothing is deleted but leases and holds.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, make_url, select, update
+from sqlalchemy.exc import DatabaseError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+
+from watcher import schema
+from watcher.decision import Decision
+from watcher.entry import Entry
+from watcher.errors import LedgerRefused, LedgerUnreachable, Overtaken, ToplayerError
+from watcher.event import Event, told
+from watcher.holder import is_dead, new_holder
+from watcher.tables import SHELVES, decisions, events, holds, leases
+
+E = TypeVar("E", bound=Entry)
+LEASE = timedelta(seconds=60)
+EVERYTHING = "*"
+"""The scope of a hold that pauses every app."""
+
+_BUSY_MS = 15_000
+
+
+class Ledger:
+    """Reads entries and writes changes of entries. Safe to share between threads."""
+
+    def __init__(self, url: str) -> None:
+        """Opens the database at `url`, bringing its tables up to date. A ledger error if that cannot be done."""
+        self._engine = _engine(url)
+        self.where = self._engine.url.render_as_string(hide_password=True)
+        with self._translated():
+            schema.upgrade(self._engine, self.where)
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._engine.dispose()
+
+    # --- entries ---
+
+    def find(self, kind: type[E], **key: Any) -> E | None:
+        """The one entry with these fields, or None."""
+        found = self.all(kind, **key)
+        return found[0] if found else None
+
+    def all(self, kind: type[E], *, order: str = "", limit: int | None = None, **where: Any) -> tuple[E, ...]:
+        """The entries with these fields; a list as a value means "one of". `order` names a field, `-field` falls."""
+        table = SHELVES[kind]
+        query = select(table)
+        for name, value in where.items():
+            column = table.c[name]
+            query = query.where(column.in_(value) if isinstance(value, (list, tuple, set)) else column == value)
+        if order:
+            column = table.c[order.removeprefix("-")]
+            query = query.order_by(column.desc() if order.startswith("-") else column)
+        with self._reading() as connection:
+            rows = connection.execute(query.limit(limit) if limit is not None else query)
+            return tuple(kind(**row._mapping) for row in rows)
+
+    def names(self, kind: type[Entry], column: str, **where: Any) -> set[str]:
+        """The values of one field, without reading the rest."""
+        table = SHELVES[kind]
+        query = select(table.c[column])
+        for name, value in where.items():
+            query = query.where(table.c[name] == value)
+        with self._reading() as connection:
+            return set(connection.scalars(query))
+
+    def add(self, entry: E, now: datetime) -> E | None:
+        """The entry as written, or None if one of its key is there already (that one is left alone)."""
+        try:
+            return self.write([(None, entry)], now)[0]
+        except Overtaken:
+            return None
+
+    def replace(self, before: E, after: E, now: datetime) -> E:
+        """`after` as written over `before`. `Overtaken` if the entry is no longer as `before` has it."""
+        return self.write([(before, after)], now)[0]
+
+    def write(self, changes: Iterable[tuple[E | None, E]], now: datetime) -> list[E]:
+        """All changes and their events, in one transaction or not at all."""
+        written: list[E] = []
+        with self._writing() as connection:
+            for before, after in changes:
+                if before is not None and before == after:
+                    written.append(after)
+                    continue
+                written.append(_put(connection, before, after))
+                happened = told(before, after, now)
+                if happened is not None:
+                    _note(connection, happened)
+        return written
+
+    # --- events ---
+
+    def note(self, happened: Event) -> None:
+        """Adds an event that is no change of an entry: what a person ordered, say."""
+        with self._writing() as connection:
+            _note(connection, happened)
+
+    def events(
+        self, *, after: int = 0, app: str = "", limit: int | None = None, newest_first: bool = False
+    ) -> tuple[Event, ...]:
+        """The events with ids above `after`, oldest first unless asked otherwise."""
+        query = select(events).where(events.c.id > after)
+        if app:
+            query = query.where(events.c.app == app)
+        query = query.order_by(events.c.id.desc() if newest_first else events.c.id)
+        with self._reading() as connection:
+            rows = connection.execute(query.limit(limit) if limit is not None else query)
+            return tuple(Event(**row._mapping) for row in rows)
+
+    def last_event(self) -> int:
+        """The id of the newest event, or 0."""
+        newest = self.events(limit=1, newest_first=True)
+        return newest[0].id or 0 if newest else 0
+
+    # --- decisions ---
+
+    def decide(self, decision: Decision) -> bool:
+        """Keeps a decision if it differs from the last one for its pin; tells whether it did."""
+        last = self.decisions(decision.app, decision.package, limit=1)
+        if decision.same_as(last[0] if last else None):
+            return False
+        with self._writing() as connection:
+            connection.execute(insert(decisions).values({f.name: getattr(decision, f.name) for f in fields(decision)}))
+        return True
+
+    def decisions(
+        self, app: str, package: str = "", *, before: datetime | None = None, limit: int | None = None
+    ) -> tuple[Decision, ...]:
+        """The decisions for an app, or for one package of it, newest first; those made until `before` (UTC)."""
+        query = select(*(decisions.c[field.name] for field in fields(Decision))).where(decisions.c.app == app)
+        if package:
+            query = query.where(decisions.c.package == package)
+        if before is not None:
+            query = query.where(decisions.c.at <= before)
+        query = query.order_by(decisions.c.id.desc())
+        with self._reading() as connection:
+            rows = connection.execute(query.limit(limit) if limit is not None else query)
+            return tuple(Decision(**row._mapping) for row in rows)
+
+    # --- holds ---
+
+    def hold(self, scope: str, by: str, why: str, now: datetime) -> bool:
+        """Pauses an app (or EVERYTHING); tells whether it was not paused before."""
+        with self._writing() as connection:
+            if connection.execute(select(holds).where(holds.c.scope == scope)).first():
+                return False
+            connection.execute(insert(holds).values(scope=scope, at=now, by=by, why=why))
+            _note(connection, _ordered("order.pause", scope, by, why, now))
+        return True
+
+    def unhold(self, scope: str, by: str, why: str, now: datetime) -> bool:
+        """Lets an app (or EVERYTHING) go on; tells whether it was paused."""
+        with self._writing() as connection:
+            gone = connection.execute(delete(holds).where(holds.c.scope == scope)).rowcount > 0
+            if gone:
+                _note(connection, _ordered("order.resume", scope, by, why, now))
+        return gone
+
+    def holds(self) -> dict[str, str]:
+        """What is paused: scope → "by whom: why"."""
+        with self._reading() as connection:
+            return {
+                row.scope: f"{row.by}: {row.why}" if row.why else row.by for row in connection.execute(select(holds))
+            }
+
+    def is_held(self, app: str) -> bool:
+        """Whether the app, or everything, is paused."""
+        return bool({app, EVERYTHING} & self.holds().keys())
+
+    # --- leases ---
+
+    @contextlib.contextmanager
+    def lease(self, name: str, clock: Callable[[], datetime], ttl: timedelta = LEASE) -> Iterator[bool]:
+        """True for one holder at a time, False for everybody else; renewed while it is held.
+
+        A lease runs out `ttl` after its holder's last sign of life, and at once if the holder was a process on this
+        machine that is gone. It keeps two workers from doing the same work; what keeps them from doing harm is that
+        every write is compare-and-set and every step asks first whether its work is done.
+        """
+        holder = new_holder()
+        if not self._take(name, holder, clock(), ttl):
+            yield False
+            return
+        done = threading.Event()
+        renewal = threading.Thread(target=self._renew, args=(name, holder, clock, ttl, done), daemon=True)
+        renewal.start()
+        try:
+            yield True
+        finally:
+            done.set()
+            renewal.join()
+            with contextlib.suppress(ToplayerError), self._writing() as connection:
+                connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))
+
+    def _take(self, name: str, holder: str, now: datetime, ttl: timedelta) -> bool:
+        try:
+            with self._writing() as connection:
+                row = connection.execute(select(leases).where(leases.c.name == name)).first()
+                if row is not None:
+                    if row.until > now and not is_dead(row.holder):
+                        return False
+                    connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder == row.holder))
+                connection.execute(insert(leases).values(name=name, holder=holder, until=now + ttl))
+        except Overtaken:
+            return False
+        return True
+
+    def _renew(
+        self, name: str, holder: str, clock: Callable[[], datetime], ttl: timedelta, done: threading.Event
+    ) -> None:
+        while not done.wait(ttl.total_seconds() / 3):
+            with contextlib.suppress(ToplayerError), self._writing() as connection:
+                connection.execute(
+                    update(leases).where(leases.c.name == name, leases.c.holder == holder).values(until=clock() + ttl)
+                )
+
+    # --- the database's door ---
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._translated(), self._engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._translated(), self._engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError as error:
+            raise Overtaken(f"an entry of the ledger ({_words(error)})") from error
+        except (OperationalError, InterfaceError) as error:
+            words = _words(error)
+            if any(sign in words for sign in ("full", "readonly", "read-only", "unable to open", "permission")):
+                raise LedgerRefused(self.where, words, "check the disk's free space and the file's owner") from error
+            raise LedgerUnreachable(self.where, words) from error
+        except DatabaseError as error:
+            raise LedgerRefused(self.where, _words(error), "is this file a ledger of toplayer?") from error
+
+
+def _put(connection: Connection, before: E | None, after: E) -> E:
+    table = SHELVES[type(after)]
+    keys = [column.name for column in table.primary_key]
+    if before is None:
+        connection.execute(insert(table).values(_row(after)))
+        return after
+    after = replace(after, revision=before.revision + 1)
+    changed = {name: value for name, value in _row(after).items() if name not in keys}
+    same = [table.c[key] == getattr(before, key) for key in keys]
+    result = connection.execute(update(table).where(*same, table.c.revision == before.revision).values(changed))
+    if result.rowcount != 1:
+        raise Overtaken(after.name)
+    return after
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    return {field.name: getattr(entry, field.name) for field in fields(entry)}
+
+
+def _note(connection: Connection, happened: Event) -> None:
+    if connection.dialect.name == "postgresql":
+        # Receivers remember the last id that they took, so ids have to become visible in their order.
+        connection.execute(select(func.pg_advisory_xact_lock(schema.EVENTS_LOCK)))
+    row = {**asdict(happened), "facts": dict(happened.facts)}
+    del row["id"]
+    connection.execute(insert(events).values(row))
+
+
+def _ordered(kind: str, scope: str, by: str, why: str, now: datetime) -> Event:
+    app = "" if scope == EVERYTHING else scope
+    return Event(at=now, kind=kind, app=app, subject=scope, facts={"by": by, "why": why})
+
+
+def _words(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", error)).strip().splitlines()[0][:200]
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        engine = create_engine(parsed, pool_pre_ping=True, **_options(parsed.get_backend_name()))
+    except (SQLAlchemyError, ModuleNotFoundError) as error:
+        hint = 'PostgreSQL needs its driver: pip install "toplayer[postgres]"' if "psycopg" in str(error) else ""
+        raise LedgerRefused(url.partition("://")[0] + "://…", str(error).splitlines()[0], hint) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _as_wal)
+        # SQLite's driver begins late, and a transaction that first reads and then writes can then lose its lock race
+        # half-way. Every transaction here writes, so it says so from the start.
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def _options(backend: str) -> dict[str, Any]:
+    if backend == "sqlite":
+        return {"connect_args": {"timeout": _BUSY_MS / 1000, "check_same_thread": False}}
+    return {"pool_size": 10, "connect_args": {"connect_timeout": 10}}
+
+
+def _as_wal(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+    cursor.close()
+
+
+def utcnow() -> datetime:
+    """The clock that is handed down from the entrance."""
+    return datetime.now(UTC)

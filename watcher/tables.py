@@ -1,0 +1,296 @@
+"""The ledger's tables, as SQLAlchemy sees them. The migrations make them; a test compares the two.
+
+A column's type says how a value of ours becomes a value of the database, so a row is an entry and back without a word
+in between. Times are UTC and aware on both sides.
+"""
+
+import json
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+from watcher.bump import Bump, BumpStage
+from watcher.decision import Reason, Verdict
+from watcher.entry import Entry
+from watcher.head import Head
+from watcher.image import Digest
+from watcher.lookup import IndexState, Lookup, Outcome
+from watcher.pin import Pin
+from watcher.receiver import Receiver
+from watcher.release import File, Release
+from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
+
+
+class Utc(TypeDecorator[datetime]):
+    """An aware time, stored as UTC. SQLite forgets the zone, so it is put back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Word(TypeDecorator[Any]):
+    """A text that is a type of ours: a stage, a digest."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: type[StrEnum] | type[Digest]) -> None:
+        self.kind = kind
+        super().__init__()
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return None if value is None else self.kind(value)
+
+
+class Document(TypeDecorator[Any]):
+    """A value that is only ever read and written whole, as JSON."""
+
+    impl = JSON
+    cache_ok = False
+
+    def __init__(self, read: Callable[[Any], Any], write: Callable[[Any], Any]) -> None:
+        self.read, self.write = read, write
+        super().__init__(none_as_null=True)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return None if value is None else self.write(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return None if value is None else self.read(value)
+
+
+class Packed(TypeDecorator[Any]):
+    """The releases of a package, compressed: hundreds of files make a few kilobytes."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> bytes:
+        return zlib.compress(json.dumps([asdict(release) for release in value], default=str).encode(), 1)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[Release, ...]:
+        return tuple(_release(row) for row in json.loads(zlib.decompress(value))) if value else ()
+
+
+def _release(row: dict[str, Any]) -> Release:
+    return Release(**{**row, "files": tuple(File(**{**file, **_time(file, "uploaded_at")}) for file in row["files"])})
+
+
+def _time(row: dict[str, Any], key: str) -> dict[str, datetime | None]:
+    return {key: datetime.fromisoformat(row[key]) if row[key] else None}
+
+
+def _pins(rows: Any) -> tuple[Pin, ...]:
+    return tuple(Pin(**{**row, "hashes": tuple(row["hashes"]), "extras": tuple(row["extras"])}) for row in rows)
+
+
+def _reasons(rows: Any) -> tuple[Reason, ...]:
+    return tuple(Reason(**{**row, "verdict": Verdict(row["verdict"]), **_time(row, "free_at")}) for row in rows)
+
+
+def _plain(values: Any) -> Any:
+    return json.loads(json.dumps([asdict(value) for value in values], default=str))
+
+
+metadata = MetaData()
+
+
+def _entry() -> tuple[Column[Any], ...]:
+    return (
+        Column("reason", Text, nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("due_at", Utc),
+        Column("revision", Integer, nullable=False),
+    )
+
+
+bumps = Table(
+    "bumps",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("app", Text, nullable=False, index=True),
+    Column("ecosystem", Text, nullable=False),
+    Column("package", Text, nullable=False),
+    Column("from_version", Text, nullable=False),
+    Column("to_version", Text, nullable=False),
+    Column("stage", Word(BumpStage), nullable=False, index=True),
+    Column("found_at", Utc, nullable=False),
+    Column("released_at", Utc),
+    Column("proposed_at", Utc),
+    Column("ended_at", Utc),
+    Column("branch", Text, nullable=False),
+    Column("commit", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    *_entry(),
+)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("app", Text, nullable=False, index=True),
+    Column("generation", Integer, nullable=False),
+    Column("commit", Text, nullable=False),
+    Column("stage", Word(RolloutStage), nullable=False, index=True),
+    Column("cause", Text, nullable=False),
+    Column("held", Boolean, nullable=False),
+    Column("image", Word(Digest)),
+    Column("built", Document(lambda row: Built(**{**row, "image": Digest(row["image"])}), asdict)),
+    Column("wave", Integer, nullable=False),
+    Column("released_at", Utc),
+    Column("wanted_at", Utc, nullable=False),
+    Column("built_at", Utc),
+    Column("rolling_at", Utc),
+    Column("wave_at", Utc),
+    Column("done_at", Utc),
+    *_entry(),
+)
+
+host_states = Table(
+    "host_states",
+    metadata,
+    Column("rollout", Text, primary_key=True),
+    Column("host", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("stage", Word(HostStage), nullable=False),
+    Column("previous", Word(Digest)),
+    Column("bytes", BigInteger),
+    Column("seconds", Float),
+    Column("called_at", Utc),
+    Column("since", Utc),
+    *_entry(),
+)
+
+heads = Table(
+    "heads",
+    metadata,
+    Column("app", Text, primary_key=True),
+    Column("commit", Text, nullable=False),
+    Column("committed_at", Utc),
+    Column("surveyed_at", Utc),
+    Column("pins", Document(_pins, _plain), nullable=False),
+    Column("branches", Document(lambda rows: tuple(tuple(row) for row in rows), list), nullable=False),
+    *_entry(),
+)
+
+lookups = Table(
+    "lookups",
+    metadata,
+    Column("index", Text, primary_key=True),
+    Column("package", Text, primary_key=True),
+    Column("outcome", Word(Outcome), nullable=False),
+    Column("looked_at", Utc),
+    Column("answered_at", Utc),
+    Column("etag", Text, nullable=False),
+    Column("last_modified", Text, nullable=False),
+    Column("releases", Packed, nullable=False),
+    *_entry(),
+)
+
+indexes = Table(
+    "indexes",
+    metadata,
+    Column("index", Text, primary_key=True),
+    Column("polled_at", Utc),
+    Column("answered_at", Utc),
+    Column("packages", Integer, nullable=False),
+    Column("unknown", Integer, nullable=False),
+    *_entry(),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("receiver", Text, primary_key=True),
+    Column("cursor", Integer, nullable=False),
+    Column("delivered_at", Utc),
+    *_entry(),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Utc, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("app", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Index("ix_events_app", "app", "id"),
+    sqlite_autoincrement=True,
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("app", Text, nullable=False),
+    Column("package", Text, nullable=False),
+    Column("at", Utc, nullable=False),
+    Column("current", Text, nullable=False),
+    Column("newest", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("verdict", Word(Verdict), nullable=False),
+    Column("said", Text, nullable=False),
+    Column("reasons", Document(_reasons, _plain), nullable=False),
+    Index("ix_decisions_pin", "app", "package", "id"),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("at", Utc, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until", Utc, nullable=False),
+)
+
+SHELVES: dict[type[Entry], Table] = {
+    Bump: bumps,
+    Rollout: rollouts,
+    HostState: host_states,
+    Head: heads,
+    Lookup: lookups,
+    IndexState: indexes,
+    Receiver: outbox,
+}
+"""Which table an entry stands in. Its columns are named like the entry's fields."""
