@@ -32,7 +32,5 @@ def new_holder() -> str:
 def is_dead(holder: str) -> bool:
     """Whether the process behind `holder` certainly does not live any more. On another machine nobody knows: False."""
     machine, _, rest = holder.rpartition("/")[0].rpartition("/")[0].rpartition("/")
-    parts = holder.split("/")
-    if len(parts) != 5 or machine != _machine() or not rest.isdigit():
-        return False
-    return _started(int(parts[2])) != parts[3]
+    pid, started = rest, holder.rpartition("/")[0].rpartition("/")[2]
+    return machine == _machine() and pid.isdigit() and _started(int(pid)) != started

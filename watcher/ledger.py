@@ -6,7 +6,7 @@ with it. Nothing is deleted but leases and holds.
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ EVERYTHING = "*"
 """The scope of a hold that pauses every app."""
 
 _BUSY_MS = 15_000
+_POSTED = "post:"
 
 
 class Ledger:
@@ -203,12 +204,30 @@ class Ledger:
             with contextlib.suppress(ToplayerError), self._writing() as connection:
                 connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))
 
+    def post(self, names: Collection[str], now: datetime, ttl: timedelta = LEASE) -> list[str]:
+        """Notes that an order is on its way for each of `names`; those for which none was, and nobody is at work.
+
+        The note is a lease that whoever carries out the order takes over. If the message is lost, so is the note after
+        `ttl`, and the next look sends it again.
+        """
+        if not names:
+            return []
+        holder = _POSTED + new_holder()
+        with self._writing() as connection:
+            rows = connection.execute(select(leases).where(leases.c.name.in_(names)))
+            alive = {row.name for row in rows if row.until > now and not is_dead(row.holder.removeprefix(_POSTED))}
+            posted = [name for name in names if name not in alive]
+            if posted:
+                connection.execute(delete(leases).where(leases.c.name.in_(posted)))
+                connection.execute(insert(leases), [{"name": n, "holder": holder, "until": now + ttl} for n in posted])
+        return posted
+
     def _take(self, name: str, holder: str, now: datetime, ttl: timedelta) -> bool:
         try:
             with self._writing() as connection:
                 row = connection.execute(select(leases).where(leases.c.name == name)).first()
                 if row is not None:
-                    if row.until > now and not is_dead(row.holder):
+                    if row.until > now and not is_dead(row.holder) and not row.holder.startswith(_POSTED):
                         return False
                     connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder == row.holder))
                 connection.execute(insert(leases).values(name=name, holder=holder, until=now + ttl))

@@ -6,7 +6,6 @@ from enum import StrEnum
 class Order(StrEnum):
     """Each order has exactly one step that carries it out, and one Celery task of this name."""
 
-    LOOK = "look"
     SURVEY = "survey"
     POLL = "poll"
     PROPOSE = "propose"

@@ -287,6 +287,10 @@ class NotifySettings(Model):
     slack: SlackSettings | None = None
     webhooks: dict[Name, WebhookSettings] = Field(default_factory=dict)
 
+    def names(self) -> tuple[str, ...]:
+        """The receivers' names, as the outbox knows them."""
+        return (*(("slack",) if self.slack else ()), *(f"webhook:{name}" for name in self.webhooks))
+
 
 class SentrySettings(Model):
     """Where errors of toplayer itself go."""

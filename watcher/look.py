@@ -1,0 +1,148 @@
+"""The look: one round of the watcher. It reads the ledger, takes the turns that are due, and sends the orders that are.
+
+It never waits for anybody and does nothing itself. Two looks at once do no harm, but only one at a time is let in.
+"""
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from watcher import decide
+from watcher.bump import Bump, BumpStage
+from watcher.desk import Desk
+from watcher.entry import Entry
+from watcher.errors import Overtaken
+from watcher.head import Head
+from watcher.ledger import Ledger
+from watcher.lookup import IndexState, Lookup
+from watcher.order import Order
+from watcher.receiver import Receiver
+from watcher.rollout import HostState, Rollout, RolloutStage
+from watcher.settings import AppSettings, Settings
+from watcher.versions import SCHEMES
+
+
+@dataclass(slots=True)
+class Round:
+    """What one look came to: entries that it turned, orders that are due, and how many of them it sent."""
+
+    turned: int = 0
+    due: list[tuple[Order, str]] = field(default_factory=list)
+    sent: int = 0
+
+
+def look(desk: Desk) -> Round | None:
+    """One round. None if another look is going on right now."""
+    with desk.ledger.lease("look", desk.clock) as mine:
+        if not mine:
+            return None
+        now, result = desk.clock(), Round()
+        _look_at_receivers(desk, now, result)
+        for name, app in desk.settings.apps.items():
+            # A worker wrote while we read: what it wrote is looked at in the next round.
+            with contextlib.suppress(Overtaken):
+                _look_at_app(desk, name, app, now, result)
+        _look_at_indexes(desk, now, result)
+        names = {f"{order}:{id}": (order, id) for order, id in result.due}
+        for posted in desk.ledger.post(names, now):
+            desk.post.send(*names[posted])
+            result.sent += 1
+        return result
+
+
+def _look_at_app(desk: Desk, name: str, app: AppSettings, now: datetime, result: Round) -> None:
+    ledger = desk.ledger
+    head = ledger.find(Head, app=name) or ledger.add(Head(app=name), now) or Head(app=name)
+    bumps = ledger.all(Bump, app=name, stage=[BumpStage.FOUND, BumpStage.PROPOSED])
+    if decide.survey_due(head, bumps, desk.every(app.survey, now), now):
+        result.due.append((Order.SURVEY, name))
+    settled = [(bump, decide.settled(bump, head, SCHEMES[bump.ecosystem], now)) for bump in bumps]
+    bumps = tuple(_write(ledger, settled, now, result))
+    paused = ledger.is_held(name)
+    proposal = decide.next_bump(bumps, paused, now)
+    if proposal is not None:
+        result.due.append((Order.PROPOSE, proposal.id))
+    _look_at_rollouts(desk, name, app, head, paused, now, result)
+
+
+def _look_at_rollouts(
+    desk: Desk, name: str, app: AppSettings, head: Head, paused: bool, now: datetime, result: Round
+) -> None:
+    ledger, plan = desk.ledger, desk.settings.fleets[app.fleet].plan
+    rollouts = list(ledger.all(Rollout, app=name, order="-generation"))
+    fresh = decide.wanted(head, rollouts, ledger.all(Bump, app=name, stage=[BumpStage.MERGED]), now)
+    if fresh is not None and ledger.add(fresh, now) is not None:
+        rollouts.insert(0, fresh)
+        result.turned += 1
+    hosts = {rollout.id: _hosts(desk.settings, ledger, app, rollout, now) for rollout in rollouts if _may_move(rollout)}
+    moving = [rollout for rollout in rollouts if rollout.id in hosts and not decide.is_over(rollout, hosts[rollout.id])]
+    for rollout in moving:
+        others = [other for other in moving if other is not rollout]
+        after, called = decide.turned(rollout, hosts[rollout.id], others, plan, paused, now)
+        before = {host.name: host for host in hosts[rollout.id]}
+        written = _write(ledger, [(rollout, after), *((before[host.name], host) for host in called)], now, result)
+        states = before | {host.name: host for host in written if isinstance(host, HostState)}
+        if decide.build_due(after, after if rollout is rollouts[0] else rollouts[0], paused, now):
+            result.due.append((Order.BUILD, rollout.id))
+        result.due += [(Order.ROLL, host.name) for host in states.values() if decide.host_due(host, after, now)]
+
+
+def _may_move(rollout: Rollout) -> bool:
+    return rollout.stage.is_open or rollout.stage is RolloutStage.HALTED
+
+
+def _hosts(
+    settings: Settings, ledger: Ledger, app: AppSettings, rollout: Rollout, now: datetime
+) -> tuple[HostState, ...]:
+    """The rollout's hosts, in the fleet's order. A host that is new in the fleet joins a rollout that is rolling."""
+    known = {state.host: state for state in ledger.all(HostState, rollout=rollout.id)}
+    states = []
+    for position, host in enumerate(settings.fleets[app.fleet].hosts):
+        state = known.get(host.name)
+        if state is None and rollout.stage is RolloutStage.ROLLING:
+            state = HostState(rollout=rollout.id, host=host.name, position=position)
+            state = ledger.add(state, now) or state
+        if state is not None:
+            states.append(state)
+    return tuple(states)
+
+
+def _look_at_indexes(desk: Desk, now: datetime, result: Round) -> None:
+    every = desk.every(desk.settings.toplayer.poll, now)
+    for name in desk.settings.indexes:
+        wanted = packages_of(desk.settings, desk.ledger, name)
+        state = desk.ledger.find(IndexState, index=name)
+        if state is None:
+            state = desk.ledger.add(IndexState(index=name), now) or IndexState(index=name)
+        unseen = not wanted <= desk.ledger.names(Lookup, "package", index=name)
+        if wanted and decide.poll_due(state, unseen, every, now):
+            result.due.append((Order.POLL, name))
+
+
+def packages_of(settings: Settings, ledger: Ledger, index: str) -> set[str]:
+    """The packages that the apps pin and that come from this index."""
+    kind = settings.indexes[index].kind
+    heads = ledger.all(Head, app=list(settings.apps))
+    return {pin.package for head in heads for pin in head.pins if pin.ecosystem == kind and pin.source == "index"}
+
+
+def _look_at_receivers(desk: Desk, now: datetime, result: Round) -> None:
+    newest = desk.ledger.last_event()
+    for name in desk.settings.notify.names():
+        state = desk.ledger.find(Receiver, receiver=name)
+        if state is None:
+            # Who is new hears what happens from now on, and not the whole past.
+            desk.ledger.add(Receiver(receiver=name, cursor=newest), now)
+        elif state.cursor < newest and state.is_due(now):
+            result.due.append((Order.TELL, name))
+
+
+E = TypeVar("E", bound=Entry)
+
+
+def _write(ledger: Ledger, changes: Iterable[tuple[E, E]], now: datetime, result: Round) -> list[E]:
+    changes = list(changes)
+    result.turned += sum(before != after for before, after in changes)
+    return ledger.write(changes, now)

@@ -1,0 +1,59 @@
+"""What is still in motion by itself, in words: what `toplayer run --once` waits for, and what it says meanwhile."""
+
+from datetime import datetime
+
+from watcher import decide
+from watcher.bump import Bump, BumpStage
+from watcher.desk import Desk
+from watcher.head import Head
+from watcher.lookup import IndexState
+from watcher.receiver import Receiver
+from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
+
+TRIES = 6
+"""Failures in a row after which a thing that is tried again no longer counts as in motion."""
+
+
+def unfinished(desk: Desk, now: datetime) -> list[str]:
+    """One line for each thing that moves without a person and has not come to its end."""
+    ledger, lines = desk.ledger, []
+    for name, app in desk.settings.apps.items():
+        head = ledger.find(Head, app=name)
+        if head is not None and head.reason and head.attempts < TRIES:
+            lines.append(f"{name}: {head.reason}")
+        if ledger.is_held(name):
+            continue
+        bumps = ledger.all(Bump, app=name, stage=[BumpStage.FOUND, BumpStage.PROPOSED])
+        waits_for_person = app.propose != "commit" and any(bump.stage is BumpStage.PROPOSED for bump in bumps)
+        lines += [
+            f"{bump.package} {bump.from_version} → {bump.to_version}: {bump.reason or bump.stage}"
+            for bump in bumps
+            if not waits_for_person and bump.attempts < TRIES
+        ]
+        for rollout in ledger.all(Rollout, app=name, stage=_MOVING):
+            lines += _of_rollout(rollout, ledger.all(HostState, rollout=rollout.id, order="position"), now)
+    for state in ledger.all(IndexState, index=list(desk.settings.indexes)):
+        if state.reason and state.attempts < TRIES:
+            lines.append(f"{state.index}: {state.reason}")
+    newest = ledger.last_event()
+    for receiver in ledger.all(Receiver, receiver=list(desk.settings.notify.names())):
+        if receiver.cursor < newest and not receiver.attempts:
+            lines.append(f"{receiver.receiver}: {newest - receiver.cursor} events to deliver")
+    return lines
+
+
+_MOVING = [RolloutStage.WANTED, RolloutStage.BUILT, RolloutStage.ROLLING, RolloutStage.HALTED]
+
+
+def _of_rollout(rollout: Rollout, hosts: tuple[HostState, ...], now: datetime) -> list[str]:
+    if decide.is_over(rollout, hosts) or rollout.attempts >= TRIES:
+        return []
+    if rollout.stage is RolloutStage.WANTED:
+        return [f"{rollout.id}: {rollout.reason or 'building'}"]
+    if rollout.stage is RolloutStage.BUILT:
+        return [] if rollout.held else [f"{rollout.id}: waiting for its turn"]
+    moving = [h for h in hosts if h.attempts < TRIES and (h.stage.is_moving or decide.host_due(h, rollout, now))]
+    if moving:
+        return [f"{rollout.id}: {host.host} {host.reason or host.stage}" for host in moving]
+    offline = all(host.stage is not HostStage.PENDING or host.attempts for host in hosts)
+    return [] if offline else [f"{rollout.id}: waiting for its next wave"]

@@ -1,0 +1,99 @@
+"""The embedded mode: one process, the look in the main thread and a few threads that run the steps."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+from watcher.desk import Desk
+from watcher.errors import ToplayerError
+from watcher.ledger import Ledger
+from watcher.look import look
+from watcher.order import Order
+from watcher.settings import Settings
+from watcher.unfinished import unfinished
+
+Carry = Callable[[Order, str, Desk], object]
+AWAKE = 0.25
+"""Seconds between two looks while something is in motion and says nothing, such as a health proof."""
+
+
+class Threads:
+    """Orders that travel to the next thread. `carry` is the function that every order goes through."""
+
+    def __init__(self, carry: Carry, workers: int) -> None:
+        self._carry = carry
+        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="toplayer")
+        self._changed = threading.Event()
+        self._lock = threading.Lock()
+        self._busy = 0
+        self.desk: Desk | None = None
+
+    def send(self, order: Order, id: str) -> None:
+        with self._lock:
+            self._busy += 1
+        self._pool.submit(self._run, order, id)
+
+    def nudge(self) -> None:
+        self._changed.set()
+
+    def wait(self, seconds: float) -> None:
+        """Returns when something has changed, or after `seconds`."""
+        self._changed.wait(seconds)
+        self._changed.clear()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no step is running or waiting for a thread."""
+        with self._lock:
+            return self._busy == 0
+
+    def close(self) -> None:
+        """Lets the running steps finish and takes no new ones."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self, order: Order, id: str) -> None:
+        assert self.desk is not None
+        try:
+            self._carry(order, id, self.desk)
+        finally:
+            with self._lock:
+                self._busy -= 1
+            self._changed.set()
+
+
+def open_desk(
+    settings: Settings, ledger: Ledger, carry: Carry, clock: Callable[[], datetime], fresh: bool = False
+) -> tuple[Desk, Threads]:
+    """A desk whose orders go to threads of this process. Close the threads when done."""
+    threads = Threads(carry, settings.toplayer.workers)
+    threads.desk = Desk(settings, ledger, clock, threads, clock() if fresh else None)
+    return threads.desk, threads
+
+
+def run_until_idle(desk: Desk, threads: Threads, patience: timedelta, tell: Callable[[str], None]) -> None:
+    """Looks, and looks again, until nothing is in motion that comes to an end within `patience` of waiting.
+
+    What waits for a person (a branch to be merged), for an offline host or for a later hour does not count.
+    """
+    quiet_since = desk.clock()
+    while True:
+        result = look(desk)
+        now = desk.clock()
+        if result is None or result.sent or result.turned or not threads.is_idle:
+            quiet_since = now
+        elif not unfinished(desk, now) or now - quiet_since > patience:
+            return
+        else:
+            tell(unfinished(desk, now)[0])
+        threads.wait(AWAKE)
+
+
+def serve(desk: Desk, threads: Threads, stop: threading.Event, report: Callable[[ToplayerError], None]) -> None:
+    """Looks until `stop` is set: at once when something has changed, else at the configured interval."""
+    while not stop.is_set():
+        try:
+            look(desk)
+        except ToplayerError as error:
+            report(error)
+        threads.wait(desk.settings.toplayer.look.total_seconds())

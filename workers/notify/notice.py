@@ -1,0 +1,115 @@
+"""Events → sentences for people. Pure; the words of strangers in them are inert plain text."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from watcher.event import Event, Fact
+from watcher.inert import inert
+
+_LONGEST = 300
+_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One line for people, and whether somebody has to act."""
+
+    text: str
+    urgent: bool = False
+
+
+def notices(events: Iterable[Event]) -> list[Notice]:
+    """One notice per event, in order; neighbours that say the same of several hosts are one notice together.
+
+    Ten thousand hosts that start to fetch are one sentence, not ten thousand messages.
+    """
+    return [_notice(list(same)) for _, same in groupby(events, key=_together)]
+
+
+def _together(event: Event) -> tuple[str, str]:
+    subject = event.subject.rpartition(":")[0] if event.kind.startswith("host.") else str(event.id)
+    return event.kind, subject
+
+
+def _notice(events: list[Event]) -> Notice:
+    event = events[0]
+    area, _, verb = event.kind.partition(".")
+    urgent = verb in ("failed", "halted", "stuck", "stalled", "unreadable", "unreachable")
+    said = _OF_AREA.get(area, _of_anything)(verb, events)
+    return Notice(inert(said.replace("\n", " "), _LONGEST), urgent)
+
+
+def _of_bump(verb: str, events: list[Event]) -> str:
+    event, facts = events[0], events[0].facts
+    where = {"proposed": f" on {_text(facts, 'branch')}", "merged": f" in {_text(facts, 'commit')[:12]}"}.get(verb, "")
+    change = f"{_text(facts, 'package')} {_text(facts, 'from')} → {_text(facts, 'to')}"
+    return f"{event.app}: {change} {verb}{where}{_because(facts)}"
+
+
+def _of_rollout(verb: str, events: list[Event]) -> str:
+    event, facts = events[0], events[0].facts
+    parts = [f"{event.subject} {verb.replace('_', ' ')}"]
+    if verb == "wanted":
+        parts.append(f"for commit {_text(facts, 'commit')[:12]} ({_text(facts, 'cause')})")
+    if verb == "built":
+        size = _bytes(facts.get("new_size"))
+        parts.append(f"{facts.get('new_layers', 0)} of {facts.get('layers', 0)} layers new, {size}")
+    if verb == "wave":
+        parts.append(str(facts.get("wave", "")))
+    if verb == "done" and "seconds" in facts:
+        parts.append(f"{_seconds(facts['seconds'])} after the upstream release")
+    return " ".join(parts) + _because(facts)
+
+
+def _of_host(verb: str, events: list[Event]) -> str:
+    facts = events[0].facts
+    rollout = events[0].subject.rpartition(":")[0]
+    names = [_text(event.facts, "host") for event in events]
+    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    sizes = [event.facts["bytes"] for event in events if isinstance(event.facts.get("bytes"), int)]
+    slowest = max((s for event in events if isinstance(s := event.facts.get("seconds"), float)), default=None)
+    cost = f" ({_bytes(max(int(str(size)) for size in sizes))} at most" if sizes and verb == "done" else ""
+    cost += f", {_seconds(slowest)} the slowest)" if cost and slowest is not None else (")" if cost else "")
+    return f"{rollout}: {shown} {verb}{cost}{_because(facts)}"
+
+
+def _of_anything(verb: str, events: list[Event]) -> str:
+    event = events[0]
+    facts = ", ".join(f"{key} {_text(event.facts, key)}" for key in event.facts)
+    return f"{event.subject} {verb}{f': {facts}' if facts else ''}"
+
+
+_OF_AREA = {"bump": _of_bump, "rollout": _of_rollout, "host": _of_host}
+
+
+def _text(facts: Mapping[str, Fact], key: str) -> str:
+    value = facts.get(key)
+    return "" if value is None else str(value)
+
+
+def _because(facts: Mapping[str, Fact]) -> str:
+    return f": {_text(facts, 'reason')}" if facts.get("reason") else ""
+
+
+def _bytes(value: Fact) -> str:
+    size = float(value) if isinstance(value, (int, float)) else 0.0
+    for unit in ("B", "KB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def _seconds(value: Fact) -> str:
+    seconds = float(value) if isinstance(value, (int, float)) else 0.0
+    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 86_400:.3g} days"
+
+
+def lines(found: Iterable[Notice]) -> Iterator[str]:
+    """The notices as plain lines; an urgent one says so in words, because colour carries no meaning."""
+    for notice in found:
+        yield f"ACT: {notice.text}" if notice.urgent else notice.text
