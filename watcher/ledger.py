@@ -38,8 +38,12 @@ class Ledger:
         """Opens the database at `url`, bringing its tables up to date. A ledger error if that cannot be done."""
         self._engine = _engine(url)
         self.where = self._engine.url.render_as_string(hide_password=True)
-        with self._translated():
-            schema.upgrade(self._engine, self.where)
+        try:
+            with self._translated():
+                schema.upgrade(self._engine, self.where)
+        except ToplayerError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Gives the connections back."""

@@ -1,10 +1,10 @@
-"""Telling one receiver what it has not heard yet. A dead receiver delays nothing and loses nothing: its cursor waits."""
+"""Telling one receiver what it has not heard yet. A dead one delays nothing and loses nothing: its cursor waits."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from watcher.errors import Refused, Temporary, ToplayerError
+from watcher.errors import Refused, Temporary
 from watcher.event import Event
 from watcher.receiver import Receiver
 from watcher.secret import Secret
@@ -50,7 +50,7 @@ def channel(name: str, settings: NotifySettings) -> Channel:
     try:
         if name == "slack" and settings.slack is not None:
             url = settings.slack.url.reveal()
-            return Channel(slack.BATCH, lambda events, now: slack.deliveries(url, events))
+            return Channel(slack.BATCH, lambda events, _now: slack.deliveries(url, events))
         hook = settings.webhooks[name.removeprefix("webhook:")]
         address = hook.url.reveal() if isinstance(hook.url, Secret) else hook.url
         secret = hook.secret.reveal() if hook.secret else ""
@@ -72,11 +72,9 @@ def tell(
     for delivery in to.deliveries(events, clock()):
         try:
             post(delivery)
-        except ToplayerError as error:
-            now = clock()
-            if isinstance(error, Refused):
-                return receiver.refused(now, error)
-            assert isinstance(error, Temporary)
-            return receiver.again(now, error)
+        except Temporary as error:
+            return receiver.again(clock(), error)
+        except Refused as error:
+            return receiver.refused(clock(), error)
         receiver = replace(receiver, cursor=delivery.cursor, delivered_at=clock(), attempts=0, due_at=None, reason="")
     return receiver

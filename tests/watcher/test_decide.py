@@ -1,0 +1,256 @@
+"""The pipeline on one page: what follows what, and what does not."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from watcher import decide
+from watcher.bump import Bump, BumpStage
+from watcher.decide import Plan
+from watcher.errors import Refused, Temporary
+from watcher.head import Head
+from watcher.image import Digest
+from watcher.pin import Pin
+from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
+from watcher.versions.pep440 import Pep440
+
+SCHEME = Pep440()
+MINUTE = timedelta(minutes=1)
+OLD, NEW = Digest("sha256:" + "0" * 64), Digest("sha256:" + "1" * 64)
+
+
+def bump(now: datetime, to: str = "2.0", **more: object) -> Bump:
+    made = Bump(
+        id=Bump.id_of("shop", "django", to),
+        app="shop",
+        ecosystem="pypi",
+        package="django",
+        from_version="1.0",
+        to_version=to,
+        found_at=now,
+    )
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def head(now: datetime, version: str = "1.0", branches: tuple[tuple[str, str], ...] = ()) -> Head:
+    pin = Pin(ecosystem="pypi", package="django", version=version, lock="requirements.txt")
+    return Head(app="shop", commit="c1", surveyed_at=now, pins=(pin,), branches=branches)
+
+
+def rollout(now: datetime, stage: RolloutStage, generation: int = 1, **more: object) -> Rollout:
+    built = Built(image=NEW, layers=2, new_layers=1, size=10, new_size=5, pushed=5, seconds=0.1)
+    made = Rollout(
+        id=Rollout.id_of("shop", generation),
+        app="shop",
+        generation=generation,
+        commit=f"c{generation}",
+        wanted_at=now,
+        stage=stage,
+        image=None if stage is RolloutStage.WANTED else NEW,
+        built=None if stage is RolloutStage.WANTED else built,
+        wave=1 if stage is RolloutStage.ROLLING else 0,
+    )
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def hosts(now: datetime, *stages: HostStage) -> tuple[HostState, ...]:
+    return tuple(
+        HostState(rollout="shop:1", host=f"h{n}", position=n, stage=stage, since=now, previous=OLD)
+        for n, stage in enumerate(stages, 1)
+    )
+
+
+def test_an_app_is_surveyed_when_its_time_has_come_and_not_before(now: datetime) -> None:
+    seen = head(now)
+    assert not decide.survey_due(seen, (), 5 * MINUTE, now + MINUTE)
+    assert decide.survey_due(seen, (), 5 * MINUTE, now + 5 * MINUTE)
+    assert decide.survey_due(Head(app="shop"), (), 5 * MINUTE, now)
+
+
+def test_an_app_is_surveyed_at_once_when_something_of_ours_was_pushed(now: datetime) -> None:
+    pushed = bump(now).at(BumpStage.PROPOSED, now + MINUTE, branch="main")
+    assert decide.survey_due(head(now), (pushed,), 5 * MINUTE, now + MINUTE)
+
+
+def test_a_proposal_that_stands_in_the_lockfile_is_merged(now: datetime) -> None:
+    proposed = bump(now).at(BumpStage.PROPOSED, now, branch="toplayer/django")
+    settled = decide.settled(proposed, head(now, "2.0"), SCHEME, now)
+    assert (settled.stage, settled.commit) == (BumpStage.MERGED, "c1")
+
+
+def test_a_push_whose_note_was_lost_is_merged_all_the_same(now: datetime) -> None:
+    assert decide.settled(bump(now), head(now, "2.0"), SCHEME, now).stage is BumpStage.MERGED
+
+
+def test_a_lockfile_that_is_already_further_supersedes_the_bump(now: datetime) -> None:
+    settled = decide.settled(bump(now), head(now, "2.10"), SCHEME, now)
+    assert settled.stage is BumpStage.SUPERSEDED
+    assert "2.10" in settled.reason
+
+
+def test_a_branch_that_was_deleted_without_a_merge_closes_the_bump(now: datetime) -> None:
+    proposed = bump(now).at(BumpStage.PROPOSED, now, branch="toplayer/django")
+    later = head(now + MINUTE)
+    assert decide.settled(proposed, later, SCHEME, now).stage is BumpStage.CLOSED
+    kept = head(now + MINUTE, branches=(("toplayer/django", "abc"),))
+    assert decide.settled(proposed, kept, SCHEME, now) == proposed
+
+
+def test_a_survey_from_before_the_push_says_nothing_about_the_branch(now: datetime) -> None:
+    proposed = bump(now).at(BumpStage.PROPOSED, now + MINUTE, branch="toplayer/django")
+    assert decide.settled(proposed, head(now), SCHEME, now) == proposed
+
+
+def test_a_repository_that_could_not_be_read_settles_nothing(now: datetime) -> None:
+    unreadable = replace(head(now, "2.0"), reason="no such file")
+    assert decide.settled(bump(now), unreadable, SCHEME, now) == bump(now)
+
+
+def test_one_bump_at_a_time_and_the_oldest_first(now: datetime) -> None:
+    young, old = bump(now, "2.1"), bump(now - MINUTE, "2.0")
+    assert decide.next_bump((young, old), False, now) == old
+    assert decide.next_bump((young, old.at(BumpStage.PROPOSED, now)), False, now) is None
+    assert decide.next_bump((young, old), True, now) is None
+
+
+def test_a_bump_that_failed_for_a_moment_waits_its_time(now: datetime) -> None:
+    waiting = bump(now).again(now, Temporary())
+    assert waiting.due_at is not None
+    assert decide.next_bump((waiting,), False, now) is None
+    assert decide.next_bump((waiting,), False, waiting.due_at) == waiting
+
+
+def test_a_commit_is_wanted_once(now: datetime) -> None:
+    first = decide.wanted(head(now), (), (), now)
+    assert first is not None
+    assert (first.id, first.commit) == ("shop:1", "c1")
+    assert decide.wanted(head(now), (first,), (), now) is None
+    assert decide.wanted(Head(app="shop"), (), (), now) is None
+
+
+def test_a_rollout_knows_the_oldest_release_that_it_brings(now: datetime) -> None:
+    before = rollout(now, RolloutStage.DONE, generation=1, commit="c0")
+    carried = bump(now, "1.5", released_at=now - 90 * MINUTE).at(BumpStage.MERGED, now - MINUTE)
+    brought = [
+        bump(now, f"2.{n}", released_at=now - n * MINUTE).at(BumpStage.MERGED, now + MINUTE) for n in range(1, 4)
+    ]
+    fresh = decide.wanted(head(now), (before,), (carried, *brought), now + MINUTE)
+    assert fresh is not None
+    assert fresh.released_at == now - 3 * MINUTE
+
+
+def test_only_the_newest_commit_is_built(now: datetime) -> None:
+    older, newer = rollout(now, RolloutStage.WANTED, 1), rollout(now, RolloutStage.WANTED, 2)
+    assert decide.build_due(newer, newer, False, now)
+    assert not decide.build_due(older, newer, False, now)
+    assert not decide.build_due(newer, newer, True, now)
+    assert decide.turned(older, (), (newer,), Plan(), False, now)[0].stage is RolloutStage.SUPERSEDED
+
+
+def test_a_built_image_starts_with_one_canary(now: datetime) -> None:
+    started, _ = decide.turned(rollout(now, RolloutStage.BUILT), (), (), Plan(), False, now)
+    assert (started.stage, started.wave) == (RolloutStage.ROLLING, 1)
+    _, called = decide.turned(started, hosts(now, *[HostStage.PENDING] * 4), (), Plan(), False, now)
+    assert [host.host for host in called] == ["h1"]
+
+
+def test_a_held_image_waits_for_a_person(now: datetime) -> None:
+    held = rollout(now, RolloutStage.BUILT, held=True)
+    assert decide.turned(held, (), (), Plan(), False, now) == (held, ())
+
+
+def test_nothing_starts_and_nobody_is_called_while_paused(now: datetime) -> None:
+    built, rolling = rollout(now, RolloutStage.BUILT), rollout(now, RolloutStage.ROLLING)
+    assert decide.turned(built, (), (), Plan(), True, now) == (built, ())
+    assert decide.turned(rolling, hosts(now, HostStage.PENDING), (), Plan(), True, now) == (rolling, ())
+
+
+def test_the_next_wave_opens_when_the_last_is_proven_and_has_soaked(now: datetime) -> None:
+    rolling, plan = rollout(now, RolloutStage.ROLLING), Plan(soak=10 * MINUTE)
+    fleet = hosts(now, HostStage.DONE, HostStage.PENDING, HostStage.PENDING)
+    assert decide.turned(rolling, fleet, (), plan, False, now + 9 * MINUTE) == (rolling, ())
+    after, called = decide.turned(rolling, fleet, (), plan, False, now + 10 * MINUTE)
+    assert after.wave == 2
+    assert [host.host for host in called] == ["h2", "h3"]
+
+
+def test_a_wave_takes_no_more_hosts_at_once_than_allowed(now: datetime) -> None:
+    rolling = rollout(now, RolloutStage.ROLLING, wave=2)
+    fleet = hosts(now, HostStage.DONE, HostStage.PROVING, *[HostStage.PENDING] * 5)
+    _, called = decide.turned(rolling, fleet, (), Plan(at_once=3), False, now)
+    assert len(called) == 2
+
+
+def test_an_offline_canary_is_replaced_by_the_next_host(now: datetime) -> None:
+    rolling = rollout(now, RolloutStage.ROLLING)
+    first, second = hosts(now, HostStage.CALLED, HostStage.PENDING)
+    away = decide.offline(first, now, Temporary("h1 did not answer"))
+    assert away.stage is HostStage.PENDING
+    _, called = decide.turned(rolling, (away, second), (), Plan(), False, now)
+    assert [host.host for host in called] == ["h2"]
+
+
+def test_an_offline_host_is_pending_and_keeps_the_rollout_open(now: datetime) -> None:
+    rolling = rollout(now, RolloutStage.ROLLING, wave=2)
+    done, called = hosts(now, HostStage.DONE, HostStage.CALLED)
+    away = decide.offline(called, now, Temporary("h2 did not answer"))
+    assert decide.turned(rolling, (done, away), (), Plan(), False, now) == (rolling, ())
+    assert away.due_at is not None
+    _, again = decide.turned(rolling, (done, away), (), Plan(), False, away.due_at)
+    assert [host.host for host in again] == ["h2"]
+
+
+def test_a_failed_canary_halts_the_rollout_and_goes_back(now: datetime) -> None:
+    rolling = rollout(now, RolloutStage.ROLLING)
+    canary, other = hosts(now, HostStage.PROVING, HostStage.PENDING)
+    failed = canary.refused(now, Refused("unhealthy"))
+    halted, called = decide.turned(rolling, (failed, other), (), Plan(), False, now)
+    assert halted.stage is RolloutStage.HALTED
+    assert "h1" in halted.reason
+    assert called == ()
+    assert decide.host_due(failed, halted, now)
+    assert decide.goes_back(failed, halted)
+    assert not decide.host_due(other, halted, now)
+
+
+def test_the_hosts_that_were_done_go_back_too_when_the_rollout_halts(now: datetime) -> None:
+    halted = rollout(now, RolloutStage.HALTED)
+    done, called, returned, stuck = hosts(now, HostStage.DONE, HostStage.CALLED, HostStage.RETURNED, HostStage.STUCK)
+    assert decide.host_due(done, halted, now)
+    assert not decide.host_due(returned, halted, now)
+    assert not decide.host_due(stuck, halted, now), "never a rollback of a rollback"
+    _, turned = decide.turned(halted, (done, called), (), Plan(), False, now)
+    assert [host.stage for host in turned] == [HostStage.PENDING]
+    assert not decide.is_over(halted, (done,))
+    assert decide.is_over(halted, (returned, stuck))
+
+
+def test_a_fleet_can_bear_as_many_failures_as_it_says(now: datetime) -> None:
+    rolling = rollout(now, RolloutStage.ROLLING, wave=2)
+    fleet = hosts(now, HostStage.DONE, HostStage.RETURNED, HostStage.DONE)
+    after, _ = decide.turned(rolling, fleet, (), Plan(max_failures=1), False, now)
+    assert after.stage is RolloutStage.DONE
+
+
+def test_a_rollout_is_done_when_every_host_is(now: datetime) -> None:
+    rolling = rollout(now, RolloutStage.ROLLING, wave=2)
+    after, _ = decide.turned(rolling, hosts(now, HostStage.DONE, HostStage.DONE), (), Plan(), False, now)
+    assert after.stage is RolloutStage.DONE
+    assert after.done_at == now
+
+
+def test_a_newer_image_supersedes_between_hosts_and_never_in_the_middle_of_one(now: datetime) -> None:
+    older, newer = rollout(now, RolloutStage.ROLLING, wave=2), rollout(now, RolloutStage.BUILT, 2)
+    fleet = hosts(now, HostStage.DONE, HostStage.PROVING, HostStage.PENDING)
+    assert decide.turned(older, fleet, (newer,), Plan(), False, now) == (older, ())
+    assert decide.turned(newer, (), (older,), Plan(), False, now) == (newer, ())
+    between = hosts(now, HostStage.DONE, HostStage.DONE, HostStage.PENDING)
+    assert decide.turned(older, between, (newer,), Plan(), False, now)[0].stage is RolloutStage.SUPERSEDED
+    assert decide.turned(newer, (), (), Plan(), False, now)[0].stage is RolloutStage.ROLLING
+
+
+def test_a_host_that_went_away_in_the_middle_does_not_hold_a_newer_image_back_for_ever(now: datetime) -> None:
+    older, newer = rollout(now, RolloutStage.ROLLING, wave=2), rollout(now, RolloutStage.BUILT, 2)
+    (gone,) = hosts(now, HostStage.PROVING)
+    for _ in range(decide.GIVEN_UP_AFTER):
+        gone = gone.again(now, Temporary())
+    assert decide.turned(older, (gone,), (newer,), Plan(), False, now)[0].stage is RolloutStage.SUPERSEDED
