@@ -1,0 +1,132 @@
+"""Tools end, whatever they do, and say no more than they may."""
+
+import os
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from workers.process import OUTPUT, ToolFailed, ToolTimedOut, environment, run
+
+MINUTE = timedelta(minutes=1)
+
+
+def python(script: str, **options: object) -> bytes:
+    arguments: dict[str, object] = {"cwd": None, "env": {}, "deadline": MINUTE} | options
+    return run([sys.executable, "-c", script], **arguments).stdout  # type: ignore[arg-type]
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in ("Z", "X")
+
+
+def test_a_tool_gets_the_environment_the_directory_and_the_input_that_it_is_given(tmp_path: Path) -> None:
+    script = "import os, sys; print(sorted(os.environ), os.getcwd(), sys.stdin.read())"
+
+    said = python(script, cwd=tmp_path, env={"LC_ALL": "C.UTF-8"}, input=b"hello")
+
+    assert said.decode() == f"['LC_ALL'] {tmp_path} hello\n"
+
+
+def test_megabytes_go_in_and_out_without_a_deadlock() -> None:
+    data = os.urandom(3_000_000)
+
+    assert python("import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())", input=data) == data
+
+
+def test_a_tool_that_does_not_read_its_input_is_no_failure() -> None:
+    assert python("print(1)", input=b"x" * 1_000_000) == b"1\n"
+
+
+def test_a_failure_tells_the_code_and_the_last_words_but_no_secret() -> None:
+    with pytest.raises(ToolFailed) as caught:
+        python("import sys; sys.exit('cannot log in with s3cr3t\x1b[31m')", secrets=["s3cr3t"])
+
+    assert caught.value.code == 1
+    assert "cannot log in with ***\ufffd[31m" in str(caught.value)
+
+
+def test_an_accepted_code_is_no_failure() -> None:
+    ran = run([sys.executable, "-c", "raise SystemExit(3)"], cwd=None, env={}, deadline=MINUTE, accept=(0, 3))
+
+    assert ran.code == 3
+
+
+def test_a_tool_that_is_not_there_is_refused_with_a_hint() -> None:
+    with pytest.raises(ToolFailed) as caught:
+        run(["no-such-tool"], cwd=None, env=environment(Path("/nonexistent")), deadline=MINUTE)
+
+    assert caught.value.code == 127
+    assert "install no-such-tool" in caught.value.hint
+
+
+def test_a_tool_that_hangs_is_killed_with_all_that_it_started(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, subprocess, sys, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        f"open({str(tmp_path / 'pids')!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
+        "time.sleep(600)"
+    )
+    began = time.monotonic()
+
+    with pytest.raises(ToolTimedOut):
+        python(script, deadline=timedelta(seconds=1.5))
+
+    assert time.monotonic() - began < 60
+    assert not any(alive(int(pid)) for pid in (tmp_path / "pids").read_text().split())
+
+
+def test_a_child_that_holds_the_pipe_does_not_hold_us() -> None:
+    script = (
+        "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']).pid)"
+    )
+
+    pid = int(python(script))
+
+    deadline = time.monotonic() + 10
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not alive(pid)
+
+
+def test_a_tool_gets_the_time_to_clean_up(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    script = (
+        "import pathlib, signal, sys, time\n"
+        f"lock = pathlib.Path({str(lock)!r}); lock.touch()\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (lock.unlink(), sys.exit(0)))\n"
+        "time.sleep(600)"
+    )
+
+    with pytest.raises(ToolTimedOut):
+        python(script, deadline=timedelta(seconds=1))
+
+    assert not lock.exists()
+
+
+def test_endless_output_ends() -> None:
+    with pytest.raises(ToolFailed, match=f"more than {OUTPUT}"):
+        python("import sys\nwhile True: sys.stdout.write('x' * 65536)")
+
+
+def test_memory_is_limited() -> None:
+    with pytest.raises(ToolFailed, match="MemoryError"):
+        python("import time; time.sleep(0.2); b'x' * (1 << 30)", memory=1 << 29)
+
+
+def test_the_environment_holds_the_way_to_the_world_and_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example")
+    monkeypatch.setenv("UV_INDEX_URL", "http://index.example")
+
+    env = environment(Path("/home/x"), UV_NO_CONFIG="1")
+
+    assert env["https_proxy"] == "http://proxy.example"
+    assert "UV_INDEX_URL" not in env
+    assert (env["HOME"], env["UV_NO_CONFIG"]) == ("/home/x", "1")
