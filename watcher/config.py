@@ -9,11 +9,43 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from watcher.errors import SettingsRefused
+from watcher.errors import Refused, SettingsRefused
 from watcher.settings import AppSettings, Settings
+
+
+class NoSettings(Refused):
+    """Nobody named a configuration, and there is none in the usual places."""
+
+    hint = "write one with `toplayer init`, or name it: toplayer --config PATH, or TOPLAYER_CONFIG=PATH"
+
+    def __init__(self, places: Sequence[str]) -> None:
+        self.places = tuple(places)
+        super().__init__(self.places)
+
+    def __str__(self) -> str:
+        return f"no configuration found (looked for {', '.join(self.places)})"
+
 
 PLACES = ("toplayer.toml", "config/toplayer.toml", "/etc/toplayer/toplayer.toml")
 """Where a configuration is looked for, in this order, when nobody names one."""
+
+
+def example() -> str:
+    """The example configuration, which documents every setting."""
+    here = Path(__file__).parent
+    beside = here / "toplayer.example.toml"  # where an installed toplayer has it
+    path = beside if beside.exists() else here.parent / "config" / "toplayer.example.toml"
+    return path.read_text(encoding="utf-8")
+
+
+def find(named: str | None) -> Path:
+    """The configuration to use: the one that was named, else the first of PLACES that exists."""
+    if named:
+        return Path(named)
+    found = next((Path(place) for place in PLACES if Path(place).exists()), None)
+    if found is None:
+        raise NoSettings(PLACES)
+    return found
 
 
 def load(path: Path) -> Settings:

@@ -4,20 +4,21 @@ from datetime import datetime
 
 from watcher import decide
 from watcher.bump import Bump, BumpStage
-from watcher.desk import Desk
 from watcher.head import Head
+from watcher.ledger import Ledger
 from watcher.lookup import IndexState
 from watcher.receiver import Receiver
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
+from watcher.settings import Settings
 
 TRIES = 6
 """Failures in a row after which a thing that is tried again no longer counts as in motion."""
 
 
-def unfinished(desk: Desk, now: datetime) -> list[str]:
+def unfinished(settings: Settings, ledger: Ledger, now: datetime) -> list[str]:
     """One line for each thing that moves without a person and has not come to its end."""
-    ledger, lines = desk.ledger, []
-    for name, app in desk.settings.apps.items():
+    lines: list[str] = []
+    for name, app in settings.apps.items():
         head = ledger.find(Head, app=name)
         if head is not None and head.reason and head.attempts < TRIES:
             lines.append(f"{name}: {head.reason}")
@@ -32,11 +33,11 @@ def unfinished(desk: Desk, now: datetime) -> list[str]:
         ]
         for rollout in ledger.all(Rollout, app=name, stage=_MOVING):
             lines += _of_rollout(rollout, ledger.all(HostState, rollout=rollout.id, order="position"), now)
-    for state in ledger.all(IndexState, index=list(desk.settings.indexes)):
+    for state in ledger.all(IndexState, index=list(settings.indexes)):
         if state.reason and state.attempts < TRIES:
             lines.append(f"{state.index}: {state.reason}")
     newest = ledger.last_event()
-    for receiver in ledger.all(Receiver, receiver=list(desk.settings.notify.names())):
+    for receiver in ledger.all(Receiver, receiver=list(settings.notify.names())):
         if receiver.cursor < newest and not receiver.attempts:
             lines.append(f"{receiver.receiver}: {newest - receiver.cursor} events to deliver")
     return lines

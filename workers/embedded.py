@@ -82,10 +82,10 @@ def run_until_idle(desk: Desk, threads: Threads, patience: timedelta, tell: Call
         now = desk.clock()
         if result is None or result.sent or result.turned or not threads.is_idle:
             quiet_since = now
-        elif not unfinished(desk, now) or now - quiet_since > patience:
+        elif not (left := unfinished(desk.settings, desk.ledger, now)) or now - quiet_since > patience:
             return
         else:
-            tell(unfinished(desk, now)[0])
+            tell(left[0])
         threads.wait(AWAKE)
 
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 
 from watcher.event import Event
+from watcher.notice import lines, notices
 from workers.notify.delivery import Delivery
-from workers.notify.notice import lines, notices
 
 BATCH = 45
 """Events in one message: a burst becomes one message, because Slack takes about one per second and people fewer. One

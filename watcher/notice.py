@@ -6,6 +6,7 @@ from itertools import groupby
 
 from watcher.event import Event, Fact
 from watcher.inert import inert
+from watcher.units import size, span
 
 _LONGEST = 300
 _SHOWN = 8
@@ -53,12 +54,12 @@ def _of_rollout(verb: str, events: list[Event]) -> str:
     if verb == "wanted":
         parts.append(f"for commit {_text(facts, 'commit')[:12]} ({_text(facts, 'cause')})")
     if verb == "built":
-        size = _bytes(facts.get("new_size"))
-        parts.append(f"{facts.get('new_layers', 0)} of {facts.get('layers', 0)} layers new, {size}")
+        weight = size(_number(facts.get("new_size")))
+        parts.append(f"{facts.get('new_layers', 0)} of {facts.get('layers', 0)} layers new, {weight}")
     if verb == "wave":
         parts.append(str(facts.get("wave", "")))
     if verb == "done" and "seconds" in facts:
-        parts.append(f"{_seconds(facts['seconds'])} after the upstream release")
+        parts.append(f"{span(_number(facts['seconds']))} after the upstream release")
     return " ".join(parts) + _because(facts)
 
 
@@ -67,10 +68,11 @@ def _of_host(verb: str, events: list[Event]) -> str:
     rollout = events[0].subject.rpartition(":")[0]
     names = [_text(event.facts, "host") for event in events]
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-    sizes = [event.facts["bytes"] for event in events if isinstance(event.facts.get("bytes"), int)]
-    slowest = max((s for event in events if isinstance(s := event.facts.get("seconds"), float)), default=None)
-    cost = f" ({_bytes(max(int(str(size)) for size in sizes))} at most" if sizes and verb == "done" else ""
-    cost += f", {_seconds(slowest)} the slowest)" if cost and slowest is not None else (")" if cost else "")
+    cost = ""
+    if verb == "done":
+        most = max(_number(event.facts.get("bytes")) for event in events)
+        slowest = max(_number(event.facts.get("seconds")) for event in events)
+        cost = f" ({size(most)}, {span(slowest)}{' at most' if len(events) > 1 else ''})"
     return f"{rollout}: {shown} {verb}{cost}{_because(facts)}"
 
 
@@ -88,25 +90,12 @@ def _text(facts: Mapping[str, Fact], key: str) -> str:
     return "" if value is None else str(value)
 
 
+def _number(value: Fact) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
 def _because(facts: Mapping[str, Fact]) -> str:
     return f": {_text(facts, 'reason')}" if facts.get("reason") else ""
-
-
-def _bytes(value: Fact) -> str:
-    size = float(value) if isinstance(value, (int, float)) else 0.0
-    for unit in ("B", "KB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
-
-
-def _seconds(value: Fact) -> str:
-    seconds = float(value) if isinstance(value, (int, float)) else 0.0
-    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 86_400:.3g} days"
 
 
 def lines(found: Iterable[Notice]) -> Iterator[str]:

@@ -1,0 +1,56 @@
+"""What the CLI has done by the other wing. `workers.main` hands it in, so that nothing here knows how."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+from watcher.ledger import Ledger
+from watcher.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check of `toplayer doctor`: what was looked at, whether it is well, and what to do if not."""
+
+    subject: str
+    well: bool
+    said: str
+    hint: str = ""
+
+
+class Hands(Protocol):
+    """The doing half. Every method returns when its work is done, and raises only errors of toplayer."""
+
+    def run(self, settings: Settings, ledger: Ledger, patience: timedelta, tell: Callable[[str], None]) -> None:
+        """Surveys and polls everything, then looks and works here until nothing moves by itself any more."""
+        ...
+
+    def follow(self, settings: Settings, ledger: Ledger, patience: timedelta, tell: Callable[[str], None]) -> None:
+        """Waits until nothing moves by itself any more: without a broker by working here, else for the service."""
+        ...
+
+    def refresh(self, settings: Settings, ledger: Ledger, apps: Sequence[str], tell: Callable[[str], None]) -> None:
+        """Surveys and polls now, and decides, but proposes and rolls nothing."""
+        ...
+
+    def serve(self, settings: Settings, ledger: Ledger) -> None:
+        """The embedded service, until it is told to stop by SIGTERM or SIGINT."""
+        ...
+
+    def worker(self, settings: Settings, concurrency: int, log_level: str) -> None:
+        """A Celery worker, until it is told to stop."""
+        ...
+
+    def beat(self, settings: Settings, log_level: str) -> None:
+        """Celery beat, until it is told to stop."""
+        ...
+
+    def doctor(self, settings: Settings, sentry: bool) -> Iterator[Finding]:
+        """Checks everything that the settings name, one finding after the other."""
+        ...
+
+    def demo(self, directory: Path | None, tell: Callable[[str], None]) -> None:
+        """The main job on real input in a directory of its own; prints its tables on standard output."""
+        ...

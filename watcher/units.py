@@ -1,0 +1,18 @@
+"""Sizes and spans of time, for people."""
+
+
+def size(value: float) -> str:
+    """Bytes in powers of ten, three digits: `511 kB`, `2.67 MB`."""
+    for unit in ("B", "kB", "MB"):
+        if value < 999.5:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} GB"
+
+
+def span(seconds: float) -> str:
+    """Seconds in the unit that fits, three digits: `0.52 s`, `46 min`, `3.1 h`."""
+    for limit, one, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / one:.3g} {unit}"
+    return f"{seconds / 86_400:.3g} days"

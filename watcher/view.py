@@ -1,0 +1,217 @@
+"""The ledger as people and programs want to see it: plain JSON values, the same behind every table and every --json."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from watcher.bump import Bump, BumpStage
+from watcher.decision import Decision
+from watcher.event import Event
+from watcher.head import Head
+from watcher.ledger import Ledger
+from watcher.lookup import IndexState, Lookup
+from watcher.receiver import Receiver
+from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
+from watcher.settings import Settings
+
+Row = dict[str, Any]
+
+
+def status(settings: Settings, ledger: Ledger, apps: Iterable[str], past: int = 1) -> Row:
+    """What is under way, and the last `past` rollouts of each app that are over.
+
+    `{apps, bumps, rollouts, indexes, receivers, paused}`; times are ISO 8601 in UTC, sizes bytes.
+    """
+    names = list(apps)
+    rollouts: list[Rollout] = []
+    for name in names:
+        found = ledger.all(Rollout, app=name, order="-generation", limit=50)
+        over = [rollout for rollout in found if not rollout.stage.is_open][:past]
+        rollouts += [rollout for rollout in found if rollout.stage.is_open or rollout in over]
+    open_bumps = ledger.all(Bump, app=names, stage=[BumpStage.FOUND, BumpStage.PROPOSED], order="found_at")
+    ended = ledger.all(Bump, app=names, stage=[s for s in BumpStage if not s.is_open], order="-ended_at", limit=10)
+    return {
+        "apps": [app_row(head) for head in ledger.all(Head, app=names, order="app")],
+        "bumps": [bump_row(bump) for bump in (*open_bumps, *ended)],
+        "rollouts": [rollout_row(ledger, rollout) for rollout in rollouts],
+        "indexes": [index_row(state) for state in ledger.all(IndexState, index=list(settings.indexes))],
+        "receivers": [receiver_row(ledger, r) for r in ledger.all(Receiver, receiver=list(settings.notify.names()))],
+        "paused": ledger.holds(),
+    }
+
+
+def waits(settings: Settings, ledger: Ledger) -> bool:
+    """Whether a rollout has reached every host but those that cannot be reached now."""
+    rolling = ledger.all(Rollout, app=list(settings.apps), stage=[RolloutStage.ROLLING])
+    return any(
+        host.stage is HostStage.PENDING and host.reason
+        for rollout in rolling
+        for host in ledger.all(HostState, rollout=rollout.id)
+    )
+
+
+def rollout_row(ledger: Ledger, rollout: Rollout) -> Row:
+    """One rollout with its hosts. `seconds` runs from the upstream release (or the commit, without one) to the end."""
+    since = rollout.released_at or rollout.wanted_at
+    hosts = ledger.all(HostState, rollout=rollout.id, order="position")
+    built = rollout.built
+    return {
+        "id": rollout.id,
+        "app": rollout.app,
+        "commit": rollout.commit,
+        "image": rollout.image,
+        "stage": str(rollout.stage),
+        "cause": rollout.cause,
+        "held": rollout.held,
+        "reason": rollout.reason,
+        "wave": rollout.wave,
+        "layers": built.layers if built else None,
+        "new_layers": built.new_layers if built else None,
+        "size": built.size if built else None,
+        "new_size": built.new_size if built else None,
+        "pushed": built.pushed if built else None,
+        "build_seconds": built.seconds if built else None,
+        "released_at": _iso(rollout.released_at),
+        "wanted_at": _iso(rollout.wanted_at),
+        "built_at": _iso(rollout.built_at),
+        "rolling_at": _iso(rollout.rolling_at),
+        "done_at": _iso(rollout.done_at),
+        "seconds": (rollout.done_at - since).total_seconds() if rollout.done_at else None,
+        "hosts": [host_row(rollout, host) for host in hosts],
+    }
+
+
+def host_row(rollout: Rollout, host: HostState) -> Row:
+    """One host in one rollout; `digest` is what it runs as far as the ledger knows."""
+    return {
+        "name": host.host,
+        "stage": str(host.stage),
+        "digest": rollout.image if host.stage in (HostStage.DONE, HostStage.PROVING) else host.previous,
+        "previous": host.previous,
+        "bytes": host.bytes,
+        "seconds": host.seconds,
+        "reason": host.reason,
+    }
+
+
+def bump_row(bump: Bump) -> Row:
+    """One bump."""
+    return {
+        "id": bump.id,
+        "app": bump.app,
+        "package": bump.package,
+        "from": bump.from_version,
+        "to": bump.to_version,
+        "stage": str(bump.stage),
+        "reason": bump.reason,
+        "branch": bump.branch,
+        "commit": bump.commit,
+        "released_at": _iso(bump.released_at),
+        "found_at": _iso(bump.found_at),
+        "ended_at": _iso(bump.ended_at),
+    }
+
+
+def app_row(head: Head) -> Row:
+    """The tip of an app's branch, as the last survey saw it."""
+    return {
+        "app": head.app,
+        "commit": head.commit,
+        "surveyed_at": _iso(head.surveyed_at),
+        "pins": len(head.pins),
+        "reason": head.reason,
+    }
+
+
+def index_row(state: IndexState) -> Row:
+    """How the last poll of an index went. `unknown` packages are not "nothing new": they were not answered for."""
+    return {
+        "index": state.index,
+        "polled_at": _iso(state.polled_at),
+        "answered_at": _iso(state.answered_at),
+        "packages": state.packages,
+        "unknown": state.unknown,
+        "reason": state.reason,
+    }
+
+
+def receiver_row(ledger: Ledger, receiver: Receiver) -> Row:
+    """How far behind a receiver of notices is, in events."""
+    return {
+        "receiver": receiver.receiver,
+        "behind": max(ledger.last_event() - receiver.cursor, 0),
+        "delivered_at": _iso(receiver.delivered_at),
+        "reason": receiver.reason,
+    }
+
+
+def history(ledger: Ledger, apps: Iterable[str], limit: int) -> list[Row]:
+    """The newest rollouts of these apps, newest first."""
+    found = ledger.all(Rollout, app=list(apps), order="-wanted_at", limit=limit)
+    return [rollout_row(ledger, rollout) for rollout in found]
+
+
+def lookup_row(lookup: Lookup) -> Row:
+    """The state of the last lookup of a package: *unknown* means that the index did not answer, not that it is quiet."""
+    return {
+        "index": lookup.index,
+        "outcome": str(lookup.outcome),
+        "looked_at": _iso(lookup.looked_at),
+        "answered_at": _iso(lookup.answered_at),
+        "releases": len(lookup.releases),
+        "reason": lookup.reason,
+    }
+
+
+def decision_row(decision: Decision) -> Row:
+    """One decision, with every release that was considered."""
+    return {
+        "app": decision.app,
+        "package": decision.package,
+        "at": _iso(decision.at),
+        "current": decision.current,
+        "newest": decision.newest,
+        "candidate": decision.candidate,
+        "verdict": str(decision.verdict),
+        "said": decision.said,
+        "releases": [
+            {
+                "version": reason.version,
+                "verdict": str(reason.verdict),
+                "rule": reason.rule,
+                "said": reason.said,
+                "free_at": _iso(reason.free_at),
+            }
+            for reason in decision.reasons
+        ],
+    }
+
+
+def event_row(event: Event) -> Row:
+    """One line of the audit."""
+    return {
+        "id": event.id,
+        "at": _iso(event.at),
+        "kind": event.kind,
+        "app": event.app,
+        "subject": event.subject,
+        **event.facts,
+    }
+
+
+def fleet_rows(settings: Settings, ledger: Ledger) -> list[Row]:
+    """Every host of every fleet, and what it runs for each app as far as the ledger knows."""
+    rows = []
+    for app_name, app in settings.apps.items():
+        rollouts = ledger.all(Rollout, app=app_name, order="-generation")
+        last = {r.id: {h.host: h for h in ledger.all(HostState, rollout=r.id)} for r in rollouts[:20]}
+        for host in settings.fleets[app.fleet].hosts:
+            seen = next(((r, last[r.id][host.name]) for r in rollouts[:20] if host.name in last[r.id]), None)
+            row: Row = {"fleet": app.fleet, "name": host.name, "address": host.address, "app": app_name}
+            row |= host_row(*seen) if seen else dict.fromkeys(("stage", "digest", "reason"))
+            rows.append(row | {"rollout": seen[0].id if seen else None})
+    return rows
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None

@@ -1,0 +1,161 @@
+"""What a person orders, written into the ledger: each is a row before anything happens, with who and why.
+
+These functions decide nothing about the sequence. They put an entry where the look finds it.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from watcher.bump import Bump
+from watcher.errors import NotFound, Refused
+from watcher.event import Event
+from watcher.head import Head
+from watcher.ledger import Ledger
+from watcher.lookup import Lookup
+from watcher.rollout import Rollout, RolloutStage
+from watcher.versions import SCHEMES
+
+
+class NothingTo(Refused):
+    """The order makes no sense as things stand."""
+
+    def __init__(self, verb: str, why: str, hint: str = "") -> None:
+        self.verb, self.why, self.hint = verb, why, hint
+        super().__init__(verb, why, hint)
+
+    def __str__(self) -> str:
+        return f"nothing to {self.verb}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who orders, why, and when (UTC)."""
+
+    by: str
+    why: str
+    now: datetime
+
+
+def bump(ledger: Ledger, app: str, package: str, version: str, person: Person) -> Bump:
+    """A bump of `package` to `version` (empty: the newest that the index has), whatever cooldown and policy say.
+
+    A bump of that version that had ended is opened again. `NotFound` for a package or version that is not there.
+    """
+    head = ledger.find(Head, app=app) or Head(app=app)
+    pins = {pin.package: pin for pin in head.pins if pin.source == "index"}
+    if package not in pins:
+        raise NotFound(f"pin of {app} called", package, sorted(pins))
+    pin = pins[package]
+    scheme = SCHEMES[pin.ecosystem]
+    lookups = ledger.all(Lookup, package=package)
+    releases = {release.version: release for lookup in lookups for release in lookup.releases}
+    versions = sorted((v for v, release in releases.items() if release.yanked is None), key=scheme.key)
+    stable = [v for v in versions if not scheme.is_prerelease(v)]
+    wanted = version or (stable or versions or [pin.version])[-1]
+    if wanted not in releases:
+        raise NotFound(f"release of {package}", wanted, versions[-8:])
+    if wanted == pin.version:
+        raise NothingTo("bump", f"{app} already pins {package} {wanted}")
+    made = Bump(
+        id=Bump.id_of(app, package, wanted),
+        app=app,
+        ecosystem=pin.ecosystem,
+        package=package,
+        from_version=pin.version,
+        to_version=wanted,
+        found_at=person.now,
+        released_at=releases[wanted].released_at,
+        why=f"asked for by {person.by}",
+    )
+    before = ledger.find(Bump, id=made.id)
+    if before is not None and before.stage.is_open:
+        return before
+    opened = replace(made, revision=before.revision) if before else made
+    (written,) = ledger.write([(before, opened)], person.now)
+    _note(ledger, "order.bump", app, made.id, person)
+    return written
+
+
+def deploy(ledger: Ledger, app: str, held: bool, person: Person) -> Rollout:
+    """A rollout of the branch's tip: the one that waits for this order, or a new one. `held`: build it and stop there."""
+    head = ledger.find(Head, app=app) or Head(app=app)
+    if not head.commit:
+        raise NothingTo("deploy", f"{app} has not been surveyed yet", "run `toplayer check` and see what it says")
+    rollouts = ledger.all(Rollout, app=app, order="-generation")
+    newest = rollouts[0] if rollouts else None
+    _note(ledger, "order.build" if held else "order.deploy", app, app, person)
+    if newest is not None and newest.commit == head.commit and newest.stage.is_open:
+        return newest if newest.held == held else ledger.replace(newest, replace(newest, held=held), person.now)
+    generation = newest.generation + 1 if newest else 1
+    fresh = Rollout(
+        id=Rollout.id_of(app, generation),
+        app=app,
+        generation=generation,
+        commit=head.commit,
+        cause="build" if held else "deploy",
+        held=held,
+        wanted_at=person.now,
+    )
+    return ledger.write([(None, fresh)], person.now)[0]
+
+
+def rollback(ledger: Ledger, app: str, to: str, person: Person) -> Rollout:
+    """A rollout of an image that was rolled out before: `to` (a digest or its beginning, or a rollout's id), else the last
+    one that was done and is not what the newest rollout brought.
+    """
+    rollouts = ledger.all(Rollout, app=app, order="-generation")
+    newest = next((rollout for rollout in rollouts if rollout.image), None)
+    built = [r for r in rollouts if r.image and (to or (newest and r.image != newest.image))]
+    if to:
+        found = [r for r in built if r.id == to or (r.image or "").removeprefix("sha256:").startswith(_hex(to))]
+        if len({r.image for r in found}) != 1:
+            raise NotFound(f"image of {app}", to, sorted({str(r.image) for r in built}))
+    else:
+        found = [r for r in built if r.stage in (RolloutStage.DONE, RolloutStage.ROLLED_BACK)]
+    if not found or newest is None:
+        raise NothingTo("roll back", f"{app} has no earlier image", "`toplayer history` shows what there was")
+    target, generation = found[0], rollouts[0].generation + 1
+    fresh = replace(
+        target,
+        id=Rollout.id_of(app, generation),
+        generation=generation,
+        cause="rollback",
+        stage=RolloutStage.BUILT,
+        held=False,
+        wave=0,
+        reason="",
+        wanted_at=person.now,
+        built_at=person.now,
+        released_at=None,
+        rolling_at=None,
+        wave_at=None,
+        done_at=None,
+        revision=0,
+    )
+    changes: list[tuple[Rollout | None, Rollout]] = [(None, fresh)]
+    if newest.stage is RolloutStage.DONE:
+        said = f"rolled back by {person.by}{f': {person.why}' if person.why else ''}"
+        changes.append((newest, replace(newest, stage=RolloutStage.ROLLED_BACK, reason=said)))
+    written = ledger.write(changes, person.now)[0]
+    _note(ledger, "order.rollback", app, fresh.id, person)
+    return written
+
+
+def abort(ledger: Ledger, app: str, person: Person) -> Rollout:
+    """Stops the app's open rollout; hosts that it touched go back to what they ran."""
+    rollouts = ledger.all(Rollout, app=app, order="-generation")
+    going = next((rollout for rollout in rollouts if rollout.stage.is_open), None)
+    if going is None:
+        raise NothingTo("abort", f"{app} has no rollout under way")
+    said = f"aborted by {person.by}{f': {person.why}' if person.why else ''}"
+    _note(ledger, "order.abort", app, going.id, person)
+    return ledger.replace(going, going.at(RolloutStage.HALTED, person.now, reason=said), person.now)
+
+
+def _hex(text: str) -> str:
+    return text.removeprefix("sha256:") or "-"
+
+
+def _note(ledger: Ledger, kind: str, app: str, subject: str, person: Person) -> None:
+    facts = {"by": person.by, "why": person.why}
+    ledger.note(Event(at=person.now, kind=kind, app=app, subject=subject, facts=facts))
