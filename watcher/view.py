@@ -152,7 +152,7 @@ def history(ledger: Ledger, apps: Iterable[str], limit: int) -> list[Row]:
 
 
 def lookup_row(lookup: Lookup) -> Row:
-    """The state of the last lookup of a package: *unknown* means that the index did not answer, not that it is quiet."""
+    """The last lookup of a package: *unknown* means that the index did not answer, not that it is quiet."""
     return {
         "index": lookup.index,
         "outcome": str(lookup.outcome),

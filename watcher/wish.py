@@ -77,7 +77,7 @@ def bump(ledger: Ledger, app: str, package: str, version: str, person: Person) -
 
 
 def deploy(ledger: Ledger, app: str, held: bool, person: Person) -> Rollout:
-    """A rollout of the branch's tip: the one that waits for this order, or a new one. `held`: build it and stop there."""
+    """A rollout of the branch's tip: the one that waits for this, or a new one. `held`: build it and stop there."""
     head = ledger.find(Head, app=app) or Head(app=app)
     if not head.commit:
         raise NothingTo("deploy", f"{app} has not been surveyed yet", "run `toplayer check` and see what it says")
@@ -100,8 +100,10 @@ def deploy(ledger: Ledger, app: str, held: bool, person: Person) -> Rollout:
 
 
 def rollback(ledger: Ledger, app: str, to: str, person: Person) -> Rollout:
-    """A rollout of an image that was rolled out before: `to` (a digest or its beginning, or a rollout's id), else the last
-    one that was done and is not what the newest rollout brought.
+    """A rollout of an image that there was before.
+
+    `to` is its digest, the beginning of it, or a rollout's id; without it, the last one that was done and is not what
+    the newest rollout brought.
     """
     rollouts = ledger.all(Rollout, app=app, order="-generation")
     newest = next((rollout for rollout in rollouts if rollout.image), None)

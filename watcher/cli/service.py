@@ -19,7 +19,7 @@ FAILED, PARTLY = 1, 3
 LEVELS = click.Choice(["debug", "info", "warning", "error"])
 
 
-class Span(click.ParamType):
+class Span(click.ParamType[timedelta]):
     """A duration on the command line, as in the configuration."""
 
     name = "duration"

@@ -176,19 +176,9 @@ def history(context: Context, app: str | None, limit: int, events: bool, as_json
     if as_json:
         emit(rows)
         return
-    columns = [
-        "ROLLOUT",
-        "STAGE",
-        "COMMIT",
-        "IMAGE",
-        "NEW LAYERS",
-        "NEW BYTES",
-        "HOSTS",
-        "BYTES/HOST",
-        "SECONDS",
-        "ENDED",
-    ]
-    table(columns, [_history_cells(row) for row in rows], right=columns[4:9])
+    figures = ["NEW LAYERS", "NEW BYTES", "HOSTS", "BYTES/HOST", "SECONDS"]
+    columns = ["ROLLOUT", "STAGE", "COMMIT", "IMAGE", *figures, "ENDED"]
+    table(columns, [_history_cells(row) for row in rows], right=figures)
 
 
 def _history_cells(row: view.Row) -> list[Any]:
@@ -218,14 +208,8 @@ def hosts(context: Context, as_json: bool) -> None:
     if as_json:
         emit(rows)
         return
-    cells = [
-        [
-            *chosen(row, "fleet", "name", "address", "app"),
-            short(row["digest"]),
-            *chosen(row, "rollout", "stage", "reason"),
-        ]
-        for row in rows
-    ]
+    keys = ("fleet", "name", "address", "app", "digest", "rollout", "stage", "reason")
+    cells = [chosen(row | {"digest": short(row["digest"])}, *keys) for row in rows]
     table(["FLEET", "HOST", "ADDRESS", "APP", "RUNS", "ROLLOUT", "STAGE", "REASON"], cells)
 
 
