@@ -129,6 +129,8 @@ def _sentence(error: ErrorDetails, data: dict[str, Any]) -> str:
         said = "expected no such key" + (f"; did you mean `{near[0]}`?" if near else "")
     elif kind == "value_error":
         said = str(context.get("error", error["msg"]))
+    elif context.get("class_name") == "Secret":
+        said = 'expected the name of a secret, such as { env = "NAME" }; the secret itself does not belong here'
     elif kind == "literal_error":
         said = f"expected {context['expected']}, got {_shown(error['loc'], data)}"
     else:
