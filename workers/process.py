@@ -83,8 +83,11 @@ def run(
     accept: Collection[int] = (0,),
     secrets: Collection[str] = (),
     memory: int = MEMORY,
+    inherit: Collection[int] = (),
 ) -> Ran:
     """Runs a tool to its end; `env` is its whole environment, `accept` the exit codes that are not failures.
+
+    `inherit` are descriptors that stay open until the tool has ended, even if we are killed before: a lock, say.
 
     Raises `ToolFailed` (also for a tool that is not installed, or that writes more than `OUTPUT` bytes) and
     `ToolTimedOut`. Neither holds any of the `secrets`. Whatever the tool started and left behind is killed.
@@ -99,6 +102,7 @@ def run(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            pass_fds=tuple(inherit),
         )
     except (OSError, ValueError) as error:
         hint = f"install {tool}, or put it on PATH" if isinstance(error, FileNotFoundError) else ""
