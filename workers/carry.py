@@ -15,6 +15,7 @@ from watcher.entry import Entry
 from watcher.errors import Overtaken, Refused, Temporary
 from watcher.inert import inert
 from watcher.order import Order
+from workers import sentry
 
 E = TypeVar("E", bound=Entry)
 log = logging.getLogger("toplayer")
@@ -72,4 +73,5 @@ def _done(order: Order, entry: E, desk: Desk, step: Step[E]) -> E:
         return entry.refused(desk.clock(), error)
     except Exception as error:
         log.exception("%s %s", order, entry.name)
+        sentry.report(error, str(order), entry.name)
         return entry.again(desk.clock(), Unforeseen(type(error).__name__, str(error)))

@@ -1,0 +1,51 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: demo test tools check unit journeys clean constraints
+
+demo: $(VENV)/.demo  ## the main job on real PyPI, with no root, no Docker and no Redis
+	@$(BIN)/toplayer demo --directory var/demo
+
+test: tools check unit journeys  ## everything that .ci/run runs
+
+tools:
+	@sh tests/rig/install.sh
+
+check: $(VENV)/.test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+unit: $(VENV)/.test
+	$(BIN)/pytest -m "not journey"
+
+journeys: $(VENV)/.test
+	$(BIN)/pytest -m journey
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: toplayer needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "error: this Python cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 2; }
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "setting up $(VENV) ..." >&2
+	@$(PIP) --editable . || { echo "error: the packages could not be installed; is the network up?" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "setting up $(VENV) ..." >&2
+	@$(PIP) --editable '.[dev]' || { echo "error: the packages could not be installed; is the network up?" >&2; exit 1; }
+	@touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+constraints: $(BIN)/python  ## the newest versions that the tests may be run with
+	@{ echo "# The versions that toplayer is tested with. Kept by: make constraints"; \
+	   $(BIN)/uv pip compile -q --no-header --no-annotate --no-emit-index-url --no-emit-find-links --universal \
+	     --python-version 3.11 --extra dev --extra postgres pyproject.toml; } > constraints.txt.new
+	@mv constraints.txt.new constraints.txt

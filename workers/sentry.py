@@ -1,0 +1,74 @@
+"""Errors of toplayer itself, sent to Sentry where a DSN is configured; without one everything behaves the same.
+
+What a step expects to go wrong (`Temporary`, `Refused`) is in the ledger and is no error of ours. No local variables
+are sent, no request bodies, no user data, and no text that holds one of the configured secrets.
+"""
+
+import logging
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import sentry_sdk
+from sentry_sdk.integrations.celery import CeleryIntegration
+from sentry_sdk.integrations.logging import LoggingIntegration
+from sentry_sdk.scrubber import DEFAULT_DENYLIST, EventScrubber
+
+from watcher.errors import Refused, Temporary
+from watcher.settings import Settings
+
+HIDDEN = "[hidden]"
+_DENIED = [*DEFAULT_DENYLIST, "auth_config", "registry_auth", "x-registry-auth", "dsn", "broker", "ledger", "env"]
+
+
+def start(settings: Settings) -> bool:
+    """Starts Sentry in this process if the settings name a DSN; tells whether they do."""
+    if settings.sentry is None:
+        return False
+    secrets = [value for secret in settings.secrets().values() if len(value := secret.reveal()) >= 4]
+    sentry_sdk.init(
+        dsn=settings.sentry.dsn.reveal(),
+        environment=settings.sentry.environment,
+        release=f"toplayer@{version('toplayer')}",
+        integrations=[
+            CeleryIntegration(monitor_beat_tasks=False),
+            LoggingIntegration(level=logging.INFO, event_level=logging.CRITICAL),
+        ],
+        default_integrations=True,
+        include_local_variables=False,
+        include_source_context=True,
+        max_request_body_size="never",
+        send_default_pii=False,
+        traces_sample_rate=0.0,
+        event_scrubber=EventScrubber(denylist=_DENIED, recursive=True),
+        before_send=lambda event, hint: _before_send(event, hint, secrets),
+        before_breadcrumb=lambda crumb, _hint: without(crumb, secrets),
+    )
+    return True
+
+
+def report(error: Exception, order: str, entry: str) -> None:
+    """Sends one error of toplayer itself: one issue per kind of order, however many hosts it happens on."""
+    with sentry_sdk.new_scope() as scope:
+        scope.set_tag("order", order)
+        scope.set_context("entry", {"name": entry})
+        scope.fingerprint = ["{{ default }}", order]
+        sentry_sdk.capture_exception(error)
+
+
+def _before_send(event: Any, hint: Mapping[str, Any], secrets: list[str]) -> Any:
+    error = (hint.get("exc_info") or (None, None))[1]
+    return None if isinstance(error, (Temporary, Refused)) else without(event, secrets)
+
+
+def without(value: Any, secrets: list[str]) -> Any:
+    """The value with every occurrence of a secret, in any text at any depth, replaced."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, HIDDEN)
+        return value
+    if isinstance(value, dict):
+        return {without(key, secrets): without(item, secrets) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without(item, secrets) for item in value]
+    return value
