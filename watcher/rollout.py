@@ -105,7 +105,8 @@ class Rollout(Entry):
 class HostStage(StrEnum):
     """Where one host is in one rollout.
 
-    pending → called → fetched → proving → done; what fails goes failed → returning → returned, or ends as stuck.
+    pending → called → fetched → proving → done; what fails goes failed → returning → returned, or ends as stuck. What
+    fails before anything was touched is returned at once: it runs what it ran.
     """
 
     PENDING = "pending"
@@ -170,5 +171,10 @@ class HostState(Entry):
         )
 
     def refused(self, now: datetime, error: Refused) -> Self:
-        going_back = self.stage in (HostStage.FAILED, HostStage.RETURNING)
-        return self.at(HostStage.STUCK if going_back else HostStage.FAILED, now, reason=inert(str(error)))
+        if not self.stage.is_touched:
+            # `previous` may not be known yet, and a host is never put back to what it did not run.
+            stage = HostStage.RETURNED
+        else:
+            going_back = self.stage in (HostStage.FAILED, HostStage.RETURNING)
+            stage = HostStage.STUCK if going_back else HostStage.FAILED
+        return self.at(stage, now, reason=inert(str(error)))

@@ -1,4 +1,4 @@
-"""A host, seen from a worker: what it runs, and the five moves of a swap. One file per kind of target implements it."""
+"""A host, seen from a worker: what it runs, and the moves of a swap. One file per kind of target implements it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,14 +14,17 @@ from watcher.image import Digest
 class Service:
     """What a host is to run: our own specification, and the place its image comes from.
 
-    `repository` is where the host pulls from; `env` has its secrets filled in, and is never logged or stored.
-    `username` and `password` are for that registry.
+    `repository` is where the host pulls from; `env` has its secrets filled in, and is never logged or stored, and what
+    a probe or a container said is shown without the values in `secrets`. `username` and `password` are for that
+    registry. With a `health_command` it decides what is healthy, else the image's own HEALTHCHECK if it has one, else
+    running for `steady` without a restart.
     """
 
     name: str
     repository: str
     command: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     volumes: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
     network: str = ""
@@ -37,7 +40,7 @@ class Service:
 
 
 class Health(StrEnum):
-    """What a proof has to say."""
+    """What a proof has to say. `starting` may still become one of the other two; they do not change by waiting."""
 
     STARTING = "starting"
     HEALTHY = "healthy"
@@ -54,21 +57,25 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What a host runs for a service: the digest of its image (None: nothing), and the generation that put it there."""
+    """What a host runs for a service: the digest of its image (None: nothing), and the generation that put it there.
+
+    `as_specified` is False if it was started from another specification than the service's of today.
+    """
 
     image: Digest | None
-    generation: int
+    generation: int = 0
+    as_specified: bool = True
 
 
 class Host(Protocol):
     """One host. Every move is safe to repeat, and safe to take up where a killed process left it.
 
-    The moves raise `HostUnreachable` (try again), `Fenced` (a newer generation is at work) or `HostRefused` (a person
-    has to act), and nothing else.
+    The moves raise an error of this file, or what the image's store raises, and nothing else. All of them say who must
+    act: `Temporary` (nobody: try again) or `Refused` (a person).
     """
 
     def running(self, service: Service) -> Running:
-        """What runs now. A swap that was begun and not proven counts as what ran before it."""
+        """What is proven and runs, or should. A swap that was begun and not settled counts as what ran before it."""
         ...
 
     def fetch(self, service: Service, image: Digest) -> int:
@@ -76,7 +83,10 @@ class Host(Protocol):
         ...
 
     def swap(self, service: Service, image: Digest, generation: int) -> None:
-        """Starts the image in place of what runs, which is kept aside until `settle`."""
+        """Starts the image, in place of what runs or beside it. What runs is kept until `settle`.
+
+        `Fenced` if a newer generation was at work here, or if this generation was taken back from the host.
+        """
         ...
 
     def prove(self, service: Service, image: Digest, elapsed: timedelta) -> Proof:
@@ -84,11 +94,14 @@ class Host(Protocol):
         ...
 
     def settle(self, service: Service, image: Digest) -> None:
-        """The new image is proven: what was kept aside goes away; old images beyond the last one, too."""
+        """The image is proven: it is what runs now. What ran before goes away, and old images beyond the last one."""
         ...
 
     def back(self, service: Service, image: Digest | None, generation: int) -> None:
-        """Puts the host back to `image` (None: to nothing): what was kept aside if it is still there, else a swap."""
+        """Takes `generation` back: the host runs `image` again (None: nothing), what is still there of it if possible.
+
+        `Fenced` if a newer generation was at work here.
+        """
         ...
 
 
@@ -103,6 +116,17 @@ class HostUnreachable(Temporary):
         return f"{self.host} did not answer: {self.why}"
 
 
+class HostBusy(Temporary):
+    """The host answered that it cannot now: somebody else is at work on it, or its pull was interrupted."""
+
+    def __init__(self, host: str, why: str) -> None:
+        self.host, self.why = host, why
+        super().__init__(host, why)
+
+    def __str__(self) -> str:
+        return f"{self.host} cannot do it now: {self.why}"
+
+
 class HostRefused(Refused):
     """The host answered no: a missing image, a port that is taken, a full disk, a command that cannot start."""
 
@@ -115,13 +139,17 @@ class HostRefused(Refused):
 
 
 class Fenced(Refused):
-    """A newer generation has been at work on the host: this step is from the past."""
+    """This step is from the past: a `newer` generation was at work on the host, or this very one was taken back."""
+
+    hint = "if the ledger was lost and starts again from 1: take the service off the host by hand, once"
 
     def __init__(self, host: str, generation: int, newer: int) -> None:
         self.host, self.generation, self.newer = host, generation, newer
         super().__init__(host, generation, newer)
 
     def __str__(self) -> str:
+        if self.newer == self.generation:
+            return f"generation {self.generation} was taken back from {self.host} and does not come again"
         return (
             f"{self.host} already belongs to generation {self.newer}; generation {self.generation} keeps its hands off"
         )

@@ -1,0 +1,92 @@
+"""What an engine's answers mean, in the only words that count: who must act, and what to do next. Pure."""
+
+import requests
+
+from workers.fleet.host import HostBusy, HostRefused, HostUnreachable
+
+_LONGEST = 500
+
+_HINTS = {
+    "port is already allocated": "another container on the host has the port: free it, or change `run.ports`",
+    "address already in use": "another program on the host has the port: free it, or change `run.ports`",
+    "no space left on device": "free disk space on the host; `docker system df` shows what the engine holds",
+    "disk quota exceeded": "free disk space on the host; `docker system df` shows what the engine holds",
+    "executable file not found": "check `run.command`, or the image's own command",
+    "exec format error": "the image is for another platform than the host's: check `image.platform`",
+    "permission denied: unknown": "the command is not executable in the image: check `run.command`",
+    "no such image": "the image was removed from the host while it was swapped in; `toplayer deploy` fetches it again",
+    "invalid container name": "give the app a name of at least two letters",
+    "invalid reference format": "give the app a name without two dots or dashes in a row",
+    "client sent an http request to an https server": "the engine speaks TLS: name its certificates under `tls`",
+}
+
+_NETWORK = "create the network on the host, or change `run.network`"
+
+_PULL_REFUSED = {
+    "unauthorized": "check the user and password of the registry in the settings, and that they may pull",
+    "denied": "check the user and password of the registry in the settings, and that they may pull",
+    "no basic auth credentials": "name the user and password of the registry in the settings",
+    "manifest unknown": "the image is no longer in the registry: `toplayer build` publishes it again",
+    "manifest for": "the image is no longer in the registry: `toplayer build` publishes it again",
+    "blob unknown": "the registry lost a layer of the image: remove the image there and build it again",
+    "unsupported media type": "the engine is too old for this image's layers",
+    "does not match": "the registry sends other bytes than it should: find out why before anything else",
+    "verification failed": "the registry sends other bytes than it should: find out why before anything else",
+    "server gave http response to https client": (
+        "the registry has no TLS: list it under `insecure-registries` of the engine"
+    ),
+    "x509": "give the host the certificate of the registry's authority (/etc/docker/certs.d)",
+    "certificate": "give the host the certificate of the registry's authority (/etc/docker/certs.d)",
+    "no space left on device": _HINTS["no space left on device"],
+    "disk quota exceeded": _HINTS["disk quota exceeded"],
+    "max depth exceeded": "the image has more layers than an engine can stack",
+}
+
+
+def answered(host: str, status: int, said: str) -> HostBusy | HostRefused:
+    """The error that an HTTP status from 400 on stands for."""
+    low = said.lower()
+    if status == requests.codes.not_found and "network" in low:
+        return HostRefused(host, _short(said), _NETWORK)
+    if status in (requests.codes.conflict, 502, 503, 504) or "no such container" in low or "no such exec" in low:
+        # Names, and containers that come and go: somebody else is at work on the host, or its engine is stopping.
+        return HostBusy(host, _short(said))
+    return HostRefused(host, _short(said), _hint(_HINTS, low))
+
+
+def pull_failed(host: str, repository: str, said: str) -> HostBusy | HostRefused:
+    """The error that the engine's pull ended with. What is not known to need a person is tried again."""
+    why, hint = f"cannot pull from {repository}: {_short(said)}", _hint(_PULL_REFUSED, said.lower())
+    return HostRefused(host, why, hint) if hint else HostBusy(host, why)
+
+
+def not_answered(host: str, error: BaseException) -> HostUnreachable | HostRefused:
+    """The error of a connection that came to nothing."""
+    chain = list(_chain(error))
+    words = _short(str(chain[-1].strerror if isinstance(chain[-1], OSError) and chain[-1].strerror else chain[-1]))
+    if any(isinstance(link, PermissionError) for link in chain):
+        hint = "the user that toplayer runs as needs access to the engine's socket: add it to the group `docker`"
+        return HostRefused(host, words, hint)
+    low = " ".join(str(link) for link in chain).lower()
+    if any(sign in low for sign in ("certificate", "tls", "ssl")):
+        return HostRefused(host, words, "check the files under `tls` (ca, cert, key) and the name in the address")
+    return HostUnreachable(host, words)
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    """The error, and what it came from, the root last. Libraries put the cause into the arguments, too."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        seen.append(error)
+        inner = [arg for arg in (*error.args, getattr(error, "reason", None)) if isinstance(arg, BaseException)]
+        error = inner[0] if inner else error.__cause__ or error.__context__
+    return seen
+
+
+def _hint(table: dict[str, str], said: str) -> str:
+    return next((hint for sign, hint in table.items() if sign in said), "")
+
+
+def _short(said: str) -> str:
+    text = " ".join(said.split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -1,0 +1,230 @@
+"""A host with a Docker engine. Each move looks at what is there, plans the rest of the way (`swap.py`), and goes it."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from watcher.image import Digest
+from watcher.settings import HostSettings
+from workers.fleet import swap
+from workers.fleet.engine import Engine, Listed
+from workers.fleet.health import died, presentable, proof_of, proof_of_command
+from workers.fleet.host import Fenced, Health, HostRefused, Proof, Running, Service
+from workers.fleet.image import manifest_of, read_manifest
+from workers.fleet.spec import (
+    GENERATION,
+    IMAGE,
+    PREVIOUS,
+    RESTART,
+    SERVICE,
+    SPEC,
+    create_payload,
+    goal_of,
+    kept_as,
+    reference,
+)
+from workers.fleet.swap import NO_RESTART, Container, Containers, Move, Role, Verb
+from workers.oci.store import Store
+
+
+class DockerHost:
+    """One engine, as a `Host`. `store` is where its images come from, seen from here."""
+
+    def __init__(self, engine: Engine, store: Store) -> None:
+        self._engine, self._store, self._host = engine, store, engine.host
+
+    def running(self, service: Service) -> Running:
+        seen, _ = self._look(service)
+        found = swap.proven(seen)
+        if found is None:
+            return Running(None)
+        same = found.spec == goal_of(service, found.image, found.generation).spec
+        return Running(found.image, found.generation, same)
+
+    def fetch(self, service: Service, image: Digest) -> int:
+        if self._has(service, image):
+            return 0
+        travelled = 0
+
+        def read(digest: Digest) -> bytes:
+            nonlocal travelled
+            raw = read_manifest(self._store, digest)
+            travelled += len(raw)
+            return raw
+
+        manifest = manifest_of(image, read, self._engine.platform(), self._store.where)
+        if self._engine.image(manifest.config.digest) is None:
+            travelled += manifest.config.size
+        downloaded = self._engine.pull(service.repository, image, service.username, service.password)
+        travelled += sum(
+            {layer.digest: layer.size for layer in manifest.layers if layer.digest.short in downloaded}.values()
+        )
+        found = self._engine.image(reference(service, image))
+        # Engines with the classic store call an image by its configuration, those on containerd by its manifest.
+        if found is None or found["Id"] not in (manifest.config.digest, manifest.digest, image):
+            what = f"asked for {image}, it now has {found['Id'] if found else 'nothing'}"
+            raise HostRefused(self._host, what, "look at the engine's log; somebody else may be removing images")
+        self._engine.tag(found["Id"], kept_as(service), image.short)
+        return travelled
+
+    def swap(self, service: Service, image: Digest, generation: int) -> None:
+        seen, ids = self._look(service)
+        goal = goal_of(service, image, generation)
+        self._fence(seen, generation)
+        if swap.is_taken_back(seen, goal):
+            raise Fenced(self._host, generation, generation)
+        beside = service.order == "start-first"
+        self._go(service, seen, ids, partial(swap.to_swap, goal=goal, beside=beside))
+
+    def prove(self, service: Service, image: Digest, elapsed: timedelta) -> Proof:
+        seen, ids = self._look(service)
+        roles = [role for role in (Role.NEXT, Role.CURRENT) if role in seen and seen[role].image == image]
+        if not roles:
+            return Proof(Health.UNHEALTHY, f"no container of {image.short} is there")
+        return presentable(self._proof(service, ids[roles[0]], roles[0] is Role.NEXT, elapsed), service)
+
+    def settle(self, service: Service, image: Digest) -> None:
+        seen, ids = self._look(service)
+        seen = self._go(service, seen, ids, partial(swap.to_settle, image=image))
+        wanted = {container.image for container in seen.values()}
+        wanted |= {container.previous for container in seen.values() if container.previous}
+        self._forget(service, wanted)
+
+    def back(self, service: Service, image: Digest | None, generation: int) -> None:
+        seen, ids = self._look(service)
+        self._fence(seen, generation)
+        goal = goal_of(service, image, generation) if image else None
+        beside = service.order == "start-first"
+        step = partial(swap.to_return, image=image, goal=goal, generation=generation, beside=beside)
+        if image and any(move.verb is Verb.CREATE for move in swap.remaining(seen, step)):
+            self.fetch(service, image)
+        self._go(service, seen, ids, step)
+
+    # --- what is there ---
+
+    def _look(self, service: Service) -> tuple[Containers, dict[Role, str]]:
+        """The service's containers by their roles, and the engine's ids of them."""
+        listed = {container.name: container for container in self._engine.containers()}
+        seen: dict[Role, Container] = {}
+        ids: dict[Role, str] = {}
+        for role in Role:
+            found = listed.get(service.name + role)
+            if found is None:
+                continue
+            if found.labels.get(SERVICE) != service.name:
+                what = f"a container named {found.name} is there that toplayer did not make for {service.name}"
+                raise HostRefused(self._host, what, f"rename or remove it: `docker rename {found.name} …`")
+            policy = self._engine.inspect(found.id)["HostConfig"]["RestartPolicy"].get("Name") or NO_RESTART
+            seen[role], ids[role] = self._container(found, policy), found.id
+        return seen, ids
+
+    def _container(self, found: Listed, policy: str) -> Container:
+        labels = found.labels
+        try:
+            return Container(
+                image=Digest(labels.get(IMAGE, "")),
+                generation=int(labels.get(GENERATION, "")),
+                spec=labels.get(SPEC, ""),
+                previous=Digest(labels[PREVIOUS]) if labels.get(PREVIOUS) else None,
+                restart=labels.get(RESTART) or NO_RESTART,
+                restarts=policy,
+                up=found.up,
+            )
+        except ValueError as error:
+            what = f"the labels of the container {found.name} are not toplayer's any more: {error}"
+            raise HostRefused(self._host, what, f"rename or remove it: `docker rename {found.name} …`") from None
+
+    def _fence(self, seen: Containers, generation: int) -> None:
+        newest = swap.newest(seen)
+        if newest > generation:
+            raise Fenced(self._host, generation, newest)
+
+    # --- moves ---
+
+    def _go(
+        self, service: Service, seen: Containers, ids: dict[Role, str], step: Callable[[Containers], Move | None]
+    ) -> Containers:
+        """Makes all moves that are left; what is there then, as planned."""
+        for move in swap.remaining(seen, step):
+            self._make(service, seen, ids, move)
+            seen = swap.after(seen, move)
+        return seen
+
+    def _make(self, service: Service, seen: Containers, ids: dict[Role, str], move: Move) -> None:
+        engine = self._engine
+        match move.verb:
+            case Verb.CREATE:
+                assert move.goal is not None
+                previous = _previous(seen.get(Role.CURRENT), move.goal)
+                payload = create_payload(service, move.goal, previous)
+                ids[move.role] = engine.create(service.name + move.role, payload)
+            case Verb.START:
+                engine.start(ids[move.role])
+            case Verb.STOP:
+                engine.stop(ids[move.role], service.stop_grace)
+            case Verb.HOLD:
+                engine.restart(ids[move.role], NO_RESTART)
+            case Verb.FREE:
+                engine.restart(ids[move.role], seen[move.role].restart)
+            case Verb.RENAME:
+                engine.rename(ids[move.role], service.name + move.to)
+                ids[move.to] = ids.pop(move.role)
+            case Verb.REMOVE:
+                engine.remove(ids.pop(move.role))
+
+    # --- health ---
+
+    def _proof(self, service: Service, id: str, fresh: bool, elapsed: timedelta) -> Proof:
+        inspected = self._engine.inspect(id)
+        why = died(inspected, fresh)
+        if why:
+            return Proof(Health.UNHEALTHY, f"{why}\n{self._engine.log(id)}")
+        if service.health_command:
+            code, said = self._engine.run(id, service.health_command, service.health_timeout)
+            return proof_of_command(service, code, said)
+        return proof_of(inspected, service.steady, elapsed)
+
+    # --- images ---
+
+    def _has(self, service: Service, image: Digest) -> bool:
+        found = self._engine.image(reference(service, image))
+        if found is None:
+            return False
+        self._engine.tag(found["Id"], kept_as(service), image.short)
+        return True
+
+    def _forget(self, service: Service, wanted: Iterable[Digest]) -> None:
+        """Removes the service's images but those that are wanted, or that any container of the host is made from."""
+        keep = {digest.short for digest in wanted}
+        used = {container.image for container in self._engine.containers()}
+        ours = f"{kept_as(service)}:"
+        for found in self._engine.images(kept_as(service)):
+            tags = [tag for tag in found.get("RepoTags") or () if tag.startswith(ours)]
+            if found["Id"] in used or any(tag.removeprefix(ours) in keep for tag in tags):
+                continue
+            for tag in tags:
+                self._engine.untag(tag)
+            left: Mapping[str, Any] = self._engine.image(found["Id"]) or {}
+            if not left.get("RepoTags"):
+                # Only the names by digest are left, which pulling gave it; a tag would be somebody else's.
+                for name in left.get("RepoDigests") or ():
+                    self._engine.untag(name)
+
+
+@contextlib.contextmanager
+def connect(settings: HostSettings, store: Store) -> Iterator[DockerHost]:
+    """The engine that the settings name (`unix:///path`, `tcp://host:port`). It is first spoken to by a move."""
+    engine = Engine(settings.name, settings.address, settings.tls)
+    try:
+        yield DockerHost(engine, store)
+    finally:
+        engine.close()
+
+
+def _previous(current: Container | None, goal: swap.Goal) -> Digest | None:
+    """The image to go back to from a new container: what is proven now, unless that is what we are going back from."""
+    if current is None or current.generation == goal.generation:
+        return None
+    return current.previous if current.image == goal.image else current.image

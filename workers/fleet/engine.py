@@ -1,0 +1,256 @@
+"""The door to one Docker engine, by docker-py's low-level client. Above it nobody knows the library.
+
+Every method raises `HostUnreachable`, `HostBusy` or `HostRefused` and nothing else. Nothing is taken from our own
+environment or from `~/.docker`: no context, no proxy, no certificate bundle, no credentials.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import requests
+from docker import APIClient
+from docker.auth import encode_header
+from docker.constants import DEFAULT_DOCKER_API_VERSION, MINIMUM_DOCKER_API_VERSION
+from docker.errors import APIError, DockerException
+from docker.tls import TLSConfig
+from docker.utils.json_stream import json_stream
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+from watcher.image import Digest, Platform
+from watcher.settings import TlsSettings
+from workers.fleet.answer import answered, not_answered, pull_failed
+from workers.fleet.host import HostRefused
+
+GREETING = 5.0
+"""Seconds that an engine has to say its version. A host that is away is noticed in this time."""
+ANSWER = 60.0
+"""Seconds for any other answer; a `stop` has the container's grace on top."""
+STALLED = 120.0
+"""Seconds in which a pull has to make some progress. There is no limit on the whole: links are as slow as they are."""
+
+_SAID = 64 * 1024
+_POLL = 0.05
+_UP = ("running", "restarting", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One container of the host, of whomever. `image` is the engine's id of its image."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    image: str
+    up: bool
+
+
+class Engine:
+    """One engine, by `unix:///path` or `tcp://host:port`. Connects when it is first asked something."""
+
+    def __init__(self, host: str, address: str, tls: TlsSettings | None = None, *, stalled: float = STALLED) -> None:
+        self.host, self._address, self._tls, self._stalled = host, address, tls, stalled
+        self._connected: APIClient | None = None
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        if self._connected is not None:
+            self._connected.close()
+            self._connected = None
+
+    def platform(self) -> Platform:
+        """What the engine runs on."""
+        with self._asking() as api:
+            version = api.version()
+        return Platform(str(version.get("Os", "linux")), str(version.get("Arch", "")))
+
+    # --- containers ---
+
+    def containers(self) -> list[Listed]:
+        """Every container of the host, running or not."""
+        with self._asking() as api:
+            rows = api.containers(all=True)
+        return [
+            Listed(
+                id=row["Id"],
+                name=min(row.get("Names") or [""], key=len).lstrip("/"),
+                labels=row.get("Labels") or {},
+                image=row.get("ImageID") or "",
+                up=row.get("State") in _UP,
+            )
+            for row in rows
+        ]
+
+    def inspect(self, id: str) -> Mapping[str, Any]:
+        """Everything that the engine knows of a container."""
+        with self._asking() as api:
+            found: Mapping[str, Any] = api.inspect_container(id)
+        return found
+
+    def create(self, name: str, payload: Mapping[str, Any]) -> str:
+        """A new container, not started; its id."""
+        with self._asking() as api:
+            return str(api.create_container_from_config(dict(payload), name)["Id"])
+
+    def start(self, id: str) -> None:
+        """Starts a container that is not up."""
+        with self._asking() as api:
+            api.start(id)
+
+    def stop(self, id: str, grace: timedelta) -> None:
+        """Asks a container to stop, by its own stop signal, and kills it after `grace`."""
+        with self._asking() as api:
+            api.stop(id, timeout=max(round(grace.total_seconds()), 0))
+
+    def restart(self, id: str, policy: str) -> None:
+        """Sets a container's restart policy."""
+        with self._asking() as api:
+            api.update_container(id, restart_policy={"Name": policy})
+
+    def rename(self, id: str, name: str) -> None:
+        """Gives a container another name."""
+        with self._asking() as api:
+            api.rename(id, name)
+
+    def remove(self, id: str) -> None:
+        """Removes a container. Its anonymous volumes stay: what is in them may be somebody's only copy."""
+        with self._asking() as api:
+            api.remove_container(id, v=False, force=True)
+
+    def log(self, id: str, lines: int = 20) -> str:
+        """The last lines that a container wrote, as far as its log driver can be read."""
+        said = b""
+        with self._asking() as api, contextlib.suppress(APIError):
+            said = api.logs(id, tail=lines)
+        return said[-_SAID:].decode("utf-8", "replace")
+
+    def run(self, id: str, argv: Sequence[str], deadline: timedelta) -> tuple[int | None, str]:
+        """Runs a command inside a container: its exit code (None: it did not end in time) and its last output.
+
+        The engine has no way to end such a command. One that hangs lives on until its container is stopped.
+        """
+        until = time.monotonic() + deadline.total_seconds()
+        with self._asking() as api:
+            made = api.exec_create(id, list(argv))["Id"]
+            # The library's own reader switches the socket's timeout off.
+            response = api.post(
+                f"{api.base_url}/v{api.api_version}/exec/{made}/start",
+                json={"Detach": False, "Tty": False},
+                stream=True,
+                timeout=max(deadline.total_seconds(), 0.1),
+            )
+            said = bytearray()
+            with contextlib.closing(response):
+                response.raise_for_status()
+                with contextlib.suppress(ReadTimeoutError):
+                    for chunk in _frames(response):
+                        said += chunk
+                        del said[:-_SAID]
+                        if time.monotonic() > until:
+                            break
+            # The output may end before the command does.
+            while (state := api.exec_inspect(made)).get("Running") and time.monotonic() < until:
+                time.sleep(_POLL)
+        return None if state.get("Running") else state.get("ExitCode"), said.decode("utf-8", "replace")
+
+    # --- images ---
+
+    def image(self, reference: str) -> Mapping[str, Any] | None:
+        """Everything that the engine knows of an image, or None if it does not have it."""
+        with self._asking() as api:
+            try:
+                found: Mapping[str, Any] = api.inspect_image(reference)
+            except APIError as error:
+                if error.status_code != requests.codes.not_found:
+                    raise
+                return None
+        return found
+
+    def images(self, repository: str) -> list[Mapping[str, Any]]:
+        """The images that have a tag in a local repository."""
+        with self._asking() as api:
+            return list(api.images(name=repository))
+
+    def pull(self, repository: str, image: Digest, username: str, password: str) -> frozenset[str]:
+        """Pulls an image by digest; the short digests of the layers that were really downloaded.
+
+        A connection that breaks makes the engine throw away what it had of the pull.
+        """
+        auth = {"username": username, "password": password} if username else {}
+        downloaded: set[str] = set()
+        with self._asking() as api:
+            response = api.post(
+                f"{api.base_url}/v{api.api_version}/images/create",
+                params={"fromImage": repository, "tag": image},
+                headers={"X-Registry-Auth": encode_header(auth)},
+                stream=True,
+                # An answer without an end: what is limited is the silence between two of its events.
+                timeout=self._stalled,
+            )
+            with contextlib.closing(response):
+                # Whatever the status says, the reason is a JSON text; one that comes late arrives with status 200.
+                for event in json_stream(response.iter_content(chunk_size=None)):
+                    error = event.get("error") or (event.get("message") if not response.ok else None)
+                    if error:
+                        raise pull_failed(self.host, repository, str(error))
+                    if event.get("status") in ("Downloading", "Download complete"):
+                        downloaded.add(str(event.get("id")))
+        return frozenset(downloaded)
+
+    def tag(self, id: str, repository: str, tag: str) -> None:
+        """Gives an image a name of ours."""
+        with self._asking() as api:
+            api.tag(id, repository, tag)
+
+    def untag(self, reference: str) -> None:
+        """Takes a name from an image, and the image away with its last one. One in use, or gone, is left alone."""
+        with self._asking() as api, contextlib.suppress(APIError):
+            api.remove_image(reference)
+
+    # --- the door ---
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[APIClient]:
+        try:
+            if self._connected is None:
+                self._connected = self._connect()
+            yield self._connected
+        except APIError as error:
+            raise answered(self.host, error.status_code or 0, error.explanation or str(error)) from error
+        except (requests.RequestException, HTTPError, DockerException, OSError) as error:
+            raise not_answered(self.host, error) from error
+
+    def _connect(self) -> APIClient:
+        with contextlib.closing(self._client(MINIMUM_DOCKER_API_VERSION, GREETING)) as stranger:
+            spoken = stranger.version(api_version=False)
+        if "ApiVersion" not in spoken:
+            raise HostRefused(self.host, f"{self._address} is no Docker engine", "check the host's `address`")
+        # The newest that both know: an engine may be years older, or newer, than we are.
+        oldest = spoken.get("MinAPIVersion") or MINIMUM_DOCKER_API_VERSION
+        version = max(oldest, min(spoken["ApiVersion"], DEFAULT_DOCKER_API_VERSION, key=_number), key=_number)
+        return self._client(version, ANSWER)
+
+    def _client(self, version: str, timeout: float) -> APIClient:
+        tls: TLSConfig | bool = False
+        if self._tls is not None:
+            tls = TLSConfig((self._tls.cert, self._tls.key), self._tls.ca, verify=True)
+        client = APIClient(self._address, version=version, timeout=timeout, tls=tls)
+        # Or else REQUESTS_CA_BUNDLE decides which certificates are good, and HTTP_PROXY which way to go.
+        client.trust_env = False
+        return client
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def _frames(response: requests.Response) -> Iterator[bytes]:
+    """What a command wrote: the engine's stream of stdout and stderr, each piece with a head of eight bytes."""
+    while len(head := response.raw.read(8)) == 8:
+        left = int.from_bytes(head[4:])
+        while left and (chunk := response.raw.read(min(left, _SAID))):
+            left -= len(chunk)
+            yield chunk

@@ -1,0 +1,77 @@
+"""What a container's state says about its health. Pure: the engine's `inspect` answer → Proof."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from watcher.inert import inert
+from workers.fleet.host import Health, Proof, Service
+
+CANNOT_RUN = (126, 127)
+"""Exit codes of a command that is not there or cannot be executed (POSIX shells, `runc`)."""
+
+_LONGEST = 1_000
+
+
+def died(inspected: Mapping[str, Any], fresh: bool) -> str:
+    """Why the container is not, or has not stayed, alive; an empty text if it has.
+
+    A `fresh` one was made by the swap that is to be proven, so whatever happened to it happened since.
+    """
+    state = _table(inspected, "State")
+    if state.get("OOMKilled") and (fresh or not state.get("Running")):
+        return "it ran out of memory"
+    if state.get("Error"):
+        return f"it did not start: {state['Error']}"
+    restarts = inspected.get("RestartCount") or 0
+    if state.get("Restarting") or (fresh and restarts):
+        return f"it ended with {state.get('ExitCode')} and was restarted" if restarts else "it is restarting"
+    if state.get("Paused"):
+        return "it is paused"
+    if not state.get("Running"):
+        return f"it ended with {state.get('ExitCode')}"
+    return ""
+
+
+def proof_of(inspected: Mapping[str, Any], steady: timedelta, elapsed: timedelta) -> Proof:
+    """The proof of a container that is alive: its HEALTHCHECK's if it has one, else that it has stayed alive."""
+    checked = _table(_table(inspected, "State"), "Health")
+    status = checked.get("Status") or "none"
+    if status == "none":
+        return Proof(Health.HEALTHY if elapsed >= steady else Health.STARTING)
+    log = checked.get("Log") or []
+    said = str(log[-1].get("Output") or "") if log and isinstance(log[-1], dict) else ""
+    verdicts = {"healthy": Health.HEALTHY, "unhealthy": Health.UNHEALTHY}
+    return Proof(verdicts.get(status, Health.STARTING), said)
+
+
+def proof_of_command(service: Service, code: int | None, said: str) -> Proof:
+    """The proof that a health command gave by its exit code (None: it did not end in its time).
+
+    One that fails may succeed a second later, when the service has started. One that cannot run never will.
+    """
+    tool = service.health_command[0]
+    if code is None:
+        limit = service.health_timeout.total_seconds()
+        return Proof(Health.STARTING, _lines(f"`{tool}` did not end within {limit:g} s", said))
+    if code == 0:
+        return Proof(Health.HEALTHY, said)
+    said = _lines(f"`{tool}` ended with {code}", said)
+    return Proof(Health.UNHEALTHY if code in CANNOT_RUN else Health.STARTING, said)
+
+
+def presentable(proof: Proof, service: Service) -> Proof:
+    """The proof as it may be shown to people: its last words, harmless, and without the service's secrets."""
+    said = proof.said
+    for secret in filter(None, (*service.secrets, service.password)):
+        said = said.replace(secret, "***")
+    return Proof(proof.health, inert(said.strip()[-_LONGEST:]))
+
+
+def _lines(*parts: str) -> str:
+    return "\n".join(part for part in parts if part.strip())
+
+
+def _table(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = value.get(key)
+    return found if isinstance(found, Mapping) else {}

@@ -1,0 +1,98 @@
+"""One step of one host in one rollout. What follows what stands in `watcher/decide.py`; here it is done."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from watcher import decide
+from watcher.errors import Temporary
+from watcher.image import Digest
+from watcher.rollout import HostStage, HostState, Rollout
+from watcher.units import span
+from workers.fleet.host import Fenced, Health, Host, Service
+
+AGAIN = timedelta(seconds=1)
+"""After which a host that is still starting is looked at again."""
+
+
+def step(
+    state: HostState, rollout: Rollout, host: Host, service: Service, within: timedelta, clock: Callable[[], datetime]
+) -> HostState:
+    """The host's state after its next step, forward or back. `within` is the time that a swapped image has to get well.
+
+    A host that is away when it is called is pending again. All other errors of the moves are raised, and what they
+    mean for the state is the entry's own business. Whatever a step leaves undone, the same step does when repeated.
+    """
+    if rollout.image is None:
+        raise ValueError(f"{rollout.id} has no image to roll")
+    roll = _Roll(rollout, rollout.image, host, service, within, clock)
+    if decide.goes_back(state, rollout):
+        return roll.returning(state) if state.stage is HostStage.RETURNING else roll.going_back(state)
+    if state.stage is HostStage.CALLED:
+        try:
+            return roll.called(state)
+        except Temporary as error:
+            return decide.offline(state, clock(), error)
+    return roll.fetched(state) if state.stage is HostStage.FETCHED else roll.proving(state)
+
+
+@dataclass(frozen=True, slots=True)
+class _Roll:
+    rollout: Rollout
+    image: Digest
+    host: Host
+    service: Service
+    within: timedelta
+    clock: Callable[[], datetime]
+
+    def called(self, state: HostState) -> HostState:
+        """Notes what runs, and fetches. Fetching touches nothing, so the note is written before anything is."""
+        before = self.host.running(self.service)
+        if before.generation > self.rollout.generation:
+            raise Fenced(state.host, self.rollout.generation, before.generation)
+        state = replace(state, previous=before.image)
+        if before.image == self.image and before.as_specified:
+            proof = self.host.prove(self.service, self.image, self.service.steady)
+            if proof.health is Health.HEALTHY:
+                return replace(state.at(HostStage.DONE, self.clock()), bytes=0)
+        travelled = self.host.fetch(self.service, self.image)
+        return replace(state.at(HostStage.FETCHED, self.clock()), bytes=travelled)
+
+    def fetched(self, state: HostState) -> HostState:
+        self.host.swap(self.service, self.image, self.rollout.generation)
+        return state.at(HostStage.PROVING, self.clock())
+
+    def proving(self, state: HostState) -> HostState:
+        health, why = self._verdict(state, self.image)
+        if health is Health.HEALTHY:
+            self.host.settle(self.service, self.image)
+            return state.at(HostStage.DONE, self.clock())
+        if health is Health.UNHEALTHY:
+            return state.at(HostStage.FAILED, self.clock(), reason=why)
+        return replace(state, reason="", attempts=0, due_at=self.clock() + AGAIN)
+
+    def going_back(self, state: HostState) -> HostState:
+        self.host.back(self.service, state.previous, self.rollout.generation)
+        reason = state.reason if state.stage is HostStage.FAILED else f"taken back: {self.rollout.reason}"
+        stage = HostStage.RETURNING if state.previous else HostStage.RETURNED
+        return state.at(stage, self.clock(), reason=reason)
+
+    def returning(self, state: HostState) -> HostState:
+        assert state.previous is not None
+        health, why = self._verdict(state, state.previous)
+        if health is Health.HEALTHY:
+            self.host.settle(self.service, state.previous)
+            return state.at(HostStage.RETURNED, self.clock(), reason=state.reason)
+        if health is Health.UNHEALTHY:
+            # Never a rollback of a rollback: it is left as it is, and a person is told.
+            return state.at(HostStage.STUCK, self.clock(), reason=f"back at {state.previous.short}, but {why}")
+        return replace(state, attempts=0, due_at=self.clock() + AGAIN)
+
+    def _verdict(self, state: HostState, image: Digest) -> tuple[Health, str]:
+        """The health of the image, and why it is bad. One that starts for too long is bad, too."""
+        elapsed = self.clock() - (state.since or self.clock())
+        proof = self.host.prove(self.service, image, elapsed)
+        if proof.health is Health.STARTING and elapsed >= self.within:
+            limit = span(self.within.total_seconds())
+            return Health.UNHEALTHY, f"not healthy within {limit}: {proof.said or 'it is still starting'}"
+        return proof.health, f"not healthy: {proof.said}"

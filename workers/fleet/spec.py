@@ -1,0 +1,92 @@
+"""Our own specification of a container → what the Docker Engine API takes to create it. Pure.
+
+A container is never made from what an older one looks like: an engine mixes what was asked for with what the image and
+the network said, and a copy brings all of it along (moby#48168). What is not in the `Service` is the image's.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from watcher.image import Digest
+from workers.fleet.host import Service
+from workers.fleet.swap import Goal
+
+SERVICE = "io.toplayer.service"
+GENERATION = "io.toplayer.generation"
+IMAGE = "io.toplayer.image"
+SPEC = "io.toplayer.spec"
+PREVIOUS = "io.toplayer.previous"
+RESTART = "io.toplayer.restart"
+
+# Networks that are the engine's own: they know no aliases.
+_BUILT_IN = ("", "default", "bridge", "host", "none")
+
+
+def goal_of(service: Service, image: Digest, generation: int) -> Goal:
+    """The container that `service` asks for. Two services with the same goal need no swap."""
+    raw = json.dumps(_payload(service), sort_keys=True).encode()
+    return Goal(image=image, generation=generation, spec=hashlib.sha256(raw).hexdigest())
+
+
+def create_payload(service: Service, goal: Goal, previous: Digest | None) -> dict[str, Any]:
+    """The body of `POST /containers/create` (any API version from 1.24 on).
+
+    `previous` is the image that a host goes back to from this one; settling keeps it.
+    """
+    return _payload(service) | {
+        "Image": reference(service, goal.image),
+        "Labels": {
+            SERVICE: service.name,
+            GENERATION: str(goal.generation),
+            IMAGE: goal.image,
+            SPEC: goal.spec,
+            PREVIOUS: previous or "",
+            RESTART: service.restart,
+        },
+    }
+
+
+def reference(service: Service, image: Digest) -> str:
+    """How an engine is asked for the image: by digest, so that it cannot be another."""
+    return f"{service.repository}@{image}"
+
+
+def kept_as(service: Service) -> str:
+    """The local repository whose tags keep the service's images from being pruned; the tag is the short digest."""
+    return f"toplayer/{service.name}"
+
+
+def _payload(service: Service) -> dict[str, Any]:
+    host: dict[str, Any] = {"RestartPolicy": {"Name": service.restart}}
+    payload: dict[str, Any] = {
+        "Env": [f"{name}={value}" for name, value in sorted(service.env.items())],
+        "StopTimeout": max(round(service.stop_grace.total_seconds()), 0),
+        "HostConfig": host,
+    }
+    if service.command:
+        payload["Cmd"] = list(service.command)
+    if service.stop_signal:
+        payload["StopSignal"] = service.stop_signal
+    if service.volumes:
+        host["Binds"] = list(service.volumes)
+    if service.network:
+        host["NetworkMode"] = service.network
+    if service.network not in _BUILT_IN and not service.network.startswith("container:"):
+        # The name that others on the network call it by, also while the container is still called `.next`.
+        payload["NetworkingConfig"] = {"EndpointsConfig": {service.network: {"Aliases": [service.name]}}}
+    if service.ports:
+        bindings: dict[str, list[dict[str, str]]] = {}
+        for port in service.ports:
+            inside, binding = _binding(port)
+            bindings.setdefault(inside, []).append(binding)
+        payload["ExposedPorts"] = {inside: {} for inside in bindings}
+        host["PortBindings"] = bindings
+    return payload
+
+
+def _binding(port: str) -> tuple[str, dict[str, str]]:
+    """`[address:]outside:inside[/protocol]` as the engine has it."""
+    rest, _, protocol = port.partition("/")
+    *address, outside, inside = rest.rsplit(":", 2)
+    return f"{inside}/{protocol or 'tcp'}", {"HostIp": "".join(address), "HostPort": outside}
