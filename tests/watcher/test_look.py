@@ -1,0 +1,258 @@
+"""The look: it orders what is due, once, takes the turns that are due, and does nothing itself."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from watcher import config
+from watcher.bump import Bump, BumpStage
+from watcher.desk import Desk
+from watcher.head import Head
+from watcher.image import Digest
+from watcher.ledger import EVERYTHING, Ledger
+from watcher.look import look
+from watcher.lookup import IndexState, Lookup, Outcome
+from watcher.order import Order
+from watcher.pin import Pin
+from watcher.receiver import Receiver
+from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
+from watcher.settings import Settings
+
+MINUTE = timedelta(minutes=1)
+IMAGE = Digest("sha256:" + "1" * 64)
+PIN = Pin(ecosystem="pypi", package="django", version="1.0", lock="requirements.txt")
+
+
+def settings(state: Path, hosts: int = 3) -> Settings:
+    rows = "".join(f'[[fleets.f.hosts]]\nname = "h{n}"\naddress = "dir:{state}/h{n}"\n' for n in range(1, hosts + 1))
+    return config.parse(
+        f"""
+        [toplayer]
+        state = "{state}"
+        [apps.shop]
+        repository = "{state}/repo"
+        lock = "requirements.txt"
+        propose = "commit"
+        fleet = "f"
+        [apps.shop.image]
+        repository = "oci:{state}/images"
+        python = "3.11"
+        [notify.webhooks.audit]
+        url = "https://hooks.example"
+        [fleets.f]
+        {rows}
+        """,
+        "test",
+    )
+
+
+@dataclass
+class FakePost:
+    """Keeps what was sent."""
+
+    sent: list[tuple[Order, str]] = field(default_factory=list)
+
+    def send(self, order: Order, id: str) -> None:
+        self.sent.append((order, id))
+
+    def nudge(self) -> None:
+        return
+
+    def taken(self) -> set[tuple[Order, str]]:
+        sent, self.sent = set(self.sent), []
+        return sent
+
+
+@dataclass
+class Clock:
+    """Time that a test moves."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock(now: datetime) -> Clock:
+    return Clock(now)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, clock: Clock) -> Iterator[Desk]:
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    yield Desk(settings(tmp_path), ledger, clock, FakePost())
+    ledger.close()
+
+
+def sent(desk: Desk) -> set[tuple[Order, str]]:
+    assert isinstance(desk.post, FakePost)
+    return desk.post.taken()
+
+
+def surveyed(desk: Desk, commit: str = "c1", version: str = "1.0") -> Head:
+    now = desk.clock()
+    head = Head(app="shop", commit=commit, surveyed_at=now, pins=(replace(PIN, version=version),))
+    before = desk.ledger.find(Head, app="shop")
+    if before is None:
+        return desk.ledger.write([(None, head)], now)[0]
+    return desk.ledger.replace(before, replace(head, revision=before.revision), now)
+
+
+def polled(desk: Desk) -> None:
+    now = desk.clock()
+    desk.ledger.add(IndexState(index="pypi", polled_at=now), now)
+    desk.ledger.add(Lookup(index="pypi", package="django", outcome=Outcome.ANSWER, looked_at=now), now)
+
+
+def bump(now: datetime) -> Bump:
+    return Bump(
+        id="shop:django:2.0",
+        app="shop",
+        ecosystem="pypi",
+        package="django",
+        from_version="1.0",
+        to_version="2.0",
+        found_at=now,
+    )
+
+
+def rollout(now: datetime, generation: int = 1, stage: RolloutStage = RolloutStage.BUILT) -> Rollout:
+    built = Built(image=IMAGE, layers=1, new_layers=1, size=1, new_size=1, pushed=1, seconds=0.1)
+    id = Rollout.id_of("shop", generation)
+    made = Rollout(id=id, app="shop", generation=generation, commit=f"c{generation}", wanted_at=now)
+    return made if stage is RolloutStage.WANTED else replace(made, stage=stage, image=IMAGE, built=built)
+
+
+def test_the_first_look_asks_for_a_survey_and_nothing_else(desk: Desk) -> None:
+    look(desk)
+    assert sent(desk) == {(Order.SURVEY, "shop")}
+
+
+def test_after_the_survey_come_the_image_and_the_poll(desk: Desk) -> None:
+    surveyed(desk)
+    look(desk)
+    assert sent(desk) == {(Order.BUILD, "shop:1"), (Order.POLL, "pypi")}
+    made = desk.ledger.find(Rollout, id="shop:1")
+    assert made is not None
+    assert made.commit == "c1"
+
+
+def test_an_order_that_is_on_its_way_is_not_sent_again(desk: Desk, clock: Clock) -> None:
+    surveyed(desk)
+    look(desk)
+    sent(desk)
+    look(desk)
+    assert sent(desk) <= {(Order.TELL, "webhook:audit")}
+    clock.now += 2 * MINUTE
+    look(desk)
+    assert (Order.BUILD, "shop:1") in sent(desk)
+
+
+def test_a_look_while_another_is_going_on_leaves_it_the_work(desk: Desk) -> None:
+    with desk.ledger.lease("look", desk.clock):
+        assert look(desk) is None
+    assert sent(desk) == set()
+
+
+def test_a_bump_is_proposed_and_then_surveyed_and_then_merged(desk: Desk, clock: Clock) -> None:
+    surveyed(desk)
+    polled(desk)
+    desk.ledger.add(rollout(clock.now, stage=RolloutStage.DONE), clock.now)
+    found = desk.ledger.add(bump(clock.now), clock.now)
+    assert found is not None
+    look(desk)
+    assert sent(desk) == {(Order.PROPOSE, found.id)}
+    clock.now += MINUTE / 2
+    desk.ledger.replace(found, found.at(BumpStage.PROPOSED, clock.now, branch="main", commit="c2"), clock.now)
+    look(desk)
+    assert sent(desk) - {(Order.TELL, "webhook:audit")} == {(Order.SURVEY, "shop")}
+    clock.now += MINUTE / 4
+    surveyed(desk, commit="c2", version="2.0")
+    look(desk)
+    merged = desk.ledger.find(Bump, id=found.id)
+    assert merged is not None
+    assert (merged.stage, merged.commit) == (BumpStage.MERGED, "c2")
+    assert (Order.BUILD, "shop:2") in sent(desk)
+
+
+def test_the_hosts_are_called_wave_by_wave(desk: Desk, clock: Clock) -> None:
+    surveyed(desk)
+    polled(desk)
+    desk.ledger.add(rollout(clock.now), clock.now)
+    look(desk)
+    look(desk)
+    assert (Order.ROLL, "shop:1:h1") in sent(desk)
+    states = desk.ledger.all(HostState, rollout="shop:1", order="position")
+    assert [state.stage for state in states] == [HostStage.CALLED, HostStage.PENDING, HostStage.PENDING]
+    canary = states[0]
+    desk.ledger.replace(canary, canary.at(HostStage.DONE, clock.now), clock.now)
+    look(desk)
+    assert {(Order.ROLL, "shop:1:h2"), (Order.ROLL, "shop:1:h3")} <= sent(desk)
+
+
+def test_a_host_that_joins_the_fleet_joins_the_rollout(desk: Desk, clock: Clock, tmp_path: Path) -> None:
+    surveyed(desk)
+    desk.ledger.add(rollout(clock.now, stage=RolloutStage.ROLLING), clock.now)
+    look(desk)
+    look(replace(desk, settings=settings(tmp_path, hosts=4)))
+    assert len(desk.ledger.all(HostState, rollout="shop:1")) == 4
+    look(replace(desk, settings=settings(tmp_path, hosts=1)))
+    assert desk.ledger.find(Rollout, id="shop:1") is not None
+
+
+def test_nothing_new_is_ordered_while_everything_is_paused(desk: Desk, clock: Clock) -> None:
+    surveyed(desk)
+    polled(desk)
+    desk.ledger.add(bump(clock.now), clock.now)
+    desk.ledger.hold(EVERYTHING, "ana", "", clock.now)
+    look(desk)
+    assert sent(desk) - {(Order.TELL, "webhook:audit")} == set()
+    desk.ledger.unhold(EVERYTHING, "ana", "", clock.now)
+    look(desk)
+    assert {(Order.PROPOSE, "shop:django:2.0"), (Order.BUILD, "shop:1")} <= sent(desk)
+
+
+def test_a_receiver_hears_what_happens_from_now_on(desk: Desk, clock: Clock) -> None:
+    surveyed(desk)
+    look(desk)
+    receiver = desk.ledger.find(Receiver, receiver="webhook:audit")
+    assert receiver is not None
+    assert receiver.cursor == 1
+    sent(desk)
+    look(desk)
+    assert (Order.TELL, "webhook:audit") in sent(desk)
+
+
+def test_a_fresh_run_asks_again_whatever_the_intervals_say(desk: Desk, clock: Clock) -> None:
+    surveyed(desk)
+    polled(desk)
+    desk.ledger.add(rollout(clock.now, stage=RolloutStage.DONE), clock.now)
+    clock.now += timedelta(seconds=1)
+    look(desk)
+    assert sent(desk) - {(Order.TELL, "webhook:audit")} == set()
+    look(replace(desk, fresh_since=clock.now))
+    assert {(Order.SURVEY, "shop"), (Order.POLL, "pypi")} <= sent(desk)
+
+
+def test_a_halted_rollout_takes_its_hosts_back_before_anything_newer_starts(desk: Desk, clock: Clock) -> None:
+    surveyed(desk, commit="c2")
+    polled(desk)
+    halted = replace(rollout(clock.now, stage=RolloutStage.HALTED), reason="h1: unhealthy")
+    desk.ledger.add(halted, clock.now)
+    desk.ledger.add(rollout(clock.now, 2), clock.now)
+    failed = HostState(rollout="shop:1", host="h1", position=0, stage=HostStage.FAILED, previous=IMAGE)
+    desk.ledger.add(failed, clock.now)
+    look(desk)
+    assert (Order.ROLL, "shop:1:h1") in sent(desk)
+    second = desk.ledger.find(Rollout, id="shop:2")
+    assert second is not None
+    assert second.stage is RolloutStage.BUILT
+    desk.ledger.replace(failed, failed.at(HostStage.RETURNED, clock.now), clock.now)
+    look(desk)
+    second = desk.ledger.find(Rollout, id="shop:2")
+    assert second is not None
+    assert second.stage is RolloutStage.ROLLING
