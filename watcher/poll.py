@@ -72,11 +72,13 @@ def decide(
 
 
 def _silenced(bumps: Iterable[Bump], pin: Pin) -> dict[str, str]:
-    """The versions that came to nothing before, and why. A person's `toplayer bump` opens one of them again."""
-    ended = [
-        bump for bump in bumps if bump.package == pin.package and bump.stage in (BumpStage.CLOSED, BumpStage.FAILED)
-    ]
-    return {bump.to_version: bump.reason or str(bump.stage) for bump in ended}
+    """The versions that came to nothing before, and why. A person's `toplayer bump` opens one of them again.
+
+    One that was merged, and is newer than the pin, was taken back by a person: it does not come again by itself.
+    """
+    said = {BumpStage.CLOSED: "closed", BumpStage.FAILED: "failed", BumpStage.MERGED: "merged, and then taken back"}
+    ended = [bump for bump in bumps if bump.package == pin.package and bump.stage in said]
+    return {bump.to_version: bump.reason or said[bump.stage] for bump in ended}
 
 
 def _note(
