@@ -107,6 +107,19 @@ class IndexLied(Temporary):
         return f"{self.url}: {self.where}: expected {self.expected}, got {self.got}"
 
 
+class IndexRefused(Refused):
+    """An index will not let us in, or our key to it is missing."""
+
+    hint = "see `username` and `password` of this index in the configuration"
+
+    def __init__(self, url: str, why: str) -> None:
+        self.url, self.why = url, why
+        super().__init__(url, why)
+
+    def __str__(self) -> str:
+        return f"{self.url} does not let us in: {self.why}"
+
+
 class NotFound(Refused):
     """The person asked about something that is not there."""
 

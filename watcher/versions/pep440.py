@@ -1,7 +1,13 @@
 """Python's versions, by PEP 440. `packaging` is the reference implementation; this file only gives it our shape."""
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from contextlib import suppress
+from functools import lru_cache
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+_LONGEST = 500
+"""No real version or specifier comes near it, and Python refuses to read numbers of thousands of digits."""
 
 
 class Pep440:
@@ -11,16 +17,28 @@ class Pep440:
         return str(self.key(version))
 
     def key(self, version: str) -> Version:
-        try:
-            return Version(version)
-        except InvalidVersion as error:
-            raise ValueError(f"expected a PEP 440 version, got {version[:80]!r}") from error
+        return _version(version)
 
     def is_prerelease(self, version: str) -> bool:
         return self.key(version).is_prerelease
 
     def allows(self, constraint: str, version: str) -> bool:
-        try:
-            return SpecifierSet(constraint).contains(self.key(version), prereleases=True)
-        except InvalidSpecifier as error:
-            raise ValueError(f"expected a PEP 440 specifier, got {constraint[:80]!r}") from error
+        return specifiers(constraint).contains(self.key(version), prereleases=True)
+
+
+# The same versions are compared in every round, thousands of them.
+@lru_cache(maxsize=65_536)
+def _version(text: str) -> Version:
+    if len(text) <= _LONGEST:
+        with suppress(ValueError):
+            return Version(text)
+    raise ValueError(f"expected a PEP 440 version, got {text[:80]!r}")
+
+
+@lru_cache(maxsize=4_096)
+def specifiers(text: str) -> SpecifierSet:
+    """A constraint, read; a `ValueError` if it is none."""
+    if len(text) <= _LONGEST:
+        with suppress(ValueError):
+            return SpecifierSet(text)
+    raise ValueError(f"expected a PEP 440 specifier, got {text[:80]!r}")

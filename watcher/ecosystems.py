@@ -1,0 +1,23 @@
+"""What belongs together: an index, a version scheme and what installs. A new ecosystem is one row here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from watcher.indexes import INDEXES, Index
+from watcher.settings import ImageSettings, IndexSettings
+from watcher.target import Target
+from watcher.versions import SCHEMES, Scheme
+from watcher.wheels import Wheels
+
+
+@dataclass(frozen=True, slots=True)
+class Ecosystem:
+    """A world of packages. `index` makes an index of its kind, `target` tells what an image of these settings takes."""
+
+    index: Callable[[IndexSettings], Index]
+    scheme: Scheme
+    target: Callable[[ImageSettings], Target]
+
+
+ECOSYSTEMS = {"pypi": Ecosystem(INDEXES["pypi"], SCHEMES["pypi"], Wheels.of)}
+"""By the name that pins, bumps and index settings have for it."""

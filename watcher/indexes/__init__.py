@@ -1,0 +1,27 @@
+"""One file per kind of index: what it is asked, and how its answers are read."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from watcher.http import Http
+from watcher.indexes import pypi
+from watcher.lookup import Lookup
+from watcher.settings import IndexSettings
+
+
+class Index(Protocol):
+    """An index of packages."""
+
+    def look_up(self, known: Sequence[Lookup], http: Http, now: datetime) -> Iterator[Lookup]:
+        """Each package's lookup as of `now` (UTC), in the order in which the answers come.
+
+        `known` is what was known of the packages that are asked for; a package that never was looked up has a bare
+        `Lookup`. An index that does not answer for a package makes its lookup *unknown*, with the reason and with what
+        was known before; nothing is raised, so a package that fails costs the others nothing.
+        """
+        ...
+
+
+INDEXES: dict[str, Callable[[IndexSettings], Index]] = {"pypi": pypi.PyPI}
+"""How to make an index of each kind."""

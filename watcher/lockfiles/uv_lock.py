@@ -1,0 +1,188 @@
+"""uv.lock, as uv writes it: TOML, with everything that was resolved for all platforms.
+
+The format has no specification but uv (https://docs.astral.sh/uv/concepts/projects/layout/#the-lockfile): what has
+version 1 is read by every uv that knows version 1, whatever its revision.
+"""
+
+import tomllib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from watcher.lockfiles.place import Place
+from watcher.lockfiles.wanted import Wanted, constraint_of
+from watcher.pin import Pin
+
+_OWN = ("virtual", "editable", "directory")
+_SOURCES = {"registry": "index", "git": "git", "url": "url", "path": "path"}
+
+
+class UvLock:
+    """uv's lock. What lies in a directory is the project's own code and no pin; what that asks for is direct."""
+
+    ecosystem = "pypi"
+
+    def also(self, text: str, path: str) -> tuple[str, ...]:
+        """See `Format`: nothing. The lock repeats what its manifests ask for."""
+        return ()
+
+    def pins(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Pin, ...]:
+        """See `Format`."""
+        lock = _Table(_read(text, path), Place(path))
+        packages = [(table, table.source()) for table in lock.rows("package")]
+        wanted = _wanted(lock, [table for table, source in packages if source in _OWN])
+        edges: defaultdict[str, list[_Edge]] = defaultdict(list)
+        for table, _ in packages:
+            for edge in _edges(table):
+                edges[edge.package].append(edge)
+        return tuple(
+            _pin(table, source, wanted, edges)
+            for table, source in packages
+            # A source tree can leave its version to its build: then it has none to move.
+            if source in _SOURCES and (source == "registry" or "version" in table.data)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table of the lock and where it stands."""
+
+    data: dict[str, Any]
+    place: Place
+
+    def value(self, key: str) -> tuple[Any, Place]:
+        return self.data.get(key), self.place.at(key)
+
+    def rows(self, key: str) -> "Iterator[_Table]":
+        """The tables of the list at `key`, if it is there."""
+        value, place = self.value(key)
+        for number, row in enumerate(place.a(list, value or [], "a list of tables")):
+            at = Place(place.path, f"{place.where}[{number}]")
+            yield _Table(at.a(dict, row, "a table"), at)
+
+    def table(self, key: str) -> "_Table":
+        """The table at `key`, or an empty one."""
+        value, place = self.value(key)
+        return _Table(place.a(dict, value or {}, "a table"), place)
+
+    def groups(self, key: str) -> "Iterator[_Table]":
+        """The tables of all lists in the table at `key`."""
+        table = self.table(key)
+        for name in table.data:
+            yield from table.rows(name)
+
+    def texts(self, key: str, reader: Callable[[Place, object], str]) -> tuple[str, ...]:
+        """The texts of the list at `key`, if it is there, as `reader` reads them."""
+        value, place = self.value(key)
+        return tuple(reader(place, text) for text in place.a(list, value or [], "a list of texts"))
+
+    def package(self) -> str:
+        value, place = self.value("name")
+        return place.package(value)
+
+    def source(self) -> str:
+        """Where the package comes from: a key of _SOURCES or of _OWN."""
+        value, place = self.value("source")
+        kinds = [kind for kind in (*_OWN, *_SOURCES) if kind in place.a(dict, value, "a table")]
+        if len(kinds) != 1:
+            raise place.wrong(f"one of {', '.join((*_SOURCES, *_OWN))}", ", ".join(value))
+        return kinds[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """One package needs another: under a marker, and perhaps only in one version (where the lock has several)."""
+
+    package: str
+    version: str
+    marker: str
+    extras: tuple[str, ...]
+
+
+def _read(text: str, path: str) -> dict[str, Any]:
+    place = Place(path)
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise place.wrong("TOML", str(error)) from None
+    except (ValueError, RecursionError):
+        raise place.wrong("TOML", "numbers or tables beyond all measure") from None
+    if place.at("version").a(int, data.get("version"), "1") != 1:
+        raise place.at("version").wrong("1, the format that is known here", str(data["version"]))
+    return data
+
+
+def _wanted(lock: _Table, own: Sequence[_Table]) -> tuple[Wanted, ...]:
+    """What the project's own packages ask for, and what its constraints allow; an override takes the place of both."""
+    manifest = lock.table("manifest")
+    asked = [row for table in own for row in _metadata(table)]
+    asked += [*manifest.rows("requirements"), *manifest.groups("dependency-groups")]
+    overrides = {one.package: one for row in manifest.rows("overrides") for one in [_one(row, asks=False)]}
+    limits = [_one(row, asks=False) for row in manifest.rows("constraints")]
+    given = [_one(row, asks=True) for row in asked] + limits
+    kept = [Wanted(one.package, "", "", one.asks) if one.package in overrides else one for one in given]
+    return (*kept, *overrides.values())
+
+
+def _metadata(table: _Table) -> Iterator[_Table]:
+    metadata = table.table("metadata")
+    yield from metadata.rows("requires-dist")
+    yield from metadata.groups("requires-dev")
+
+
+def _one(row: _Table, *, asks: bool) -> Wanted:
+    constraint, place = row.value("specifier")
+    marker, at = row.value("marker")
+    # An extra is a choice of the installer and not of the place: `extra == 'x'` alone limits nothing.
+    text = at.marker(marker)
+    return Wanted(row.package(), place.constraint(constraint), "" if "extra ==" in text else text, asks)
+
+
+def _edges(table: _Table) -> Iterator[_Edge]:
+    rows = (table.rows("dependencies"), table.groups("optional-dependencies"), table.groups("dev-dependencies"))
+    for row in (row for some in rows for row in some):
+        version, at = row.value("version")
+        marker, place = row.value("marker")
+        yield _Edge(
+            row.package(),
+            "" if version is None else at.version(version),
+            place.marker(marker),
+            row.texts("extra", Place.package),
+        )
+
+
+def _pin(table: _Table, source: str, wanted: Iterable[Wanted], edges: Mapping[str, Sequence[_Edge]]) -> Pin:
+    name = table.package()
+    value, place = table.value("version")
+    version = place.version(value)
+    mine = [edge for edge in edges.get(name, ()) if edge.version in ("", version)]
+    marker = _any_of(table.texts("resolution-markers", Place.marker) or [edge.marker for edge in mine])
+    registry = table.data["source"].get("registry", "https://")
+    return Pin(
+        ecosystem="pypi",
+        package=name,
+        version=version,
+        lock=table.place.path,
+        direct=any(one.asks and one.package == name for one in wanted),
+        constraint=constraint_of(name, marker, wanted),
+        marker=marker,
+        # A registry can be a directory of wheels: no index.
+        source=_SOURCES[source] if str(registry).startswith(("https://", "http://")) else "path",
+        hashes=_hashes(table),
+        extras=tuple(sorted({extra for edge in mine for extra in edge.extras})),
+    )
+
+
+def _hashes(table: _Table) -> tuple[str, ...]:
+    files = [*([table.table("sdist")] if "sdist" in table.data else []), *table.rows("wheels")]
+    values = (file.value("hash") for file in files)
+    return tuple(sorted({place.digest(value) for value, place in values if value is not None}))
+
+
+def _any_of(markers: Iterable[str]) -> str:
+    """What holds where any of the markers does; one that is empty holds everywhere."""
+    several = sorted(set(markers))
+    if "" in several or not several:
+        return ""
+    return several[0] if len(several) == 1 else " or ".join(f"({marker})" for marker in several)
