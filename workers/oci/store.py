@@ -1,15 +1,20 @@
 """The door to a place that holds images. A registry, an OCI layout directory and a fake pass the same tests."""
 
+import shutil
+import tempfile
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from watcher.errors import Refused, Temporary
 from watcher.image import Digest
+from workers.oci.manifest import Descriptor
+
+_CHUNK = 1024 * 1024
 
 
 class Store(Protocol):
-    """One repository: blobs by digest, manifests by digest or tag.
+    """One repository: blobs by digest, manifests by digest or tag. Safe to share between threads.
 
     What is read is checked against the digest that was asked for. Every method raises `StoreUnreachable` (try again)
     or `StoreRefused` (a person has to act), and nothing else.
@@ -33,11 +38,18 @@ class Store(Protocol):
         ...
 
     def blob(self, digest: Digest) -> AbstractContextManager[BinaryIO]:
-        """The blob to read from; reading past its end raises `StoreRefused` if the bytes were not the digest's."""
+        """The blob to read from; reading past its end raises `StoreRefused` if the bytes were not the digest's.
+
+        A blob that is not there is a `StoreRefused` when the block is entered.
+        """
         ...
 
     def put_blob(self, digest: Digest, source: bytes | Path) -> int:
         """Uploads a blob unless it is there already; the number of bytes that really travelled (0 if it was)."""
+        ...
+
+    def adopt(self, digest: Digest, neighbour: "Store") -> bool:
+        """Takes a blob over from a repository next door without moving its bytes; False where that cannot be done."""
         ...
 
 
@@ -61,3 +73,23 @@ class StoreRefused(Refused):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.why}"
+
+
+def copy_blob(blob: Descriptor, source: Store, target: Store) -> int:
+    """Brings a blob from one repository to another, by the shortest way; the bytes that `target` had to be sent."""
+    if target.has(blob.digest) or target.adopt(blob.digest, source):
+        return 0
+    with tempfile.NamedTemporaryFile(prefix="toplayer-blob-") as file:
+        with source.blob(blob.digest) as stream:
+            shutil.copyfileobj(stream, file, _CHUNK)
+        file.flush()
+        return target.put_blob(blob.digest, Path(file.name))
+
+
+def small_blob(blob: Descriptor, store: Store, largest: int) -> bytes:
+    """A blob to be held in memory: a configuration, say. More than `largest` bytes are a `StoreRefused`."""
+    with store.blob(blob.digest) as stream:
+        raw = stream.read(largest + 1)
+        if len(raw) > largest or stream.read(1):
+            raise StoreRefused(store.where, f"{blob.digest} is larger than {largest} bytes")
+        return raw

@@ -1,0 +1,236 @@
+"""An image repository in a registry: the OCI distribution specification 1.1 over HTTP.
+
+Written here because no library does it: oras-py reads a blob into memory to upload it and does not check what it
+downloads, python-dxf neither tries again nor notices a server that stalls, and neither of them mounts or resumes.
+"""
+
+import hashlib
+import io
+import json
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeVar, cast
+from urllib.parse import quote
+
+from watcher.image import Digest
+from watcher.inert import inert
+from workers.oci.answer import Answer, WireFailed
+from workers.oci.keys import HINT
+from workers.oci.manifest import INDEXES, MANIFESTS, MAX_MANIFEST, digest_of
+from workers.oci.store import Store, StoreRefused, StoreUnreachable
+from workers.oci.verified import check
+from workers.oci.wire import Wire
+
+T = TypeVar("T")
+_ACCEPT = ", ".join((*MANIFESTS, *INDEXES))
+_CHUNK = 256 * 1024
+_SESSIONS = 5
+
+
+class RegistryStore:
+    """The repository `path` (`team/shop`) behind `wire`; `where` is its whole name (`registry.example/team/shop`)."""
+
+    def __init__(self, where: str, path: str, wire: Wire) -> None:
+        self._where, self._path, self._wire = where, path, wire
+
+    @property
+    def where(self) -> str:
+        return self._where
+
+    def manifest(self, name: str) -> bytes | None:
+        async def get() -> bytes | None:
+            url = f"/v2/{self._path}/manifests/{quote(name, safe=':')}"
+            async with self._wire.ask("GET", url, headers={"accept": _ACCEPT}) as answer:
+                if answer.status == 404:
+                    return None
+                await self._expect(answer, 200)
+                raw = await answer.whole(MAX_MANIFEST)
+                said = name if name.startswith("sha256:") else answer.headers.get("docker-content-digest", "")
+                if said.startswith("sha256:"):
+                    check(hashlib.sha256(raw).hexdigest(), Digest(said), self.where)
+                return raw
+
+        return self._tried(get)
+
+    def put_manifest(self, raw: bytes, media_type: str, tag: str = "") -> Digest:
+        digest = digest_of(raw)
+
+        async def put() -> None:
+            url = f"/v2/{self._path}/manifests/{quote(tag or digest, safe=':')}"
+            async with self._wire.ask("PUT", url, headers={"content-type": media_type}, content=raw) as answer:
+                await self._expect(answer, 201)
+                said = answer.headers.get("docker-content-digest", digest)
+                if said != digest:
+                    raise StoreRefused(self.where, f"it says that the manifest {digest} is {inert(said, 80)}")
+
+        self._tried(put)
+        return digest
+
+    def has(self, digest: Digest) -> bool:
+        return self._tried(lambda: self._has(digest))
+
+    @contextmanager
+    def blob(self, digest: Digest) -> Iterator[BinaryIO]:
+        # Read whole before it is handed out: so a broken connection is taken up where it broke.
+        with tempfile.TemporaryFile(prefix="toplayer-blob-") as file:
+            part = _Part(cast(BinaryIO, file), digest)
+            self._tried(lambda: self._fetch(part))
+            check(part.hash.hexdigest(), digest, self.where)
+            file.seek(0)
+            yield cast(BinaryIO, file)
+
+    def put_blob(self, digest: Digest, source: bytes | Path) -> int:
+        body = _Body(source)
+
+        async def put() -> None:
+            for _ in range(_SESSIONS):
+                if await self._wire.tried(lambda: self._has(digest)):
+                    return
+                session = _Session(self, digest, body, await self._wire.tried(self._begin))
+                if await self._wire.tried(session.send):
+                    return
+            raise WireFailed("it forgets what it is sent", again=True)
+
+        self._run(put())
+        return body.travelled
+
+    def adopt(self, digest: Digest, neighbour: Store) -> bool:
+        if not isinstance(neighbour, RegistryStore) or neighbour._wire.home != self._wire.home:
+            return False
+        source = quote(neighbour._path, safe="")
+
+        async def mount() -> bool:
+            url = f"/v2/{self._path}/blobs/uploads/?mount={digest}&from={source}"
+            async with self._wire.ask("POST", url, headers=_EMPTY) as answer:
+                # 202: it will not, and has opened an upload, which it forgets by itself.
+                return answer.status == 201
+
+        return self._tried(mount)
+
+    async def _begin(self) -> str:
+        async with self._wire.ask("POST", f"/v2/{self._path}/blobs/uploads/", headers=_EMPTY) as answer:
+            await self._expect(answer, 202)
+            return answer.headers.get("location", "")
+
+    async def _has(self, digest: Digest) -> bool:
+        async with self._wire.ask("HEAD", f"/v2/{self._path}/blobs/{digest}") as answer:
+            if answer.status == 404:
+                return False
+            await self._expect(answer, 200)
+            return True
+
+    async def _fetch(self, part: "_Part") -> None:
+        headers = {"range": f"bytes={part.size}-"} if part.size else {}
+        async with self._wire.ask("GET", f"/v2/{self._path}/blobs/{part.digest}", headers=headers) as answer:
+            if answer.status == 404:
+                raise StoreRefused(self.where, f"there is no blob {part.digest}")
+            await self._expect(answer, 200, 206, 416)
+            begin = answer.headers.get("content-range", "").removeprefix("bytes ").partition("-")[0]
+            goes_on = answer.status == 206 and begin == str(part.size)
+            if not goes_on:
+                part.restart()
+            if answer.status != 200 and not goes_on:
+                raise WireFailed("it has lost the place where it was interrupted", again=True)
+            async for chunk in answer.body:
+                part.add(chunk)
+
+    async def _expect(self, answer: Answer, *statuses: int) -> None:
+        if answer.status in statuses:
+            return
+        said = _said(await answer.word())
+        hint = HINT if answer.status in (401, 403) else ""
+        if "HTTPS server" in said:
+            hint = "it speaks TLS: set `plain_http = false`, or name its authority as `ca`"
+        raise StoreRefused(self.where, f"it says {answer.status}{f': {said}' if said else ''}", hint)
+
+    def _tried(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        return self._run(self._wire.tried(attempt))
+
+    def _run(self, work: Coroutine[None, None, T]) -> T:
+        """The door: what goes wrong on the wire or on our own disk ends here."""
+        try:
+            return self._wire.run(work)
+        except WireFailed as failed:
+            if failed.again:
+                raise StoreUnreachable(self.where, failed.why, failed.wait) from failed
+            raise StoreRefused(self.where, failed.why, failed.hint) from failed
+        except (OSError, ValueError) as error:
+            said = error.strerror if isinstance(error, OSError) else ""
+            raise StoreRefused(self.where, said or str(error)) from error
+
+
+_EMPTY = {"content-length": "0"}
+
+
+class _Part:
+    """A blob on its way to a file, and how much of it is there."""
+
+    def __init__(self, file: BinaryIO, digest: Digest) -> None:
+        self._file, self.digest = file, digest
+        self.restart()
+
+    def restart(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self.size, self.hash = 0, hashlib.sha256()
+
+    def add(self, chunk: bytes) -> None:
+        self._file.write(chunk)
+        self.hash.update(chunk)
+        self.size += len(chunk)
+
+
+class _Body:
+    """What is uploaded, as often as it takes; `travelled` counts every byte that was sent."""
+
+    def __init__(self, source: bytes | Path) -> None:
+        self._source, self.travelled = source, 0
+
+    @property
+    def size(self) -> int:
+        return len(self._source) if isinstance(self._source, bytes) else self._source.stat().st_size
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        with io.BytesIO(self._source) if isinstance(self._source, bytes) else self._source.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                yield chunk
+                self.travelled += len(chunk)
+
+
+class _Session:
+    """An upload at an address that the registry gave."""
+
+    def __init__(self, store: RegistryStore, digest: Digest, body: _Body, place: str) -> None:
+        self._url = f"{place}{'&' if '?' in place else '?'}digest={digest}"
+        self._store, self._body, self._times = store, body, 0
+
+    async def send(self) -> bool:
+        """Whether the blob is there now; False: the session is lost, and there has to be another one.
+
+        A server that says "not now" may still take the bytes at this address. One that broke off will not: measured,
+        docker-registry forgets a session that was interrupted, at whatever byte one asks it to go on.
+        """
+        self._times += 1
+        octets = {"content-type": "application/octet-stream"}
+        wire, body = self._store._wire, self._body
+        try:
+            async with wire.ask("PUT", self._url, headers=octets, content=body.chunks, size=body.size) as answer:
+                if self._times == 1:
+                    await self._store._expect(answer, 201)
+                return answer.status == 201
+        except WireFailed as failed:
+            if failed.again and not failed.status:
+                return False
+            raise
+
+
+def _said(raw: bytes) -> str:
+    """The messages of an error answer (distribution specification, "Error codes"), or its first words."""
+    try:
+        rows = json.loads(raw)["errors"]
+        said = "; ".join(f"{row['code']}: {row['message']}" for row in rows)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        said = raw.decode("utf-8", "replace").strip()
+    return inert(said, 300)

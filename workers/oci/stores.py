@@ -1,0 +1,52 @@
+"""An address → the store behind it: `oci:/directory`, or `host[:port]/path` in a registry."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from watcher.image import Digest, Reference
+from watcher.settings import RegistrySettings
+from workers.oci.keys import Keys
+from workers.oci.layout import LayoutStore
+from workers.oci.registry import RegistryStore
+from workers.oci.store import Store, StoreRefused
+from workers.oci.wire import PATIENCE, Wire, is_loopback
+
+_LAYOUT = "oci:"
+
+
+def open_store(address: str, registries: Mapping[str, RegistrySettings], *, patience: float = PATIENCE) -> Store:
+    """The repository at `address`, with the settings of its registry (by `host[:port]`). Nothing is asked of it yet.
+
+    `patience` is in seconds: how long a registry that fails is asked again. A registry on loopback is spoken to in
+    plain HTTP unless a `ca` is named for it. Raises `StoreRefused` for an address or settings that cannot be used.
+    """
+    if address.startswith(_LAYOUT):
+        return LayoutStore(Path(address.removeprefix(_LAYOUT)))
+    try:
+        reference = Reference.parse(address)
+        settings = registries.get(reference.host, RegistrySettings())
+        plain = settings.plain_http or (
+            is_loopback(urlsplit(f"//{reference.host}").hostname or "") and settings.ca is None
+        )
+        keys = Keys(settings.username, settings.password.reveal() if settings.password else "")
+        ca = Path(settings.ca) if settings.ca else None
+        wire = Wire(f"{'http' if plain else 'https'}://{reference.host}", keys, ca=ca, patience=patience)
+    except (ValueError, LookupError, OSError) as error:
+        hint = f'see registries."{reference.host}" in the configuration' if not isinstance(error, ValueError) else ""
+        raise StoreRefused(address, str(error), hint) from error
+    return RegistryStore(reference.repository, reference.path, wire)
+
+
+def split(address: str) -> tuple[str, str]:
+    """The repository in the address of an image, and the image's name there: a tag or a digest (without one: `latest`).
+
+    `host/path[:tag][@digest]` or `oci:/directory[:tag][@digest]`; a `ValueError` for anything else.
+    """
+    if not address.startswith(_LAYOUT):
+        reference = Reference.parse(address)
+        return reference.repository, reference.name
+    rest, _, digest = address.partition("@")
+    head, _, last = rest.rpartition("/")
+    name, _, tag = last.partition(":")
+    return f"{head}/{name}", str(Digest(digest)) if digest else tag or "latest"
