@@ -1,0 +1,146 @@
+"""A host in memory. It can be away, refuse, be slow, run sick images, and die between any two of its moves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from watcher.errors import ToplayerError
+from watcher.image import Digest
+from workers.fleet.host import Fenced, Health, HostRefused, HostUnreachable, Proof, Running, Service
+from workers.oci.manifest import Manifest
+from workers.oci.store import Store, StoreRefused
+
+
+class Died(BaseException):
+    """The process is gone. What it had done stays done."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Something that runs, or that could: an image, who brought it, from what specification."""
+
+    image: Digest
+    generation: int
+    service: Service
+    up: bool = False
+
+
+class FakeHost:
+    """A host called `name`, which pulls from `store`.
+
+    `sick` images never get well, `slow` ones take their time. `refuses` maps a move to the error that it raises.
+    `dies_at` counts the changes that are still made before the process dies. `calls` are the moves that were asked for.
+    """
+
+    def __init__(self, store: Store, name: str = "h1") -> None:
+        self._store, self._name = store, name
+        self.offline = False
+        self.sick: set[Digest] = set()
+        self.slow: dict[Digest, timedelta] = {}
+        self.refuses: dict[str, ToplayerError] = {}
+        self.dies_at: int | None = None
+        self.calls: list[str] = []
+        self.current: Slot | None = None
+        self.next: Slot | None = None
+        self.previous: Digest | None = None
+        self.taken_back = 0
+        self.newest = 0
+        self.images: Mapping[Digest, tuple[Digest, ...]] = {}
+
+    @property
+    def serving(self) -> Digest | None:
+        """The image of what is up now: the proven one's if both are."""
+        return next((slot.image for slot in (self.current, self.next) if slot and slot.up), None)
+
+    def running(self, service: Service) -> Running:
+        self._asked("running")
+        if self.current is None:
+            return Running(None)
+        return Running(self.current.image, self.current.generation, self.current.service == service)
+
+    def fetch(self, service: Service, image: Digest) -> int:
+        self._asked("fetch")
+        return self._fetch(image)
+
+    def swap(self, service: Service, image: Digest, generation: int) -> None:
+        self._asked("swap")
+        self._fence(generation)
+        if self.taken_back == generation:
+            raise Fenced(self._name, generation, generation)
+        self._swap(Slot(image, generation, service))
+
+    def prove(self, service: Service, image: Digest, elapsed: timedelta) -> Proof:
+        self._asked("prove")
+        if not any(slot and slot.up and slot.image == image for slot in (self.next, self.current)):
+            return Proof(Health.UNHEALTHY, f"no container of {image.short} is there")
+        if image in self.sick:
+            return Proof(Health.UNHEALTHY, "it feels sick")
+        return Proof(Health.HEALTHY if elapsed >= self.slow.get(image, timedelta(0)) else Health.STARTING)
+
+    def settle(self, service: Service, image: Digest) -> None:
+        self._asked("settle")
+        if self.next and self.next.image == image:
+            before = self.current.image if self.current else None
+            self._do(current=self.next, next=None, previous=self.previous if before == image else before)
+        kept = {slot.image for slot in (self.current, self.next) if slot} | {self.previous}
+        self._do(images={digest: layers for digest, layers in self.images.items() if digest in kept})
+
+    def back(self, service: Service, image: Digest | None, generation: int) -> None:
+        self._asked("back")
+        self._fence(generation)
+        self._do(taken_back=generation, newest=generation)
+        current = self.current
+        if current and (current.image == image or (image is None and current.generation < generation)):
+            self._do(next=None)
+            self._do(current=replace(current, up=True))
+        elif image is None:
+            self._do(current=None, next=None)
+        else:
+            self._fetch(image)
+            self._swap(Slot(image, generation, service))
+            self._do(current=self.next, next=None, previous=None)
+
+    def _fetch(self, image: Digest) -> int:
+        if image in self.images:
+            return 0
+        raw = self._store.manifest(image)
+        if raw is None:
+            raise StoreRefused(self._store.where, f"there is no image {image}")
+        manifest = Manifest.parse(raw, self._store.where)
+        here = {layer for layers in self.images.values() for layer in layers}
+        missing = {layer.digest: layer.size for layer in manifest.layers if layer.digest not in here}
+        self._do(images={**self.images, image: tuple(layer.digest for layer in manifest.layers)})
+        return len(raw) + manifest.config.size + sum(missing.values())
+
+    def _swap(self, wanted: Slot) -> None:
+        if wanted.image not in self.images:
+            raise HostRefused(self._name, f"no such image: {wanted.image}")
+        if self.current and replace(self.current, up=False) == wanted:
+            return
+        if self.next and replace(self.next, up=False) != wanted:
+            self._do(next=None)
+        if self.next is None:
+            self._do(next=wanted, newest=wanted.generation)
+        if self.current and self.current.up and wanted.service.order == "stop-first":
+            self._do(current=replace(self.current, up=False))
+        self._do(next=replace(wanted, up=True))
+
+    def _fence(self, generation: int) -> None:
+        if self.newest > generation:
+            raise Fenced(self._name, generation, self.newest)
+
+    def _asked(self, move: str) -> None:
+        self.calls.append(move)
+        if self.offline:
+            raise HostUnreachable(self._name, "it is switched off")
+        if move in self.refuses:
+            raise self.refuses[move]
+
+    def _do(self, **changes: Any) -> None:
+        if self.dies_at is not None:
+            if not self.dies_at:
+                raise Died
+            self.dies_at -= 1
+        for name, value in changes.items():
+            setattr(self, name, value)

@@ -1,0 +1,22 @@
+"""Real parts, started once for all tests of hosts."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.rig.engine import RealEngine, engine
+from tests.rig.registry import Registry, registry
+
+
+@pytest.fixture(scope="session")
+def dockerd() -> Iterator[RealEngine]:
+    """A Docker engine. Every test uses a service name of its own."""
+    with engine() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def real_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry on loopback."""
+    with registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running

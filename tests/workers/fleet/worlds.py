@@ -1,0 +1,160 @@
+"""The kinds of hosts, each with a place to publish images to: what the contract of `Host` is tried on."""
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from docker.errors import DockerException
+
+from tests.fakes.host import FakeHost
+from tests.fakes.store import FakeStore
+from tests.rig.engine import RealEngine
+from tests.rig.image import busybox, layer, publish
+from tests.rig.registry import Registry
+from watcher.image import Digest
+from watcher.settings import HostSettings
+from workers.fleet.host import Host, Service
+from workers.fleet.targets import connect
+from workers.oci.layout import LayoutStore
+from workers.oci.store import Store
+from workers.oci.stores import open_store
+
+RUNS = ("sh", "-c", "trap 'exit 0' TERM; echo it runs; while :; do sleep 0.05; done")
+_COUNT = itertools.count(1)
+
+
+class World(Protocol):
+    """One host for one service, and the store that it pulls from."""
+
+    host: Host
+    store: Store
+    service: Service
+
+    def publish(self, version: str, *, healthy: bool = True) -> Digest:
+        """Publishes an image of this version: a layer that all share, and one of its own."""
+        ...
+
+    def answers(self) -> str:
+        """The version that is proven and runs, asked of the running thing itself; empty if nothing does."""
+        ...
+
+
+def made(store: Store, version: str, *, healthy: bool = True) -> Digest:
+    """An image whose health command finds `ok` in the working directory, or does not. No other store has its layers."""
+    own = {"app": None, "app/version": version} | ({"app/ok": f"fine in {version}"} if healthy else {})
+    shared = busybox({"etc/hostname": store.where})
+    return publish(store, [shared, layer(own)], Env=["PATH=/bin"], WorkingDir="/app", Cmd=list(RUNS))
+
+
+def service(name: str, repository: str) -> Service:
+    return Service(
+        name=name,
+        repository=repository,
+        network="none",
+        env={"TOKEN": "hunter2-hunter2"},
+        secrets=("hunter2-hunter2",),
+        stop_grace=timedelta(seconds=2),
+        health_command=("sh", "-c", "cat ok"),
+        health_timeout=timedelta(seconds=5),
+    )
+
+
+@dataclass
+class FakeWorld:
+    store: FakeStore = field(default_factory=FakeStore)
+
+    def __post_init__(self) -> None:
+        self.host = FakeHost(self.store)
+        self.service = service("shop", self.store.where)
+        self._versions: dict[Digest, str] = {}
+
+    def publish(self, version: str, *, healthy: bool = True) -> Digest:
+        image = made(self.store, version, healthy=healthy)
+        self._versions[image] = version
+        if not healthy:
+            self.host.sick.add(image)
+        return image
+
+    def answers(self) -> str:
+        current = self.host.current
+        return self._versions[current.image] if current and current.up else ""
+
+
+@dataclass
+class DirWorld:
+    host: Host
+    store: Store
+    service: Service
+    root: Path
+
+    def publish(self, version: str, *, healthy: bool = True) -> Digest:
+        return made(self.store, version, healthy=healthy)
+
+    def answers(self) -> str:
+        path = self.root / "current" / "app" / "version"
+        return path.read_text() if path.exists() else ""
+
+
+@dataclass
+class DockerWorld:
+    host: Host
+    store: Store
+    service: Service
+    engine: RealEngine
+
+    def publish(self, version: str, *, healthy: bool = True) -> Digest:
+        return made(self.store, version, healthy=healthy)
+
+    def answers(self) -> str:
+        with self.engine.api() as api:
+            try:
+                run = api.exec_create(self.service.name, ["cat", "version"])
+                return str(api.exec_start(run["Id"]).decode())
+            except DockerException:
+                return ""
+
+    def containers(self) -> dict[str, str]:
+        """The service's containers by what stands behind its name, and the states they are in."""
+        return {row["Names"][0].removeprefix(f"/{self.service.name}"): row["State"] for row in self._rows()}
+
+    def restarts(self) -> dict[str, str]:
+        """The restart policies of the same containers."""
+        with self.engine.api() as api:
+            found = [api.inspect_container(row["Id"]) for row in self._rows()]
+        policies = {row["Name"]: row["HostConfig"]["RestartPolicy"]["Name"] for row in found}
+        return {name.removeprefix(f"/{self.service.name}"): policy for name, policy in policies.items()}
+
+    def kept(self) -> set[str]:
+        """The images that the service keeps on the host, by their short digests."""
+        with self.engine.api() as api:
+            found = api.images(name=f"toplayer/{self.service.name}")
+        return {tag.rpartition(":")[2] for row in found for tag in row["RepoTags"]}
+
+    def _rows(self) -> list[dict[str, Any]]:
+        with self.engine.api() as api:
+            return list(api.containers(all=True, filters={"label": f"io.toplayer.service={self.service.name}"}))
+
+
+@contextlib.contextmanager
+def dir_world(directory: Path) -> Iterator[DirWorld]:
+    store, root = LayoutStore(directory / "images"), directory / "host"
+    with connect(HostSettings(name="h1", address=f"dir:{root}"), store) as host:
+        yield DirWorld(host, store, service("shop", store.where), root)
+
+
+@contextlib.contextmanager
+def docker_world(engine: RealEngine, registry: Registry) -> Iterator[DockerWorld]:
+    name = f"shop-{next(_COUNT)}"
+    repository = f"{registry.address}/{name}"
+    store = open_store(repository, {registry.address: registry.settings})
+    with connect(HostSettings(name="h1", address=engine.address), store) as host:
+        try:
+            yield DockerWorld(host, store, service(name, repository), engine)
+        finally:
+            with engine.api() as api:
+                for row in api.containers(all=True, filters={"label": f"io.toplayer.service={name}"}):
+                    api.remove_container(row["Id"], force=True)
