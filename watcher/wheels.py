@@ -53,10 +53,20 @@ class Wheels:
     def __str__(self) -> str:
         return f"Python {self.python} on {self.libc}_{self.machine}"
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables of markers (PEP 508) in such a target."""
+        return _environment(self.python, self.machine)
+
+    def rank(self, file: File) -> int:
+        """How well a wheel that fits does so: the lower the better. A `ValueError` for one that does not."""
+        tags = wheel_tags(self.python, self.libc, self.machine)
+        return min(tags[tag] for tag in _tags_of(file) if tag in tags)
+
     def wants(self, pin: Pin) -> bool:
         """See `Target`. A marker that cannot be evaluated is for the installer to judge: the pin counts as wanted."""
         try:
-            return not pin.marker or Marker(pin.marker).evaluate(dict(_environment(self.python, self.machine)))
+            return not pin.marker or Marker(pin.marker).evaluate(dict(self.environment))
         except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName, ValueError):
             return True
 
@@ -73,7 +83,7 @@ class Wheels:
             needs = " or ".join(sorted({file.requires_python for file in wheels}))
             return Fit(rule="requires-python", said=f"needs Python {needs}, and the image has {self.python}")
         tags = wheel_tags(self.python, self.libc, self.machine)
-        fitting = tuple(file for file in for_python if not tags.isdisjoint(_tags_of(file)))
+        fitting = tuple(file for file in for_python if not tags.keys().isdisjoint(_tags_of(file)))
         return Fit(fitting) if fitting else Fit(rule="wheel", said=f"has no wheel for {self}")
 
 
@@ -96,8 +106,8 @@ def _tags_of(file: File) -> frozenset[Tag]:
 
 
 @lru_cache(maxsize=64)
-def wheel_tags(python: str, libc: str, machine: str) -> frozenset[Tag]:
-    """Every tag that such a target installs."""
+def wheel_tags(python: str, libc: str, machine: str) -> Mapping[Tag, int]:
+    """Every tag that such a target installs, and its rank: of two wheels, the one with the lower rank fits better."""
     release = Version(python).release[:2]
     interpreter = f"cp{release[0]}{release[1]}"
     platforms = [*_platforms(libc, machine), f"linux_{machine}"]
@@ -105,7 +115,7 @@ def wheel_tags(python: str, libc: str, machine: str) -> frozenset[Tag]:
         cpython_tags(release, abis=[interpreter], platforms=platforms),
         compatible_tags(release, interpreter, platforms),
     )
-    return frozenset(tag for tags in both for tag in tags)
+    return {tag: rank for rank, tag in enumerate(dict.fromkeys(tag for tags in both for tag in tags))}
 
 
 def _platforms(libc: str, machine: str) -> Iterator[str]:
