@@ -171,7 +171,7 @@ class _Tree:
             if parent in self._modes:
                 continue
             target = self._root / parent
-            if parent != path and target.is_symlink():
+            if target.is_symlink() and (parent != path or mode is None):
                 raise self._fault("directories on the way", f"the symbolic link {parent}", entry)
             with contextlib.suppress(FileNotFoundError):
                 target.unlink()
