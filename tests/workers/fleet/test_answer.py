@@ -1,0 +1,122 @@
+"""What engines say, recorded from real ones, and who has to act on it."""
+
+import pytest
+import requests
+import urllib3
+
+from watcher.errors import Refused, Temporary
+from workers.fleet.answer import answered, not_answered, pull_failed
+
+REFUSED = {
+    "a port": (
+        500,
+        (
+            "driver failed programming external connectivity on endpoint shop.next (5c4e): Bind for 0.0.0.0:8080 failed: "
+            "port is already allocated"
+        ),
+        "run.ports",
+    ),
+    "a port of another program": (
+        500,
+        (
+            "driver failed programming external connectivity on endpoint shop.next (5c4e): Error starting userland proxy: "
+            "listen tcp4 0.0.0.0:8080: bind: address already in use"
+        ),
+        "run.ports",
+    ),
+    "a disk": (500, "write /var/lib/docker/overlay2/x/diff/a: no space left on device", "disk space"),
+    "a command": (
+        400,
+        (
+            "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
+            'exec: "nosuch": executable file not found in $PATH: unknown'
+        ),
+        "run.command",
+    ),
+    "a platform": (400, "standard_init_linux.go:228: exec user process caused: exec format error", "image.platform"),
+    "a network": (404, "network nonet not found", "run.network"),
+    "an image": (404, "No such image: registry.example/shop@sha256:00", "toplayer deploy"),
+    "a name": (400, "Invalid container name (a), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", "two letters"),
+    "no TLS": (400, "Client sent an HTTP request to an HTTPS server.", "`tls`"),
+    "anything else": (500, "something new", ""),
+}
+
+
+@pytest.mark.parametrize(("status", "said", "hint"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_refusal_says_what_to_do_next(status: int, said: str, hint: str) -> None:
+    error = answered("h1", status, said)
+    assert isinstance(error, Refused)
+    assert str(error).startswith("h1: ")
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (409, 'Conflict. The container name "/shop.next" is already in use by container "28"'),
+        (409, "removal of container 28 is already in progress"),
+        (404, "No such container: 28"),
+        (503, "the daemon is shutting down"),
+    ],
+)
+def test_what_somebody_else_is_at_is_tried_again(status: int, said: str) -> None:
+    assert isinstance(answered("h1", status, said), Temporary)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Get http://127.0.0.1:5000/v2/: dial tcp 127.0.0.1:5000: connect: connection refused",
+        "received unexpected HTTP status: 500 Internal Server Error",
+        "unexpected EOF",
+        "toomanyrequests: rate limit",
+        "net/http: TLS handshake timeout",
+        "something new",
+    ],
+)
+def test_a_pull_that_was_interrupted_is_tried_again(said: str) -> None:
+    error = pull_failed("h1", "registry.example/shop", said)
+    assert isinstance(error, Temporary)
+    assert "registry.example/shop" in str(error)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Head http://127.0.0.1:5000/v2/shop/manifests/x: no basic auth credentials",
+        "unauthorized: authentication required",
+        "manifest for 127.0.0.1:5000/shop@sha256:00 not found: manifest unknown: manifest unknown",
+        "filesystem layer verification failed for digest sha256:00",
+        "manifest verification failed for digest sha256:00",
+        "failed to register layer: Error processing tar file(exit status 1): write /a: no space left on device",
+        "Get https://registry.example/v2/: http: server gave HTTP response to HTTPS client",
+        "Get https://registry.example/v2/: x509: certificate signed by unknown authority",
+        "error pulling image configuration: unknown blob: blob unknown to registry",
+    ],
+)
+def test_a_pull_that_would_fail_again_is_a_matter_for_a_person(said: str) -> None:
+    error = pull_failed("h1", "registry.example/shop", said)
+    assert isinstance(error, Refused)
+    assert error.hint
+
+
+def test_silence_has_a_cause_in_few_words() -> None:
+    root = ConnectionRefusedError(111, "Connection refused")
+    wrapped = requests.ConnectionError(urllib3.exceptions.ProtocolError("Connection aborted.", root))
+    assert str(not_answered("h1", wrapped)) == "h1 did not answer: Connection refused"
+    assert str(not_answered("h1", requests.ReadTimeout("Read timed out."))) == "h1 did not answer: Read timed out."
+
+
+def test_a_socket_that_may_not_be_opened_is_a_matter_for_a_person() -> None:
+    error = not_answered("h1", requests.ConnectionError(PermissionError(13, "Permission denied")))
+    assert isinstance(error, Refused)
+    assert "`docker`" in error.hint
+
+
+def test_bad_certificates_are_a_matter_for_a_person() -> None:
+    failed = requests.exceptions.SSLError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+    assert isinstance(not_answered("h1", failed), Refused)
+
+
+def test_an_error_without_an_end_is_cut() -> None:
+    assert len(str(answered("h1", 500, "x" * 100_000))) < 600
