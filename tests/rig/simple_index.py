@@ -8,6 +8,7 @@ with SimpleIndex() as index:
 import gzip
 import hashlib
 import json
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -87,7 +88,7 @@ class SimpleIndex:
         self._faults: dict[str, Iterator[Fault]] = {}
         self._over = threading.Event()
         self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
     def origin(self) -> str:
@@ -232,6 +233,11 @@ class _Server(ThreadingHTTPServer):
         self.index = index
         super().__init__(("127.0.0.1", 0), _Handler)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client may hang up when it likes. Everything else is a fault of the rig, and is shown."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -259,8 +265,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.wfile.write(answer.raw)
         else:
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
+            self.send_response_only(answer.status)
+            for name, value in {"date": self.date_time_string(), **answer.headers}.items():
                 self.send_header(name, value)
             if answer.status != 304:
                 self.send_header("content-length", str(len(answer.body) if answer.length is None else answer.length))

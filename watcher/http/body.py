@@ -1,10 +1,12 @@
 """The body of an answer, unpacked as it arrives and never beyond a limit: a gzip bomb stays as small as it travels."""
 
 import zlib
+from collections.abc import Iterator
 
 from watcher.units import size
 
 _GZIP = 16 + zlib.MAX_WBITS
+_STEP = 1_000_000
 
 
 class Body:
@@ -22,20 +24,32 @@ class Body:
     def __len__(self) -> int:
         return len(self._bytes)
 
-    def add(self, raw: bytes) -> None:
-        """The next bytes off the wire."""
+    def add(self, raw: bytes) -> Iterator[int]:
+        """Takes the next bytes off the wire, and unpacks them in steps of a megabyte; each gives the new length."""
         self._travelled += len(raw)
-        if self._inflate is not None:
-            if self._inflate.eof and raw:
-                raise ValueError("there are bytes behind the end of the packed answer")
-            try:
-                # zlib stops at the first byte too many: the rest of a bomb is never unpacked.
-                raw = self._inflate.decompress(raw, self._largest - len(self) + 1)
-            except zlib.error as error:
-                raise ValueError(f"the answer is not the gzip that it says ({error})") from error
-        self._bytes += raw
-        if max(len(self), self._travelled) > self._largest:
-            raise ValueError(f"the answer is larger than {size(self._largest)}")
+        if self._travelled > self._largest:
+            raise self._too_large()
+        while raw:
+            piece, raw = self._unpacked(raw)
+            self._bytes += piece
+            if len(self) > self._largest:
+                raise self._too_large()
+            yield len(self)
+
+    def _unpacked(self, raw: bytes) -> tuple[bytes, bytes]:
+        """The next step's bytes, and those that are still packed."""
+        if self._inflate is None:
+            return raw, b""
+        try:
+            piece = self._inflate.decompress(raw, _STEP)
+        except zlib.error as error:
+            raise ValueError(f"the answer is not the gzip that it says ({error})") from error
+        if self._inflate.unused_data or (self._inflate.eof and self._inflate.unconsumed_tail):
+            raise ValueError("there are bytes behind the end of the packed answer")
+        return piece, self._inflate.unconsumed_tail
+
+    def _too_large(self) -> ValueError:
+        return ValueError(f"the answer is larger than {size(self._largest)}")
 
     def whole(self) -> bytes:
         """All of it, once the last byte has arrived."""

@@ -12,6 +12,7 @@ from watcher.errors import IndexUnreachable
 from watcher.http.address import is_private
 from watcher.http.body import Body
 from watcher.http.message import Limits, Request, Response
+from watcher.http.wires import Wires
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _NOT_NOW = (408, 425, 429)
@@ -28,9 +29,9 @@ class _Failed(Exception):
 class Exchange:
     """A request on its way. `large` lets one large answer at a time be read; `held` says what the result occupies."""
 
-    def __init__(self, request: Request, client: httpx.AsyncClient, limits: Limits, large: asyncio.Semaphore) -> None:
+    def __init__(self, request: Request, wires: Wires, limits: Limits, large: asyncio.Semaphore) -> None:
         self.held: list[asyncio.Semaphore] = []
-        self._request, self._client, self._limits, self._large = request, client, limits, large
+        self._request, self._wires, self._limits, self._large = request, wires, limits, large
 
     async def answer(self) -> Response | IndexUnreachable:
         """The answer, or why there is none: within the deadline, whatever the server does."""
@@ -82,8 +83,7 @@ class Exchange:
     async def _sent(self, url: httpx.URL, headers: Mapping[str, str]) -> Response:
         request = self._request
         try:
-            asked = self._client.build_request(request.method, url, headers=headers, content=request.body or None)
-            answer = await self._client.send(asked, stream=True)
+            answer = await self._wires.send(request.method, url, headers, request.body)
             try:
                 status = answer.status_code
                 if status >= 500 or status in _NOT_NOW:
@@ -102,10 +102,10 @@ class Exchange:
         try:
             body = Body(answer.headers.get("content-encoding", "").lower(), self._limits.largest)
             async for raw in answer.aiter_raw():
-                if len(body) + len(raw) > self._limits.large and self._large not in self.held:
-                    await self._large.acquire()
-                    self.held.append(self._large)
-                body.add(raw)
+                for length in body.add(raw):
+                    if length > self._limits.large and self._large not in self.held:
+                        await self._large.acquire()
+                        self.held.append(self._large)
             return body.whole()
         except ValueError as error:
             raise _Failed(str(error)) from error
@@ -117,7 +117,11 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 def _pause(url: str, attempt: int, first: float) -> float:
     """Twice as long each time, and a quarter more or less by name: what fails together does not come back together."""
-    return float(first * (1 << (attempt - 1)) * (0.75 + 0.5 * zlib.crc32(f"{url}/{attempt}".encode()) / 0xFFFFFFFF))
+    return float(
+        first
+        * (1 << (attempt - 1))
+        * (0.75 + 0.5 * zlib.crc32(f"{url}/{attempt}".encode(errors="replace")) / 0xFFFFFFFF)
+    )
 
 
 def _wait(answer: httpx.Response) -> float | None:
@@ -125,12 +129,17 @@ def _wait(answer: httpx.Response) -> float | None:
     text = answer.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
+    until = _date(text)
+    # By the server's own clock if it shows it: ours may be another.
+    since = _date(answer.headers.get("date", "")) or datetime.now(UTC)
+    return max((until - since).total_seconds(), 0.0) if until else None
+
+
+def _date(text: str) -> datetime | None:
     try:
-        until = parsedate_to_datetime(text)
-        # By the server's own clock if it shows it: ours may be another.
-        since = parsedate_to_datetime(answer.headers["date"]) if "date" in answer.headers else datetime.now(UTC)
-        return max((until - since).total_seconds(), 0.0)
-    except (ValueError, TypeError, OverflowError):
+        at = parsedate_to_datetime(text)
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
