@@ -1,8 +1,10 @@
 """Docker engines of our own: a private dockerd with its own data, which meets no other one."""
 
 import contextlib
+import ipaddress
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -22,14 +24,15 @@ _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 @dataclass(frozen=True)
 class RealEngine:
-    """A running dockerd. Containers on it have the networks `none` and `host`; it pulls plainly from loopback.
+    """A running dockerd. `address` is its unix socket; `tcp` is where it listens with mutual TLS, if it was asked to.
 
-    `address` is its unix socket; `tcp` is where it listens with mutual TLS, if it was asked to.
+    It pulls plainly from loopback, or from `near`, our end of its link, if it has networks of its own.
     """
 
     root: Path
     address: str
     tcp: str
+    near: str
     pid: int
 
     @contextlib.contextmanager
@@ -51,10 +54,12 @@ class RealEngine:
 
 
 @contextlib.contextmanager
-def engine(certs: Certs | None = None, data_size: str = "") -> Iterator[RealEngine]:
+def engine(certs: Certs | None = None, *, data_size: str = "", networks: bool = False) -> Iterator[RealEngine]:
     """A new engine, ready in a second or two. With `data_size` ("64m") its disk is no larger than that.
 
     With `certs` it also listens on loopback, with TLS (without, it would sleep 16 seconds first, as a warning).
+    With `networks` it lives in a network namespace, where it has bridges and can publish ports; else its containers
+    have the networks `none` and `host`.
     """
     need_root()
     dockerd = shutil.which("dockerd", path=_PATH)
@@ -63,37 +68,69 @@ def engine(certs: Certs | None = None, data_size: str = "") -> Iterator[RealEngi
     # Not in pytest's directory: the path of a unix socket may have 107 bytes, and pytest would keep the data.
     root = Path(tempfile.mkdtemp(prefix="toplayer-engine-"))
     socket, port = root / "docker.sock", free_port()
+    argv = [str(dockerd), "--config-file", str(root / "daemon.json")]
     settings: dict[str, Any] = {
         "hosts": [f"unix://{socket}"],
         "data-root": str(root / "data"),
         "exec-root": str(root / "exec"),
         "pidfile": str(root / "docker.pid"),
-        "bridge": "none",
-        "iptables": False,
-        "ip-forward": False,
         "shutdown-timeout": 5,
     }
     if certs is not None:
         settings["hosts"].append(f"tcp://127.0.0.1:{port}")
         settings |= {"tlsverify": True, "tlscacert": str(certs.ca)}
         settings |= {"tlscert": str(certs.server_cert), "tlskey": str(certs.server_key)}
-    (root / "daemon.json").write_text(json.dumps(settings))
-    (root / "data").mkdir()
-    if data_size:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={data_size}", "tmpfs", str(root / "data")], check=True)
-    argv = [str(dockerd), "--config-file", str(root / "daemon.json")]
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, root, ignore_errors=True)
+        stack.callback(_unmount, root)
+        near = ""
+        if networks:
+            namespace, near = stack.enter_context(_namespace())
+            argv = ["nsenter", f"--net=/run/netns/{namespace}", *argv]
+            settings |= {"bip": "172.31.255.1/24", "insecure-registries": [f"{near}/32"]}
+        else:
+            settings |= {"bridge": "none", "iptables": False, "ip-forward": False}
+        (root / "daemon.json").write_text(json.dumps(settings))
+        (root / "data").mkdir()
+        if data_size:
+            _run("mount", "-t", "tmpfs", "-o", f"size={data_size}", "tmpfs", str(root / "data"))
+        env = dict(os.environ, PATH=_PATH)
+        process = stack.enter_context(server(argv, root / "log", lambda: _answers(socket), env=env))
+        tcp = f"tcp://127.0.0.1:{port}" if certs else ""
+        running = RealEngine(root=root, address=f"unix://{socket}", tcp=tcp, near=near, pid=process.pid)
+        # A container that does not listen to signals would hold up the engine's own end.
+        stack.callback(_cleared, running)
+        yield running
+
+
+@contextlib.contextmanager
+def _namespace() -> Iterator[tuple[str, str]]:
+    """A network namespace with a link to ours: its name, and the address of our end."""
+    need("ip", "nsenter", "iptables")
+    number = secrets.randbelow(1 << 14)
+    name, near = f"toplayer-{number}", ipaddress.ip_address("10.201.0.0") + 4 * number + 1
+    _run("ip", "netns", "add", name)
     try:
-        with server(argv, root / "log", lambda: _answers(socket), env=dict(os.environ, PATH=_PATH)) as process:
-            running = RealEngine(root, f"unix://{socket}", f"tcp://127.0.0.1:{port}" if certs else "", process.pid)
-            try:
-                yield running
-            finally:
-                # A container that does not listen to signals would hold up the engine's own end.
-                with contextlib.suppress(DockerException, OSError):
-                    running.clear()
+        _run("ip", "link", "add", f"tl-{number}", "type", "veth", "peer", "name", "eth0", "netns", name)
+        _run("ip", "addr", "add", f"{near}/30", "dev", f"tl-{number}")
+        _run("ip", "link", "set", f"tl-{number}", "up")
+        _run("ip", "-n", name, "addr", "add", f"{near + 1}/30", "dev", "eth0")
+        for device in ("lo", "eth0"):
+            _run("ip", "-n", name, "link", "set", device, "up")
+        yield name, str(near)
     finally:
-        _unmount(root)
-        shutil.rmtree(root, ignore_errors=True)
+        # The link goes with it.
+        _run("ip", "netns", "del", name)
+
+
+def _run(*argv: str) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, env=dict(os.environ, PATH=_PATH))
+    assert done.returncode == 0, f"{' '.join(argv)}: {done.stderr}"
+
+
+def _cleared(running: RealEngine) -> None:
+    with contextlib.suppress(DockerException, OSError):
+        running.clear()
 
 
 def _answers(socket: Path) -> bool:

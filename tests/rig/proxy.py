@@ -133,7 +133,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass(self, cut: CutAfter | None) -> None:
         there = http.client.HTTPConnection(self.server.target, timeout=30)
         try:
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
+            # Engines send one Accept line per media type.
+            names = {name for name in self.headers if name.lower() not in _HOP}
+            headers = {name: ", ".join(self.headers.get_all(name, [])) for name in names}
             there.request(self.command, self.path, body=self._chunks(cut), headers=headers)
             self._back(there.getresponse(), cut)
         except (OSError, http.client.HTTPException):

@@ -5,6 +5,7 @@ environment or from `~/.docker`: no context, no proxy, no certificate bundle, no
 """
 
 import contextlib
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -224,6 +225,11 @@ class Engine:
             raise not_answered(self.host, error) from error
 
     def _connect(self) -> APIClient:
+        if self._address.startswith("unix://"):
+            # The library leaves the socket of a failed attempt open; this one is closed.
+            with socket.socket(socket.AF_UNIX) as first:
+                first.settimeout(GREETING)
+                first.connect(self._address.removeprefix("unix://"))
         with contextlib.closing(self._client(MINIMUM_DOCKER_API_VERSION, GREETING)) as stranger:
             spoken = stranger.version(api_version=False)
         if "ApiVersion" not in spoken:

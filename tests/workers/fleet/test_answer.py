@@ -11,16 +11,16 @@ REFUSED = {
     "a port": (
         500,
         (
-            "driver failed programming external connectivity on endpoint shop.next (5c4e): Bind for 0.0.0.0:8080 failed: "
-            "port is already allocated"
+            "driver failed programming external connectivity on endpoint shop.next (5c4e): "
+            "Bind for 0.0.0.0:8080 failed: port is already allocated"
         ),
         "run.ports",
     ),
     "a port of another program": (
         500,
         (
-            "driver failed programming external connectivity on endpoint shop.next (5c4e): Error starting userland proxy: "
-            "listen tcp4 0.0.0.0:8080: bind: address already in use"
+            "driver failed programming external connectivity on endpoint shop.next (5c4e): "
+            "Error starting userland proxy: listen tcp4 0.0.0.0:8080: bind: address already in use"
         ),
         "run.ports",
     ),
@@ -28,8 +28,8 @@ REFUSED = {
     "a command": (
         400,
         (
-            "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
-            'exec: "nosuch": executable file not found in $PATH: unknown'
+            "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container "
+            'process: exec: "nosuch": executable file not found in $PATH: unknown'
         ),
         "run.command",
     ),
@@ -91,7 +91,7 @@ def test_a_pull_that_was_interrupted_is_tried_again(said: str) -> None:
         "failed to register layer: Error processing tar file(exit status 1): write /a: no space left on device",
         "Get https://registry.example/v2/: http: server gave HTTP response to HTTPS client",
         "Get https://registry.example/v2/: x509: certificate signed by unknown authority",
-        "error pulling image configuration: unknown blob: blob unknown to registry",
+        "error pulling image configuration: download failed after attempts=1: unknown blob",
     ],
 )
 def test_a_pull_that_would_fail_again_is_a_matter_for_a_person(said: str) -> None:

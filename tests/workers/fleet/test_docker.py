@@ -1,0 +1,487 @@
+"""Real Docker engines, and what goes wrong with them."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rig.certs import Certs, make_certs
+from tests.rig.engine import RealEngine, engine
+from tests.rig.image import busybox, layer, publish
+from tests.rig.process import free_port, wait_for
+from tests.rig.proxy import Asked, Instead, half_the_time, proxy
+from tests.rig.registry import PASSWORD, USERNAME, Registry, registry
+from tests.workers.fleet.worlds import RUNS, DockerWorld, docker_world, service
+from watcher.errors import Refused, Temporary
+from watcher.image import Digest
+from watcher.settings import HostSettings, TlsSettings
+from workers.fleet.docker import DockerHost
+from workers.fleet.engine import Engine
+from workers.fleet.host import Health, HostRefused, HostUnreachable, Proof, Running
+from workers.fleet.targets import connect
+from workers.oci.manifest import Manifest
+from workers.oci.store import Store
+from workers.oci.stores import open_store
+
+LATER = timedelta(seconds=30)
+NOW = timedelta(0)
+
+
+@pytest.fixture
+def world(dockerd: RealEngine, real_registry: Registry) -> Iterator[DockerWorld]:
+    with docker_world(dockerd, real_registry) as made:
+        yield made
+
+
+def deploy(world: DockerWorld, image: Digest, generation: int) -> None:
+    world.host.fetch(world.service, image)
+    world.host.swap(world.service, image, generation)
+    assert world.host.prove(world.service, image, LATER).health is Health.HEALTHY
+    world.host.settle(world.service, image)
+
+
+def swapped(world: DockerWorld, image: Digest, generation: int = 1) -> None:
+    world.host.fetch(world.service, image)
+    world.host.swap(world.service, image, generation)
+
+
+def image_of(store: Store, *, command: tuple[str, ...] = RUNS, **run: Any) -> Digest:
+    own = layer({"app": None, "app/ok": "ok", "app/version": "x"})
+    return publish(store, [busybox(), own], Env=["PATH=/bin"], WorkingDir="/app", Cmd=list(command), **run)
+
+
+# --- pulls ---
+
+
+def test_the_bytes_are_those_that_the_registry_sent(world: DockerWorld, real_registry: Registry) -> None:
+    travelled = 0
+    for image in (world.publish("1"), world.publish("2")):
+        travelled += world.host.fetch(world.service, image)
+        expected = travelled
+        wait_for(lambda expected=expected: sent(real_registry, world) == expected, f"{expected} bytes in its log", 5)
+
+
+def sent(registry: Registry, world: DockerWorld) -> int:
+    """Bytes that the registry sent to engines from the world's repository."""
+    repository = f"/v2/{world.service.name}/"
+    rows = [row for row in registry.seen() if row.agent.startswith("docker/") and row.uri.startswith(repository)]
+    return sum(row.written for row in rows if row.method == "GET" and row.status == 200)
+
+
+def test_an_image_with_no_new_layer_costs_its_manifest_and_configuration(world: DockerWorld) -> None:
+    first = image_of(world.store)
+    second = image_of(world.store, Labels={"other": "configuration"})
+    world.host.fetch(world.service, first)
+    raw = world.store.manifest(second)
+    assert raw
+    assert world.host.fetch(world.service, second) == len(raw) + Manifest.parse(raw, "").config.size
+
+
+def test_a_registry_that_wants_a_password_gets_it_and_a_wrong_one_is_refused(
+    dockerd: RealEngine, tmp_path: Path
+) -> None:
+    with registry(tmp_path, auth=True) as private:
+        repository = f"{private.address}/shop"
+        store = open_store(repository, {private.address: private.settings})
+        known = replace(service("private", repository), username=USERNAME, password=PASSWORD)
+        with connect(HostSettings(name="h1", address=dockerd.address), store) as host:
+            image = image_of(store)
+            for stranger in (replace(known, username="", password=""), replace(known, password="wrong")):
+                with pytest.raises(HostRefused) as refused:
+                    host.fetch(stranger, image)
+                assert "password" in refused.value.hint
+                assert PASSWORD not in str(refused.value)
+            assert host.fetch(known, image) > 0
+
+
+@contextmanager
+def through_a_proxy(world: DockerWorld, registry: Registry, behaviour: Any, **more: Any) -> Iterator[DockerHost]:
+    """The same host, whose registry is behind a proxy that misbehaves; our own way to it is straight."""
+    with proxy(registry.address, behaviour) as between:
+        world.service = replace(world.service, repository=f"{between.address}/{world.service.name}")
+        with closing(Engine("h1", world.engine.address, **more)) as engine:
+            yield DockerHost(engine, world.store)
+
+
+def blobs(asked: Asked) -> bool:
+    return "/blobs/" in asked.path and asked.method == "GET"
+
+
+def test_a_missing_layer_is_an_error_even_if_an_older_image_is_there(
+    world: DockerWorld, real_registry: Registry
+) -> None:
+    deploy(world, world.publish("1"), 1)
+    second = world.publish("2")
+    with (
+        through_a_proxy(world, real_registry, lambda asked: Instead(404) if blobs(asked) else None) as host,
+        pytest.raises(HostRefused, match="unknown blob"),
+    ):
+        host.fetch(world.service, second)
+    assert world.answers() == "1"
+
+
+def test_wrong_bytes_for_a_digest_are_refused(world: DockerWorld, real_registry: Registry) -> None:
+    image = world.publish("1")
+
+    def lies(asked: Asked) -> Instead | None:
+        return Instead(200, body=b"something else") if blobs(asked) else None
+
+    with through_a_proxy(world, real_registry, lies) as host, pytest.raises(HostRefused, match="verification failed"):
+        host.fetch(world.service, image)
+    with pytest.raises(Refused):
+        world.host.swap(world.service, image, 1)
+
+
+def test_a_registry_that_stalls_is_noticed_by_the_lack_of_progress(world: DockerWorld, real_registry: Registry) -> None:
+    image, ended = world.publish("1"), threading.Event()
+
+    def stalls(asked: Asked) -> None:
+        if blobs(asked):
+            ended.wait(20)
+
+    try:
+        with through_a_proxy(world, real_registry, stalls, stalled=0.5) as host, pytest.raises(HostUnreachable):
+            host.fetch(world.service, image)
+    finally:
+        ended.set()
+
+
+def test_a_registry_that_fails_half_of_the_time_is_enough(world: DockerWorld, real_registry: Registry) -> None:
+    with through_a_proxy(world, real_registry, half_the_time) as host:
+        assert host.fetch(world.service, world.publish("1")) > 0
+
+
+def test_a_registry_that_is_away_is_asked_again_later(world: DockerWorld) -> None:
+    image = world.publish("1")
+    world.service = replace(world.service, repository=f"127.0.0.1:{free_port()}/shop")
+    with pytest.raises(Temporary, match="connection refused"):
+        world.host.fetch(world.service, image)
+
+
+# --- swaps ---
+
+
+def test_the_container_is_what_the_specification_says(world: DockerWorld, tmp_path: Path) -> None:
+    world.service = replace(
+        world.service,
+        command=(*RUNS[:2], f"echo $TOKEN > /data/token; {RUNS[2]}"),
+        volumes=(f"{tmp_path}:/data",),
+        restart="always",
+        stop_signal="SIGINT",
+        stop_grace=timedelta(seconds=3),
+    )
+    image = world.publish("1")
+    deploy(world, image, 7)
+    with world.engine.api() as api:
+        found = api.inspect_container(world.service.name)
+    assert found["Config"]["Image"] == f"{world.service.repository}@{image}"
+    assert found["Config"]["Labels"]["io.toplayer.generation"] == "7"
+    assert found["Config"]["Labels"]["io.toplayer.image"] == image
+    assert found["Config"]["StopSignal"] == "SIGINT"
+    assert found["Config"]["StopTimeout"] == 3
+    assert found["HostConfig"]["RestartPolicy"]["Name"] == "always"
+    assert found["HostConfig"]["NetworkMode"] == "none"
+    assert (tmp_path / "token").read_text() == "hunter2-hunter2\n"
+
+
+def test_a_changed_specification_is_seen(world: DockerWorld) -> None:
+    image = world.publish("1")
+    deploy(world, image, 1)
+    assert world.host.running(world.service) == Running(image, 1, as_specified=True)
+    changed = replace(world.service, env={"TOKEN": "changed"})
+    assert world.host.running(changed) == Running(image, 1, as_specified=False)
+
+
+def test_start_first_always_has_one_that_answers(world: DockerWorld) -> None:
+    world.service = replace(world.service, order="start-first")
+    first, second = world.publish("1"), world.publish("2")
+    deploy(world, first, 1)
+    swapped(world, second, 2)
+    assert world.containers() == {"": "running", ".next": "running"}
+    assert world.answers() == "1"
+    world.host.settle(world.service, second)
+    assert world.containers() == {"": "running"}
+    assert world.answers() == "2"
+
+
+def test_somebody_elses_container_is_not_touched(world: DockerWorld) -> None:
+    image = world.publish("1")
+    world.host.fetch(world.service, image)
+    with world.engine.api() as api:
+        for name in ("", ".next"):
+            config = {"Image": f"{world.service.repository}@{image}", "HostConfig": {"NetworkMode": "none"}}
+            mine = api.create_container_from_config(config, world.service.name + name)["Id"]
+            for move in (
+                lambda: world.host.swap(world.service, image, 1),
+                lambda: world.host.back(world.service, None, 1),
+                lambda: world.host.settle(world.service, image),
+            ):
+                with pytest.raises(HostRefused, match="that toplayer did not make") as refused:
+                    move()
+                assert "docker rename" in refused.value.hint
+            assert api.inspect_container(mine)["State"]["Status"] == "created"
+            api.remove_container(mine)
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        ({"network": "no-such-network"}, "run.network"),
+        ({"command": ("no-such-program",)}, "run.command"),
+        ({"volumes": ("/proc/no/such:/data",)}, ""),
+    ],
+    ids=["network", "command", "volume"],
+)
+def test_what_cannot_start_is_told_and_the_host_goes_back(
+    world: DockerWorld, change: dict[str, Any], hint: str
+) -> None:
+    first, second = world.publish("1"), world.publish("2")
+    deploy(world, first, 1)
+    world.host.fetch(world.service, second)
+    with pytest.raises(HostRefused) as refused:
+        world.host.swap(replace(world.service, **change), second, 2)
+    assert hint in refused.value.hint
+    world.host.back(world.service, first, 2)
+    assert world.containers() == {"": "running", ".failed": "created"}
+    assert world.answers() == "1"
+
+
+def test_a_port_that_is_taken_is_told_and_the_host_goes_back(tmp_path: Path) -> None:
+    with (
+        engine(networks=True) as networked,
+        registry(tmp_path, listen=networked.near) as near,
+        docker_world(networked, near) as first,
+        docker_world(networked, near) as second,
+    ):
+        first.service = replace(first.service, network="", ports=("8080:80",))
+        second.service = replace(second.service, network="")
+        old, new = second.publish("1"), second.publish("2")
+        deploy(first, first.publish("1"), 1)
+        deploy(second, old, 1)
+        second.service = replace(second.service, ports=("8080:80",))
+        with pytest.raises(HostRefused, match="port is already allocated") as refused:
+            swapped(second, new, 2)
+        assert "run.ports" in refused.value.hint
+        second.host.back(second.service, old, 2)
+        assert (first.answers(), second.answers()) == ("1", "1")
+
+
+def test_others_on_a_network_find_the_service_by_its_name(tmp_path: Path) -> None:
+    """Also while its container is still called `.next`."""
+    with engine(networks=True) as networked, registry(tmp_path, listen=networked.near) as near:
+        with networked.api() as api:
+            api.create_network("backend")
+        with docker_world(networked, near) as world:
+            world.service = replace(world.service, network="backend")
+            swapped(world, world.publish("1"))
+            with networked.api() as api:
+                found = api.inspect_container(f"{world.service.name}.next")
+            assert world.service.name in found["NetworkSettings"]["Networks"]["backend"]["Aliases"]
+
+
+def test_a_full_disk_is_told_and_what_runs_runs_on(real_registry: Registry) -> None:
+    with engine(data_size="24m") as small, docker_world(small, real_registry) as world:
+        deploy(world, world.publish("1"), 1)
+        large = publish(world.store, [busybox(), layer({"large": os.urandom(40_000_000)})], Cmd=list(RUNS))
+        with pytest.raises(HostRefused, match="no space left on device") as refused:
+            world.host.fetch(world.service, large)
+        assert "disk space" in refused.value.hint
+        assert world.answers() == "1"
+        deploy(world, world.publish("2"), 2)
+        assert world.answers() == "2"
+
+
+# --- health ---
+
+
+def without_command(world: DockerWorld, **more: Any) -> None:
+    world.service = replace(world.service, health_command=(), steady=timedelta(seconds=2), **more)
+
+
+def prove(world: DockerWorld, image: Digest, elapsed: timedelta = LATER) -> Proof:
+    return world.host.prove(world.service, image, elapsed)
+
+
+@pytest.mark.parametrize(("test", "health"), [("test -f ok", Health.HEALTHY), ("echo bad; false", Health.UNHEALTHY)])
+def test_the_images_own_healthcheck_decides_if_there_is_no_command(
+    world: DockerWorld, test: str, health: Health
+) -> None:
+    without_command(world)
+    check = {"Test": ["CMD-SHELL", test], "Interval": 100_000_000, "Retries": 2, "Timeout": 10**9}
+    image = image_of(world.store, Healthcheck=check)
+    swapped(world, image)
+    assert prove(world, image, NOW).health is not Health.UNHEALTHY
+    wait_for(lambda: prove(world, image).health is not Health.STARTING, "a verdict", 20)
+    proof = prove(world, image)
+    assert proof.health is health
+    assert proof.said == ("bad" if health is Health.UNHEALTHY else "")
+
+
+def test_without_any_check_it_has_to_run_for_a_while(world: DockerWorld) -> None:
+    without_command(world)
+    image = image_of(world.store)
+    swapped(world, image)
+    assert prove(world, image, timedelta(seconds=1)) == Proof(Health.STARTING)
+    assert prove(world, image, timedelta(seconds=2)) == Proof(Health.HEALTHY)
+
+
+@pytest.mark.parametrize("restart", ["no", "always"])
+def test_a_container_that_ends_is_unhealthy_and_its_last_words_are_told(world: DockerWorld, restart: str) -> None:
+    without_command(world, restart=restart)
+    script = "echo token $TOKEN; printf '\\033[31mred\\n'; sleep 0.2; exit 3"
+    image = image_of(world.store, command=("sh", "-c", script))
+    swapped(world, image)
+    wait_for(lambda: prove(world, image, NOW).health is Health.UNHEALTHY, "its end to be seen", 10)
+    proof = prove(world, image)
+    assert "it ended with 3" in proof.said
+    assert "token ***" in proof.said
+    assert "\033" not in proof.said
+
+
+def test_a_health_command_that_hangs_does_not_hold_anybody_up(world: DockerWorld) -> None:
+    world.service = replace(
+        world.service, health_command=("sh", "-c", "echo waiting; sleep 30"), health_timeout=timedelta(seconds=0.5)
+    )
+    image = world.publish("1")
+    swapped(world, image)
+    assert prove(world, image) == Proof(Health.STARTING, "`sh` did not end within 0.5 s\nwaiting")
+
+
+def test_a_health_command_that_never_stops_talking_is_cut_off(world: DockerWorld) -> None:
+    world.service = replace(
+        world.service,
+        health_command=("sh", "-c", "while :; do echo on and on; done"),
+        health_timeout=timedelta(seconds=1),
+    )
+    image = world.publish("1")
+    swapped(world, image)
+    proof = prove(world, image)
+    assert proof.health is Health.STARTING
+    assert len(proof.said) <= 1000
+
+
+def test_a_health_command_that_is_not_there_is_unhealthy_at_once(world: DockerWorld) -> None:
+    world.service = replace(world.service, health_command=("no-such-probe",))
+    image = world.publish("1")
+    swapped(world, image)
+    proof = prove(world, image, NOW)
+    assert proof.health is Health.UNHEALTHY
+    assert "no-such-probe" in proof.said
+
+
+def test_a_health_command_that_fails_at_first_is_given_time(world: DockerWorld) -> None:
+    world.service = replace(
+        world.service,
+        command=("sh", "-c", f"sleep 0.5; echo up > /tmp/up; {RUNS[2]}"),
+        health_command=("cat", "/tmp/up"),
+    )
+    image = world.publish("1")
+    swapped(world, image)
+    assert prove(world, image).health is Health.STARTING
+    wait_for(lambda: prove(world, image) == Proof(Health.HEALTHY, "up"), "the service to come up", 10)
+
+
+# --- connections ---
+
+
+@pytest.fixture(scope="module")
+def certs(tmp_path_factory: pytest.TempPathFactory) -> Certs:
+    return make_certs(tmp_path_factory.mktemp("certs"))
+
+
+def over_tls(address: str, certs: Certs) -> HostSettings:
+    tls = TlsSettings(ca=str(certs.ca), cert=str(certs.cert), key=str(certs.key))
+    return HostSettings(name="h1", address=address, tls=tls)
+
+
+def test_an_engine_over_tls_knows_us_and_we_know_it(
+    certs: Certs, real_registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Certificates of the environment must not decide whom we trust.
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(make_certs(tmp_path / "others").ca))
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_port()}")
+    store = open_store(f"{real_registry.address}/tls", {real_registry.address: real_registry.settings})
+    shop = service("tls", f"{real_registry.address}/tls")
+    with engine(certs) as secure:
+        image = image_of(store)
+        with connect(over_tls(secure.tcp, certs), store) as host:
+            assert host.fetch(shop, image) > 0
+            host.swap(shop, image, 1)
+            assert host.prove(shop, image, LATER) == Proof(Health.HEALTHY, "ok")
+        stranger = make_certs(tmp_path / "stranger")
+        not_known = replace(certs, cert=stranger.cert, key=stranger.key)
+        not_trusted = replace(certs, ca=stranger.ca)
+        for other in (not_known, not_trusted):
+            with connect(over_tls(secure.tcp, other), store) as host, pytest.raises(HostRefused) as refused:
+                host.running(shop)
+            assert "`tls`" in refused.value.hint
+        with connect(HostSettings(name="h1", address=secure.tcp), store) as host, pytest.raises(HostRefused) as refused:
+            host.running(shop)
+        assert "`tls`" in refused.value.hint
+
+
+def test_an_engine_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
+    for address in (f"unix://{tmp_path}/docker.sock", f"tcp://127.0.0.1:{free_port()}"):
+        with (
+            connect(HostSettings(name="h1", address=address), open_store("oci:/nowhere", {})) as host,
+            pytest.raises(HostUnreachable) as away,
+        ):
+            host.running(service("shop", "registry.example/shop"))
+        assert str(away.value).startswith("h1 did not answer: ")
+        assert len(str(away.value)) < 80
+
+
+def test_a_frozen_engine_is_noticed_and_comes_back_to_the_same_state(world: DockerWorld) -> None:
+    image = world.publish("1")
+    deploy(world, image, 1)
+    os.kill(world.engine.pid, signal.SIGSTOP)
+    try:
+        with (
+            connect(HostSettings(name="h1", address=world.engine.address), world.store) as host,
+            pytest.raises(HostUnreachable),
+        ):
+            host.running(world.service)
+    finally:
+        os.kill(world.engine.pid, signal.SIGCONT)
+    assert world.host.running(world.service) == Running(image, 1)
+
+
+def test_what_is_no_engine_is_told(real_registry: Registry) -> None:
+    address = f"tcp://{real_registry.address}"
+    with (
+        connect(HostSettings(name="h1", address=address), open_store("oci:/nowhere", {})) as host,
+        pytest.raises((Refused, Temporary)) as error,
+    ):
+        host.running(service("shop", "registry.example/shop"))
+    assert str(error.value).startswith("h1")
+
+
+# --- images ---
+
+
+def test_an_image_that_others_use_is_left_to_them(world: DockerWorld) -> None:
+    first, second, third = (world.publish(version) for version in "123")
+    deploy(world, first, 1)
+    with world.engine.api() as api:
+        api.tag(f"{world.service.repository}@{first}", "mine", "kept")
+        deploy(world, second, 2)
+        deploy(world, third, 3)
+        assert world.kept() == {second.short, third.short}
+        assert api.inspect_image("mine:kept")["RepoTags"] == ["mine:kept"]
+        api.remove_image("mine:kept")
+
+
+def test_an_image_survives_a_prune_while_it_may_be_needed(world: DockerWorld) -> None:
+    first, second = world.publish("1"), world.publish("2")
+    deploy(world, first, 1)
+    deploy(world, second, 2)
+    with world.engine.api() as api:
+        api.prune_images({"dangling": True})
+    assert world.host.fetch(world.service, first) == 0
