@@ -1,0 +1,99 @@
+"""requirements.txt, pinned by hand: its text is edited, and uv says whether what comes of it can be installed."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from watcher.inert import inert
+from watcher.lockfiles.lines import lines
+from watcher.lockfiles.requirements import Requirements
+from watcher.pin import Pin
+from watcher.release import Release
+from watcher.versions import SCHEMES
+from workers.propose.edit import edited
+from workers.propose.tool import Move
+from workers.propose.uv import Unsolved, Uv
+
+_INDEX = re.compile(r"(?:-i|--index-url|--extra-index-url)[=\s]+(https?://[^\s@]+)")
+_ADDRESS = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*@")
+# What tools write on top of their work. The next run of such a tool would undo what we do to it.
+_MADE = re.compile(r"(?i)\bauto-?(?:matically )?generated\b")
+_FORMAT = Requirements()
+_SEVERAL = "only a person knows what each of them is for: move them by hand, or pin it once"
+
+
+class ByHand:
+    """Every requirements file that no tool claims as its work."""
+
+    def keeps(self, text: str, path: str) -> bool:
+        if not path.endswith(".txt"):
+            return False
+        return not any(_MADE.search(comment) for line in lines(text, path)[:1] for comment in line.comments)
+
+    def beside(self, text: str, path: str) -> tuple[str, ...]:
+        """Nothing: the file says it all."""
+        return ()
+
+    def run(self, files: Mapping[str, str], path: str, move: Move | None, uv: Uv) -> str:
+        if move is None:
+            return files[path]
+        before = _FORMAT.pins(files[path], path, {})
+        mine = [pin for pin in before if pin.package == move.package]
+        if len({SCHEMES["pypi"].key(pin.version) for pin in mine}) > 1:
+            raise Unsolved(f"the file pins it to {' and to '.join(sorted(pin.version for pin in mine))}", _SEVERAL)
+        hashes = hashes_of(move.release) if any(pin.hashes for pin in mine) else ()
+        text = edited(files[path], path, move.package, move.version, hashes)
+        _installable(before, _FORMAT.pins(text, path, {}), text, path, uv)
+        return text
+
+
+def hashes_of(release: Release) -> tuple[str, ...]:
+    """`sha256:…` of every file of the release, sorted. `Unsolved` if the index does not tell one of them."""
+    without = [file.filename for file in release.files if not file.hashes.get("sha256")]
+    if without or not release.files:
+        what = f"no sha256 of {inert(without[0], 200)}" if without else "no file of it"
+        raise Unsolved(f"the pin has hashes, and the index gives {what}", missing=not release.files)
+    return tuple(sorted({f"sha256:{file.hashes['sha256']}" for file in release.files}))
+
+
+def _installable(before: Sequence[Pin], after: Sequence[Pin], text: str, path: str, uv: Uv) -> None:
+    """Raises `Unsolved` if what is pinned now contradicts itself, or needs a package that it does not pin.
+
+    A file that was not complete before does not have to be complete now.
+    """
+    logical = lines(text, path)
+    indexes = [line.text for line in logical if _INDEX.fullmatch(line.text)]
+    elsewhere = [canonicalize_name(match[1]) for line in logical if (match := _ADDRESS.match(line.text))]
+    needed = _needed(after, indexes, elsewhere, uv)
+    if needed and not _needed(before, indexes, elsewhere, uv):
+        names = ", ".join(needed)
+        raise Unsolved(f"it needs {names} now, which the file does not pin", f"add a pin for {names} to {path}")
+
+
+def _needed(pins: Sequence[Pin], indexes: Sequence[str], elsewhere: Collection[str], uv: Uv) -> list[str]:
+    """The packages that the pins need on the image's platform and do not pin. `Unsolved` if they contradict each other.
+
+    uv is given the pins as we read them and not the file: no path and no option of it counts but its indexes.
+    """
+    excluded = "".join(f"{name}\n" for name in elsewhere)
+    with uv.bench({"elsewhere.txt": excluded}) as bench:
+        words = ["pip", "compile", "-", "--excludes", "elsewhere.txt", "--no-header", "--no-annotate", "--quiet"]
+        asked = "\n".join([*indexes, *map(_requirement, pins), ""])
+        resolved = bench.uv([*words, *uv.for_target], input=asked)
+    return sorted(_names(resolved) - {pin.package for pin in pins})
+
+
+def _requirement(pin: Pin) -> str:
+    extras = f"[{','.join(pin.extras)}]" if pin.extras else ""
+    marker = f" ; {pin.marker}" if pin.marker else ""
+    return f"{pin.package}{extras}=={pin.version}{marker}"
+
+
+def _names(resolved: str) -> set[str]:
+    try:
+        wanted = [Requirement(line) for line in resolved.splitlines() if line and not line.startswith("-")]
+    except InvalidRequirement as error:
+        raise Unsolved(f"uv answered with what is no requirement: {str(error).splitlines()[0]}") from error
+    return {canonicalize_name(requirement.name) for requirement in wanted}

@@ -1,0 +1,214 @@
+"""uv, in a throwaway directory: no configuration but the project's, no code of strangers, no secret but the index's.
+
+uv is told to build nothing (`UV_NO_BUILD`). To learn what a source distribution depends on it would have to run its
+build script, here, as us; and the images are made of wheels anyway. What cannot be locked so is refused in words.
+"""
+
+import contextlib
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+import uv
+
+from watcher.errors import IndexRefused, IndexUnreachable, Refused, ToplayerError
+from watcher.inert import inert
+from watcher.settings import IndexSettings
+from watcher.wheels import Wheels
+from workers.process import ToolFailed, environment, run
+from workers.propose.errors import InterpreterMissing
+
+DEADLINE = timedelta(minutes=5)
+BUILDS_NOTHING = "toplayer builds nothing, and"
+"""How the stand-in for a project's build backend begins to say why it cannot answer."""
+
+_OUR_PYTHON = {"UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never"}
+# What `--python-platform` has names for, by the version of glibc. Older ones resolve alike.
+_GLIBC = (17, 28, *range(31, 41))
+
+
+class Unsolved(Refused):
+    """uv found no lock. `missing`: because something is not on the index, which for a young release can change."""
+
+    def __init__(self, why: str, hint: str = "", *, missing: bool = False) -> None:
+        self.why, self.hint, self.missing = why, hint, missing
+        super().__init__(why, hint)
+
+    def __str__(self) -> str:
+        return self.why
+
+
+@dataclass(frozen=True, slots=True)
+class Uv:
+    """uv for one app: its cache (and the Pythons that it had to download) in `state`, its index, and its image."""
+
+    state: Path
+    index: IndexSettings
+    target: Wheels
+
+    @property
+    def for_target(self) -> tuple[str, ...]:
+        """The options of `uv pip compile` for the image's Python and platform."""
+        return ("--python-version", self.target.python, "--python-platform", _platform(self.target))
+
+    @contextlib.contextmanager
+    def bench(self, files: Mapping[str, str]) -> Iterator["Bench"]:
+        """A throwaway copy of `files` (by their paths in the repository) to work on."""
+        with _disk(), tempfile.TemporaryDirectory(prefix="toplayer-") as name:
+            root = Path(name)
+            # uv looks for its configuration in every directory above, too. Here it finds an empty one, and stops.
+            (root / "uv.toml").touch()
+            bench = Bench(root / "work", self._environment(root), self._credentials(root / "netrc"))
+            bench.root.mkdir()
+            for path, text in files.items():
+                bench.write(path, text)
+            yield bench
+
+    def _credentials(self, netrc: Path) -> str:
+        """The index's password, by its host and outside of the work, so that no address and no lock ever holds it."""
+        netrc.touch(mode=0o600)
+        if not (self.index.url and self.index.password):
+            return ""
+        try:
+            password = self.index.password.reveal()
+        except LookupError as error:
+            raise IndexRefused(self.index.url, str(error)) from None
+        words = (urlsplit(self.index.url).hostname or "", "login", self.index.username, "password", password)
+        netrc.write_text("machine " + " ".join(map(_quoted, words)) + "\n", encoding="utf-8")
+        return password
+
+    def _environment(self, root: Path) -> dict[str, str]:
+        default = {"UV_DEFAULT_INDEX": self.index.url} if self.index.url else {}
+        return default | environment(
+            root,
+            UV_CACHE_DIR=str(self.state / "uv"),
+            UV_PYTHON_INSTALL_DIR=str(self.state / "python"),
+            UV_CREDENTIALS_DIR=str(root),
+            UV_NO_SYSTEM_CONFIG="1",
+            UV_KEYRING_PROVIDER="disabled",
+            UV_NO_BUILD="1",
+            UV_NO_PROGRESS="1",
+            # The look tries again, and holds no worker meanwhile.
+            UV_HTTP_RETRIES="1",
+            NO_COLOR="1",
+            NETRC=str(root / "netrc"),
+            # uv fetches git sources by git.
+            GIT_TERMINAL_PROMPT="0",
+            GIT_CONFIG_NOSYSTEM="1",
+            GIT_ALLOW_PROTOCOL="http:https:ssh",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A throwaway directory, and uv in it."""
+
+    root: Path
+    env: Mapping[str, str]
+    secret: str
+
+    def uv(self, words: Sequence[str], directory: str = "", *, input: str = "", any_python: bool = True) -> str:
+        """What `uv words…` says on stdout, run in a directory of the copy.
+
+        `any_python`: ours will do. Else uv looks for one that the project asks for, and downloads it if there is none.
+        Raises `Unsolved`, `IndexRefused`, `IndexUnreachable`, `InterpreterMissing` and `ToolTimedOut`.
+        """
+        try:
+            ran = run(
+                [uv.find_uv_bin(), *words],
+                cwd=self.root / _inside(directory),
+                env={**self.env, **(_OUR_PYTHON if any_python else {})},
+                deadline=DEADLINE,
+                input=input.encode(),
+                secrets=(self.secret,),
+            )
+        except ToolFailed as error:
+            raise translated(error.said, error.hint) from None
+        return ran.stdout.decode("utf-8", "replace")
+
+    def write(self, path: str, text: str) -> None:
+        """Puts a file into the copy."""
+        place = self.root / _inside(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(text.encode())
+
+    def read(self, path: str) -> str:
+        """A file of the copy, as uv left it. `Unsolved` if it would carry the index's password away."""
+        text = (self.root / _inside(path)).read_bytes().decode()
+        if self.secret and self.secret in text:
+            raise Unsolved(f"uv wrote the index's password into {path}", "keep --emit-index-url out of its command")
+        return text
+
+
+@contextlib.contextmanager
+def _disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = f"{tempfile.gettempdir()} cannot be written: {error.strerror}"
+        raise Unsolved(why, "make room on the disk, or name another one in TMPDIR") from error
+
+
+def _inside(path: str) -> PurePosixPath:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or "\0" in path:
+        raise Unsolved(f"expected a path inside of the repository, got {path[:80]!r}")
+    return pure
+
+
+def configuration(directory: str) -> tuple[str, ...]:
+    """Where uv looks for its configuration from a directory of the repository: there, and in every one above it."""
+    above = [PurePosixPath(directory), *PurePosixPath(directory).parents] if directory else [PurePosixPath()]
+    return tuple(str(place / name) for place in above for name in ("uv.toml", "pyproject.toml"))
+
+
+def _quoted(word: str) -> str:
+    """For a netrc file, as the one that uv reads may have it."""
+    return word if word in ("login", "password") else '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _platform(target: Wheels) -> str:
+    kind, _, minor = target.libc.split("_")
+    if kind == "musllinux":
+        return f"{target.machine}-unknown-linux-musl"
+    known = max((number for number in _GLIBC if number <= int(minor)), default=_GLIBC[0])
+    return f"{target.machine}-manylinux_2_{known}"
+
+
+def translated(said: str, hint: str = "") -> ToplayerError:
+    """uv's last words, as one of our errors."""
+    url = re.search(r"https?://[^\s`)]+", said)
+    why = words(said)
+    if re.search(r"No interpreter found|python-build-standalone", said):
+        return InterpreterMissing(why)
+    if re.search(r"error sending request|Request failed after|server error \(5|timed out|\(429 ", said):
+        return IndexUnreachable(url[0] if url else "the index", why)
+    if url and re.search(r"lack of valid authentication|40[13] (Unauthorized|Forbidden)", said):
+        return IndexRefused(url[0], why)
+    if unbuilt := re.search(rf"{BUILDS_NOTHING} .*", said):
+        return Unsolved(unbuilt[0], "write into [project] what it leaves open")
+    missing = re.search(r"no version of|no versions of|was not found in the package registry|no usable wheels", said)
+    return Unsolved(why, hint or _hint(said), missing=missing is not None)
+
+
+def words(said: str) -> str:
+    """The reasons in uv's words, on one line: without what it concludes from them, and without advice."""
+    text = re.split(r"\n\s*hint: ", said, maxsplit=1)[0]
+    text = re.sub(r"(?m)^(Using (CPython|PyPy) |warning: |Resolved ).*$", "", text)
+    text = re.sub(r"(?m)^(error|\s+cause): ", " ", text)
+    text = re.sub(r"No solution found when resolving dependencies( for split \(.*\))?", " ", text)
+    steps = re.split(r", we can conclude that .*?(?: And because |$)", " ".join(text.split()))
+    return inert("; ".join(step.removeprefix("Because ") for step in steps if step), 600) or "it did not say why"
+
+
+def _hint(said: str) -> str:
+    if "no usable wheels" in said:
+        return "toplayer builds nothing from source: the release, or what it needs, has to have wheels"
+    if "Required uv version" in said:
+        return "widen `required-version` in [tool.uv], or install that uv beside toplayer"
+    return ""
