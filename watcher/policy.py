@@ -73,7 +73,7 @@ class _Case:
         """The rule by which no release at all may move the pin, and what it says; or two empty texts."""
         pin, rules = self.pin, self.rules
         if pin.source != "index":
-            return "source", f"{pin.package} is pinned to a {pin.source}, which only a person moves"
+            return "source", f"{pin.package} has a {pin.source} source, which only a person moves"
         for glob in rules.ignored:
             if fnmatchcase(pin.package, glob):
                 return "ignore", f"{pin.package} is ignored by the policy ({glob})"
