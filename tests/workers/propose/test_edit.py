@@ -18,14 +18,16 @@ MARKERS = st.sampled_from(
     ["", ' ; python_version < "3.9"', ";sys_platform=='win32'", ' ; python_version >= "3" and os_name == "a==1"']
 )
 NOISE = st.sampled_from(
-    ["", "   ", "# requests==0.0", "  # via requests", "--index-url https://index.example/simple", "-e .", "./local/x"]
-    + ["x @ https://index.example/x-1.0-py3-none-any.whl", "# -*- coding: utf-8 -*-", "# Grüße →", "--pre"]
+    [
+        *("", "   ", "# requests==0.0", "  # via requests", "# -*- coding: utf-8 -*-", "# Grüße →", "--pre", "-e ."),
+        *("./local/x", "x @ https://index.example/x-1.0-py3-none-any.whl", "--index-url https://index.example/simple"),
+    ]
 )
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """One pin in one of its many spellings. `parts` are what stands around the version and the hashes."""
+    """One pin in one of its many spellings. `lead` stands before the first hash, `parting` between two."""
 
     name: str
     extras: str
@@ -33,20 +35,26 @@ class Requirement:
     version: str
     marker: str
     hashes: tuple[str, ...]
+    lead: str
     parting: str
     option: str
     comment: str
 
     def text(self, version: str = "", hashes: Sequence[str] = ()) -> str:
-        shown = self.parting.join(f"{self.option}{one}" for one in (hashes if self.hashes and hashes else self.hashes))
+        shown = hashes if self.hashes and hashes else self.hashes
+        parting = self.parting if len(self.hashes) > 1 else self.lead
         head = f"{self.name}{self.extras}{self.operator}{version or self.version}{self.marker}"
-        return head + (self.parting + shown if shown else "") + self.comment
+        tail = self.lead + parting.join(self.option + one for one in shown) if shown else ""
+        return head + tail + self.comment
+
+
+File = tuple[str, list[str | Requirement], str, str]
 
 
 @st.composite
 def requirements(draw: st.DrawFn, ends: str) -> Requirement:
     many = draw(st.integers(0, 3))
-    continued = f" \\{ends}    "
+    partings = st.sampled_from([" ", "  ", f" \\{ends}    ", f" \\{ends}\t", f"\\{ends} "])
     return Requirement(
         name=draw(NAMES),
         extras=draw(st.sampled_from(["", "[security]", " [a, b]"])),
@@ -54,7 +62,8 @@ def requirements(draw: st.DrawFn, ends: str) -> Requirement:
         version=draw(VERSIONS),
         marker=draw(MARKERS),
         hashes=tuple(f"sha256:{draw(st.sampled_from('abcdef')) * 63}{number}" for number in range(many)),
-        parting=draw(st.sampled_from([" ", continued, f" \\{ends}\t", f"\\{ends} "])),
+        lead=draw(partings),
+        parting=draw(partings),
         option=draw(st.sampled_from(["--hash=", "--hash "])),
         comment=draw(
             st.sampled_from(["", "  # via x", " # --hash=sha256:00", f"{ends}    # via{ends}    #   -r x.in"])
@@ -63,7 +72,7 @@ def requirements(draw: st.DrawFn, ends: str) -> Requirement:
 
 
 @st.composite
-def files(draw: st.DrawFn) -> tuple[str, list[str | Requirement], str, str]:
+def files(draw: st.DrawFn) -> File:
     """Byte order mark, lines, line end, and whether the last line has one."""
     ends = draw(st.sampled_from(["\n", "\r\n"]))
     lines = draw(st.lists(st.one_of(NOISE, requirements(ends)), min_size=1, max_size=8))
@@ -83,9 +92,7 @@ def normal(name: str) -> str:
 
 @given(files(), st.data())
 @settings(max_examples=500, deadline=None)
-def test_only_the_pin_s_own_lines_change(
-    file: tuple[str, list[str | Requirement], str, str], data: st.DataObject
-) -> None:
+def test_only_the_pin_s_own_lines_change(file: File, data: st.DataObject) -> None:
     mark, lines, ends, last = file
     pins = [line for line in lines if isinstance(line, Requirement)]
     if not pins:
