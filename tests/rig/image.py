@@ -63,7 +63,15 @@ def _entry(name: str, entry: Entry) -> tuple[tarfile.TarInfo, bytes]:
     return info, content
 
 
-def publish(store: Store, layers: Sequence[bytes], *, packed: bool = True, tag: str = "", **run: Any) -> Digest:
+def publish(
+    store: Store,
+    layers: Sequence[bytes],
+    *,
+    packed: bool = True,
+    tag: str = "",
+    architecture: str = "amd64",
+    **run: Any,
+) -> Digest:
     """Puts an image of these tars into the store; `run` are keys of the configuration that a container starts from."""
     rows = []
     for tar in layers:
@@ -75,7 +83,7 @@ def publish(store: Store, layers: Sequence[bytes], *, packed: bool = True, tag: 
         )
     config = canonical(
         {
-            "architecture": "amd64",
+            "architecture": architecture,
             "os": "linux",
             "config": run,
             "rootfs": {"type": "layers", "diff_ids": [DiffID(digest_of(tar)) for tar in layers]},

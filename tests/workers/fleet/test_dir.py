@@ -5,16 +5,17 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.store import FakeStore
 from tests.rig.death import changes_files, dies_at
-from tests.rig.image import Link, layer, publish
+from tests.rig.image import Entry, Link, layer, publish
 from tests.rig.process import need_root
 from tests.workers.fleet.worlds import DirWorld, dir_world
 from watcher.errors import Refused
@@ -96,7 +97,7 @@ def test_a_health_command_that_hangs_is_ended(world: DirWorld) -> None:
 def test_the_health_command_sees_the_image_and_the_machine_behind_it(tmp_path: Path) -> None:
     """As in a container: the image's PATH, environment and working directory, and the service's environment."""
     store = FakeStore()
-    tree = {
+    tree: dict[str, Entry] = {
         "opt/venv/bin/python": Link(sys.executable),
         "opt/venv/pyvenv.cfg": f"home = {Path(sys.executable).parent}\ninclude-system-site-packages = false\n",
         f"opt/venv/lib/python3.{sys.version_info.minor}/site-packages/hello.py": "said = 'hello'",
@@ -234,13 +235,13 @@ def test_a_process_may_be_killed_at_any_change_of_any_move(tmp_path: Path) -> No
         for count in itertools.count(1):
             generation += 1
             new = image(generation)
-            moves = {
-                "fetch": lambda new=new: host.fetch(service, new),
-                "swap": lambda new=new, generation=generation: host.swap(service, new, generation),
-                "settle": lambda new=new: host.settle(service, new),
-                "back": lambda runs=runs, generation=generation: host.back(service, runs, generation),
+            moves: dict[str, Callable[[], object]] = {
+                "fetch": partial(host.fetch, service, new),
+                "swap": partial(host.swap, service, new, generation),
+                "settle": partial(host.settle, service, new),
+                "back": partial(host.back, service, runs, generation),
             }
-            order = ["fetch", "swap", move] if move == "back" else ["fetch", "swap", "settle"]
+            order = ["fetch", "swap", "back" if move == "back" else "settle"]
             for name in order[: order.index(move)]:
                 moves[name]()
             died = dies_at(count, changes_files, moves[move])
@@ -249,13 +250,12 @@ def test_a_process_may_be_killed_at_any_change_of_any_move(tmp_path: Path) -> No
             assert (root / "current" / "whole").read_text()
             for name in order[order.index(move) :]:
                 moves[name]()
-            expected = runs if move == "back" else new
-            assert host.running(service).image == expected
-            assert host.prove(service, expected, LATER).health is Health.HEALTHY
-            host.settle(service, expected)
+            runs = runs if move == "back" else new
+            assert host.running(service).image == runs
+            assert host.prove(service, runs, LATER).health is Health.HEALTHY
+            host.settle(service, runs)
             assert not list((root / "new").iterdir())
             assert len(list((root / "releases").iterdir())) <= 2
-            runs = expected
             if not died:
                 break
     assert deaths > 60

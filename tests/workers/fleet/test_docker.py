@@ -3,10 +3,11 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,14 @@ def image_of(store: Store, *, command: tuple[str, ...] = RUNS, **run: Any) -> Di
 
 
 def test_the_bytes_are_those_that_the_registry_sent(world: DockerWorld, real_registry: Registry) -> None:
-    travelled = 0
-    for image in (world.publish("1"), world.publish("2")):
-        travelled += world.host.fetch(world.service, image)
-        expected = travelled
-        wait_for(lambda expected=expected: sent(real_registry, world) == expected, f"{expected} bytes in its log", 5)
+    for versions in ("1", "2"):
+        before = sent(real_registry, world)
+        expected = before + world.host.fetch(world.service, world.publish(versions))
+        wait_for(partial(has_sent, real_registry, world, expected), f"{expected} bytes in the registry's log", 5)
+
+
+def has_sent(registry: Registry, world: DockerWorld, expected: int) -> bool:
+    return sent(registry, world) == expected
 
 
 def sent(registry: Registry, world: DockerWorld) -> int:
@@ -218,11 +222,12 @@ def test_somebody_elses_container_is_not_touched(world: DockerWorld) -> None:
         for name in ("", ".next"):
             config = {"Image": f"{world.service.repository}@{image}", "HostConfig": {"NetworkMode": "none"}}
             mine = api.create_container_from_config(config, world.service.name + name)["Id"]
-            for move in (
+            moves: tuple[Callable[[], object], ...] = (
                 lambda: world.host.swap(world.service, image, 1),
                 lambda: world.host.back(world.service, None, 1),
                 lambda: world.host.settle(world.service, image),
-            ):
+            )
+            for move in moves:
                 with pytest.raises(HostRefused, match="that toplayer did not make") as refused:
                     move()
                 assert "docker rename" in refused.value.hint

@@ -30,9 +30,13 @@ _COUNT = itertools.count(1)
 class World(Protocol):
     """One host for one service, and the store that it pulls from."""
 
-    host: Host
-    store: Store
     service: Service
+
+    @property
+    def host(self) -> Host: ...
+
+    @property
+    def store(self) -> Store: ...
 
     def publish(self, version: str, *, healthy: bool = True) -> Digest:
         """Publishes an image of this version: a layer that all share, and one of its own."""
