@@ -111,7 +111,7 @@ def _of_head(before: Head | None, after: Head, now: datetime) -> Event | None:
     elif before is not None and before.reason:
         verb = "readable"
     else:
-        verb = "moved" if before is None or before.commit != after.commit else None
+        verb = "moved" if after.commit != (before.commit if before else "") else None
     if verb is None:
         return None
     facts: dict[str, Fact] = {"commit": after.commit, "pins": len(after.pins), "reason": after.reason}

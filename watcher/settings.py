@@ -325,6 +325,11 @@ class Settings(Model):
     _path: str = PrivateAttr(default="")
 
     @property
+    def path(self) -> str:
+        """The file that these settings come from."""
+        return self._path
+
+    @property
     def ledger_url(self) -> str:
         """The ledger's database: what the file says, else SQLite in the state directory."""
         return _revealed(self.toplayer.ledger) or f"sqlite:///{self.toplayer.state}/ledger.db"

@@ -1,5 +1,6 @@
 """The embedded mode: one process, the look in the main thread and a few threads that run the steps."""
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from watcher.order import Order
 from watcher.settings import Settings
 from watcher.unfinished import unfinished
 
+log = logging.getLogger("toplayer")
 Carry = Callable[[Order, str, Desk], object]
 AWAKE = 0.25
 """Seconds between two looks while something is in motion and says nothing, such as a health proof."""
@@ -80,20 +82,21 @@ def run_until_idle(desk: Desk, threads: Threads, patience: timedelta, tell: Call
     while True:
         result = look(desk)
         now = desk.clock()
+        left = unfinished(desk.settings, desk.ledger, now)
+        if left:
+            tell(left[0])
         if result is None or result.sent or result.turned or not threads.is_idle:
             quiet_since = now
-        elif not (left := unfinished(desk.settings, desk.ledger, now)) or now - quiet_since > patience:
+        elif not left or now - quiet_since > patience:
             return
-        else:
-            tell(left[0])
         threads.wait(AWAKE)
 
 
-def serve(desk: Desk, threads: Threads, stop: threading.Event, report: Callable[[ToplayerError], None]) -> None:
+def serve(desk: Desk, threads: Threads, stop: threading.Event) -> None:
     """Looks until `stop` is set: at once when something has changed, else at the configured interval."""
     while not stop.is_set():
         try:
             look(desk)
         except ToplayerError as error:
-            report(error)
+            log.error("look: %s", error)
         threads.wait(desk.settings.toplayer.look.total_seconds())

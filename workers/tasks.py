@@ -17,9 +17,7 @@ def register(app: Celery, desk: Callable[[], Desk], carry: Carry) -> None:
     for order in Order:
         app.task(_task(order, desk, carry), name=str(order))
 
-    @app.task(name=LOOK)
-    def _look() -> None:
-        look(desk())
+    app.task(lambda: bool(look(desk())), name=LOOK)
 
 
 def _task(order: Order, desk: Callable[[], Desk], carry: Carry) -> Callable[[str], None]:

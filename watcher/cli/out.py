@@ -32,15 +32,15 @@ def talk(text: str) -> None:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
     """Aligned columns on standard output; a pipe gets the same text, never cut to a width."""
-    out = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
+    terminal = sys.stdout.isatty()
+    out = Console(markup=False, highlight=False, emoji=False, width=None if terminal else 10_000)
     made = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
     for name in columns:
-        made.add_column(name, justify="right" if name in right else "left", no_wrap=not sys.stdout.isatty())
+        made.add_column(name, justify="right" if name in right else "left", no_wrap=not terminal, overflow="fold")
     for row in rows:
         made.add_row(*(Text(inert(str("" if cell is None else cell))) for cell in row))
-    width = out.width if sys.stdout.isatty() else 100_000
     with out.capture() as captured:
-        out.print(made, width=width, crop=False)
+        out.print(made)
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 

@@ -1,0 +1,175 @@
+"""`toplayer doctor`: looks at everything that the settings name, one thing after the other, and changes nothing."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import sentry_sdk
+from kombu import Connection
+from kombu.exceptions import OperationalError
+
+from watcher.cli.hands import Finding
+from watcher.ecosystems import ECOSYSTEMS
+from watcher.errors import Refused, ToplayerError
+from watcher.head import Head
+from watcher.http import Http, Limits
+from watcher.ledger import Ledger, utcnow
+from watcher.lookup import Lookup, Outcome
+from watcher.settings import AppSettings, HostSettings, Settings
+from watcher.units import size
+from workers import sentry
+from workers.fleet.targets import connect
+from workers.git import Repository
+from workers.notify.tell import channel
+from workers.oci.stores import open_store, split
+from workers.propose.survey import survey
+from workers.steps import service_of
+
+_LITTLE = 2_000_000_000
+"""Bytes of free space in the state directory under which a build may well run out of it."""
+
+
+class NoBroker(Refused):
+    """A command of the service mode, without a broker."""
+
+    hint = 'name one: broker = "redis://…" under [toplayer]; or run `toplayer serve`, which needs none'
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(path)
+
+    def __str__(self) -> str:
+        return f"{self.path}: toplayer.broker: expected the address of a broker, got nothing"
+
+
+class Unwell(Refused):
+    """Something that was looked at is not as it should be."""
+
+    def __init__(self, said: str, hint: str = "") -> None:
+        self.said, self.hint = said, hint
+        super().__init__(said, hint)
+
+    def __str__(self) -> str:
+        return self.said
+
+
+def examine(settings: Settings, test_sentry: bool) -> Iterator[Finding]:
+    """A finding for each thing, in the order in which a release meets them."""
+    yield Finding("configuration", True, f"{settings.path}: {len(settings.apps)} apps, {len(settings.fleets)} fleets")
+    yield _found("git", _git)
+    yield _found("state directory", lambda: _space(settings))
+    yield _found("ledger", lambda: _ledger(settings))
+    if settings.broker_url:
+        yield _found("broker", lambda: _broker(settings))
+    for index in settings.indexes:
+        yield _found(f"index {index}", lambda index=index: _index(settings, index))  # type: ignore[misc]
+    for name, app in settings.apps.items():
+        yield from _app(settings, name, app)
+    for receiver in settings.notify.names():
+        yield _found(receiver, lambda receiver=receiver: _receiver(settings, receiver))  # type: ignore[misc]
+    if settings.sentry is not None and test_sentry:
+        yield _found("sentry", lambda: _sentry(settings))
+
+
+def _found(subject: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(subject, True, look())
+    except ToplayerError as error:
+        return Finding(subject, False, str(error), error.hint)
+
+
+def _git() -> str:
+    found = shutil.which("git")
+    if found is None:
+        raise Unwell("git is not installed", "install it: apt-get install git")
+    return found
+
+
+def _space(settings: Settings) -> str:
+    state = Path(settings.toplayer.state)
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(state).free
+    except OSError as error:
+        raise Unwell(f"{state} cannot be used: {error.strerror}", "make it, and give it to this user") from error
+    if free < _LITTLE:
+        raise Unwell(f"{state} has only {size(free)} free", "builds need room for wheels and layers")
+    return f"{state}, {size(free)} free"
+
+
+def _ledger(settings: Settings) -> str:
+    ledger = Ledger(settings.ledger_url)
+    try:
+        return f"{ledger.where}, {ledger.last_event()} events"
+    finally:
+        ledger.close()
+
+
+def _broker(settings: Settings) -> str:
+    with Connection(settings.broker_url, connect_timeout=5, transport_options={"socket_timeout": 5}) as connection:
+        where = str(connection.as_uri())
+        try:
+            connection.ensure_connection(max_retries=1)
+            connection.default_channel.client.ping()
+        except (OperationalError, OSError) as error:
+            raise Unwell(f"{where} did not answer: {error}", "is Redis running, and reachable from here?") from error
+    return where
+
+
+def _index(settings: Settings, name: str) -> str:
+    """Asks about one package that surely is there: one that an app pins, or `pip`."""
+    kind = settings.indexes[name].kind
+    index = ECOSYSTEMS[kind].index(settings.indexes[name])
+    with Http(settings.toplayer.contact, limits=Limits(attempts=1, deadline=20.0)) as http:
+        (found,) = index.look_up([Lookup(index=name, package=ECOSYSTEMS[kind].well_known)], http, utcnow())
+    if found.outcome is Outcome.UNKNOWN:
+        raise Unwell(found.reason, f"see indexes.{name} in the configuration, and the way there from this machine")
+    return f"answers ({len(found.releases)} releases of {found.package})"
+
+
+def _app(settings: Settings, name: str, app: AppSettings) -> Iterator[Finding]:
+    yield _found(f"{name}: repository", lambda: _repository(settings, name, app))
+    yield _found(f"{name}: image repository", lambda: _store(settings, app))
+    yield _found(f"{name}: base", lambda: _base(settings, app))
+    for host in settings.fleets[app.fleet].hosts:
+        yield _found(f"{name}: host {host.name}", lambda host=host: _host(settings, name, app, host))  # type: ignore[misc]
+
+
+def _repository(settings: Settings, name: str, app: AppSettings) -> str:
+    repository = Repository.of(name, app, Path(settings.toplayer.state))
+    head = survey(Head(app=name), app, repository, utcnow())
+    return f"{repository.where} at {head.commit[:12]}, {len(head.pins)} pins in {app.lock}"
+
+
+def _store(settings: Settings, app: AppSettings) -> str:
+    store = open_store(app.image.repository, settings.registries)
+    there = store.manifest("latest") is not None
+    return f"{store.where} answers{'' if there else ', no image yet'}"
+
+
+def _base(settings: Settings, app: AppSettings) -> str:
+    if app.image.base == "scratch":
+        return "scratch"
+    address, name = split(app.image.base)
+    if open_store(address, settings.registries).manifest(name) is None:
+        raise Unwell(f"{app.image.base} is not there", "push the base image, or mend `base`")
+    return app.image.base
+
+
+def _host(settings: Settings, name: str, app: AppSettings, host: HostSettings) -> str:
+    store = open_store(app.image.repository, settings.registries)
+    with connect(host, store) as connection:
+        running = connection.running(service_of(settings, name, app))
+    return f"{host.address} runs {running.image.short if running.image else 'nothing of ours'}"
+
+
+def _receiver(settings: Settings, name: str) -> str:
+    channel(name, settings.notify)
+    return "its address and secret can be read (nothing was sent)"
+
+
+def _sentry(settings: Settings) -> str:
+    sentry.start(settings)
+    sent = sentry_sdk.capture_message("toplayer doctor: a test event")
+    sentry_sdk.flush(5)
+    return f"test event {sent} was handed over; look for it in Sentry"

@@ -1,0 +1,44 @@
+"""What the service logs: lines on standard error, in UTC, without secrets."""
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+
+from typing_extensions import override
+
+from watcher.settings import Settings
+from workers.sentry import without
+
+NOISY = ("httpx", "httpcore", "urllib3", "docker", "alembic", "hpack")
+"""Libraries that log addresses, which may be secrets, or every request."""
+
+
+class Hide(logging.Formatter):
+    """A formatter that replaces secrets after everything else is said, tracebacks included."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s %(message)s")
+        self._secrets = list(secrets)
+
+    @override
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
+
+    def format(self, record: logging.LogRecord) -> str:
+        said: str = without(super().format(record), self._secrets)
+        return said
+
+
+def start(settings: Settings, level: str = "info") -> None:
+    """Logs to standard error from `level` on. The handlers that there were are replaced."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Hide([value for s in settings.secrets().values() if len(value := s.reveal()) >= 4]))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def quiet() -> None:
+    """Logs nothing: at the command line people are told by the commands themselves."""
+    logging.basicConfig(level=logging.CRITICAL + 1, handlers=[logging.NullHandler()], force=True)

@@ -1,0 +1,222 @@
+"""Where the rooms are wired to the orders: each order's entry, when it is due, and the room that does it."""
+
+import logging
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from watcher import decide, lockfiles
+from watcher.bump import Bump, BumpStage
+from watcher.desk import Desk
+from watcher.ecosystems import ECOSYSTEMS
+from watcher.head import Head
+from watcher.http import Http
+from watcher.image import Digest, Platform
+from watcher.ledger import Ledger
+from watcher.lookup import IndexState, Lookup
+from watcher.order import Order
+from watcher.poll import poll
+from watcher.receiver import Receiver
+from watcher.release import Release
+from watcher.rollout import HostState, Rollout, RolloutStage
+from watcher.secret import Secret
+from watcher.settings import AppSettings, Settings
+from watcher.wheels import Wheels
+from workers.carry import Step, carry_out
+from workers.fleet.host import Service
+from workers.fleet.roll import step as roll_step
+from workers.fleet.targets import connect
+from workers.git import Repository
+from workers.image.base import open_base
+from workers.image.build import Recipe, build
+from workers.image.wheelhouse import Wheelhouse
+from workers.notify.post import LIMITS, poster
+from workers.notify.tell import channel, tell
+from workers.oci.stores import open_store
+from workers.propose.propose import propose
+from workers.propose.survey import survey
+from workers.propose.uv import Uv
+
+log = logging.getLogger("toplayer")
+
+
+def carry(order: Order, id: str, desk: Desk) -> bool:
+    """Carries out an order, whichever it is."""
+    return carry_out(order, id, desk, STEPS[order])
+
+
+# --- survey ---------------------------------------------------------------------------------------------------------
+
+
+def _survey_due(desk: Desk, head: Head, now: datetime) -> bool:
+    bumps = desk.ledger.all(Bump, app=head.app, stage=[BumpStage.PROPOSED])
+    return head.app in desk.settings.apps and decide.survey_due(
+        head, bumps, desk.every(desk.settings.apps[head.app].survey, now), now
+    )
+
+
+def _survey(desk: Desk, head: Head) -> Head:
+    app = desk.settings.apps[head.app]
+    return survey(head, app, _repository(desk.settings, head.app), desk.clock())
+
+
+# --- poll -----------------------------------------------------------------------------------------------------------
+
+
+def _poll_due(desk: Desk, state: IndexState, now: datetime) -> bool:
+    # Whether a package was never asked about is the look's question: it only sends the order sooner.
+    return state.index in desk.settings.indexes and state.is_due(now)
+
+
+def _poll(desk: Desk, state: IndexState) -> IndexState:
+    settings = desk.settings.indexes[state.index]
+    index = ECOSYSTEMS[settings.kind].index(settings)
+    with Http(desk.settings.toplayer.contact) as http:
+        return poll(state, desk.settings, desk.ledger, index, http, desk.clock())
+
+
+# --- propose --------------------------------------------------------------------------------------------------------
+
+
+def _propose_due(desk: Desk, bump: Bump, now: datetime) -> bool:
+    bumps = desk.ledger.all(Bump, app=bump.app, stage=[BumpStage.FOUND, BumpStage.PROPOSED])
+    return decide.next_bump(bumps, desk.ledger.is_held(bump.app), now) == bump
+
+
+def _propose(desk: Desk, bump: Bump) -> Bump:
+    app = desk.settings.apps[bump.app]
+    index = next(index for index in desk.settings.indexes.values() if index.kind == bump.ecosystem)
+    uv = Uv(_state(desk.settings), index, Wheels.of(app.image))
+    repository = _repository(desk.settings, bump.app)
+    return propose(bump, app, repository, _release(desk.ledger, bump), uv, desk.clock())
+
+
+def _release(ledger: Ledger, bump: Bump) -> Release:
+    """The release as the index had it when it was last asked."""
+    lookups = ledger.all(Lookup, package=bump.package)
+    known = (release for lookup in lookups for release in lookup.releases if release.version == bump.to_version)
+    return next(known, Release(package=bump.package, version=bump.to_version))
+
+
+# --- build ----------------------------------------------------------------------------------------------------------
+
+
+def _build_due(desk: Desk, rollout: Rollout, now: datetime) -> bool:
+    newest = desk.ledger.all(Rollout, app=rollout.app, order="-generation", limit=1)[0]
+    return decide.build_due(rollout, newest, desk.ledger.is_held(rollout.app), now)
+
+
+def _build(desk: Desk, rollout: Rollout) -> Rollout:
+    settings, app = desk.settings, desk.settings.apps[rollout.app]
+    repository = _repository(settings, rollout.app)
+    index = next(index for index in settings.indexes.values() if index.kind == "pypi")
+    base = open_base(app.image.base, Platform.parse(app.image.platform), settings.registries)
+    store = open_store(app.image.repository, settings.registries)
+    scratch = _state(settings) / "tmp"
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="tree-", dir=scratch) as tree, Http(settings.toplayer.contact) as http:
+        repository.export(rollout.commit, Path(tree))
+        recipe = Recipe(
+            image=app.image,
+            pins=lockfiles.read(app.lock, lambda path: repository.read(rollout.commit, path)),
+            tree=Path(tree),
+            commit=rollout.commit,
+            committed_at=repository.show(rollout.commit).committed_at,
+            source=repository.where,
+            previous=_previous(desk.ledger, rollout),
+        )
+        wheelhouse = Wheelhouse(index, Wheels.of(app.image), http)
+        built = build(recipe, base, store, wheelhouse, scratch=scratch, now=desk.clock(), report=log.info)
+    return rollout.at(RolloutStage.BUILT, desk.clock(), built=built)
+
+
+def _previous(ledger: Ledger, rollout: Rollout) -> Digest | None:
+    """The image that was built last: what most of the new one's layers are in."""
+    before = ledger.all(Rollout, app=rollout.app, order="-generation")
+    return next((other.image for other in before if other.image and other.generation < rollout.generation), None)
+
+
+# --- roll -----------------------------------------------------------------------------------------------------------
+
+
+def _host_state(desk: Desk, id: str) -> HostState | None:
+    rollout, _, host = id.rpartition(":")
+    return desk.ledger.find(HostState, rollout=rollout, host=host)
+
+
+def _roll_due(desk: Desk, state: HostState, now: datetime) -> bool:
+    rollout = desk.ledger.find(Rollout, id=state.rollout)
+    return rollout is not None and decide.host_due(state, rollout, now)
+
+
+def _roll(desk: Desk, state: HostState) -> HostState:
+    rollout = desk.ledger.find(Rollout, id=state.rollout)
+    assert rollout is not None
+    app = desk.settings.apps[rollout.app]
+    host = next(h for h in desk.settings.fleets[app.fleet].hosts if h.name == state.host)
+    store = open_store(app.image.repository, desk.settings.registries)
+    with connect(host, store) as connection:
+        service = service_of(desk.settings, rollout.app, app)
+        return roll_step(state, rollout, connection, service, app.run.health.within, desk.clock)
+
+
+def service_of(settings: Settings, name: str, app: AppSettings) -> Service:
+    """What a host is to run, with its secrets filled in."""
+    run, registry = app.run, settings.registries.get(app.image.repository.partition("/")[0])
+    secrets = [value.reveal() for value in run.env.values() if isinstance(value, Secret)]
+    return Service(
+        name=name,
+        repository=app.image.repository,
+        command=run.command,
+        env={key: value.reveal() if isinstance(value, Secret) else value for key, value in run.env.items()},
+        secrets=tuple(secrets),
+        volumes=run.volumes,
+        ports=run.ports,
+        network=run.network,
+        restart=run.restart,
+        order=run.order,
+        stop_signal=run.stop_signal,
+        stop_grace=run.stop_grace,
+        health_command=run.health.command,
+        health_timeout=run.health.timeout,
+        steady=run.health.steady,
+        username=registry.username if registry else "",
+        password=registry.password.reveal() if registry and registry.password else "",
+    )
+
+
+# --- tell -----------------------------------------------------------------------------------------------------------
+
+
+def _tell_due(desk: Desk, receiver: Receiver, now: datetime) -> bool:
+    named = receiver.receiver in desk.settings.notify.names()
+    return named and receiver.is_due(now) and receiver.cursor < desk.ledger.last_event()
+
+
+def _tell(desk: Desk, receiver: Receiver) -> Receiver:
+    to = channel(receiver.receiver, desk.settings.notify)
+    events = desk.ledger.events(after=receiver.cursor, limit=to.batch)
+    with Http(desk.settings.toplayer.contact, limits=LIMITS) as http:
+        return tell(receiver, to, events, poster(http, receiver.receiver), desk.clock)
+
+
+# --- shared ---------------------------------------------------------------------------------------------------------
+
+
+STEPS: dict[Order, Step[Any]] = {
+    Order.SURVEY: Step(lambda desk, id: desk.ledger.find(Head, app=id), _survey_due, _survey),
+    Order.POLL: Step(lambda desk, id: desk.ledger.find(IndexState, index=id), _poll_due, _poll),
+    Order.PROPOSE: Step(lambda desk, id: desk.ledger.find(Bump, id=id), _propose_due, _propose),
+    Order.BUILD: Step(lambda desk, id: desk.ledger.find(Rollout, id=id), _build_due, _build),
+    Order.ROLL: Step(_host_state, _roll_due, _roll),
+    Order.TELL: Step(lambda desk, id: desk.ledger.find(Receiver, receiver=id), _tell_due, _tell),
+}
+
+
+def _repository(settings: Settings, app: str) -> Repository:
+    return Repository.of(app, settings.apps[app], _state(settings))
+
+
+def _state(settings: Settings) -> Path:
+    return Path(settings.toplayer.state)
