@@ -17,27 +17,18 @@ from tests.fakes.store import FakeStore
 from tests.rig.death import changes_files, dies_at
 from tests.rig.image import Entry, Link, layer, publish
 from tests.rig.process import need_root
-from tests.workers.fleet.worlds import DirWorld, dir_world
+from tests.workers.fleet.worlds import LATER, DirWorld, deploy, dir_world
 from watcher.errors import Refused
 from watcher.image import Digest
 from workers.fleet.dir import DirHost
 from workers.fleet.host import Health, HostBusy, HostRefused, Running, Service
 from workers.oci.manifest import Manifest
 
-LATER = timedelta(seconds=30)
-
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[DirWorld]:
     with dir_world(tmp_path) as made:
         yield made
-
-
-def deploy(world: DirWorld, image: Digest, generation: int) -> None:
-    world.host.fetch(world.service, image)
-    world.host.swap(world.service, image, generation)
-    assert world.host.prove(world.service, image, LATER).health is Health.HEALTHY
-    world.host.settle(world.service, image)
 
 
 def everything(root: Path) -> set[str]:
@@ -221,9 +212,9 @@ def test_a_process_may_be_killed_at_any_change_of_any_move(tmp_path: Path) -> No
     shared = layer({"shared/a": "a", "shared/b": Link("a")})
 
     def image(generation: int) -> Digest:
-        tree = (
-            {"whole": f"{generation}", "d/x": "x", ".wh.shared": b""} if generation % 2 else {"whole": f"{generation}"}
-        )
+        tree: dict[str, Entry] = {"whole": f"{generation}"}
+        if generation % 2:
+            tree |= {"d/x": "x", ".wh.shared": b""}
         return publish(store, [shared, layer(tree)])
 
     first = image(0)

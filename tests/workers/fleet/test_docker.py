@@ -19,7 +19,7 @@ from tests.rig.image import busybox, layer, publish
 from tests.rig.process import free_port, wait_for
 from tests.rig.proxy import Asked, Instead, half_the_time, proxy
 from tests.rig.registry import PASSWORD, USERNAME, Registry, registry
-from tests.workers.fleet.worlds import RUNS, DockerWorld, docker_world, service
+from tests.workers.fleet.worlds import LATER, RUNS, DockerWorld, deploy, docker_world, service
 from watcher.errors import Refused, Temporary
 from watcher.image import Digest
 from watcher.settings import HostSettings, TlsSettings
@@ -31,7 +31,6 @@ from workers.oci.manifest import Manifest
 from workers.oci.store import Store
 from workers.oci.stores import open_store
 
-LATER = timedelta(seconds=30)
 NOW = timedelta(0)
 
 
@@ -39,13 +38,6 @@ NOW = timedelta(0)
 def world(dockerd: RealEngine, real_registry: Registry) -> Iterator[DockerWorld]:
     with docker_world(dockerd, real_registry) as made:
         yield made
-
-
-def deploy(world: DockerWorld, image: Digest, generation: int) -> None:
-    world.host.fetch(world.service, image)
-    world.host.swap(world.service, image, generation)
-    assert world.host.prove(world.service, image, LATER).health is Health.HEALTHY
-    world.host.settle(world.service, image)
 
 
 def swapped(world: DockerWorld, image: Digest, generation: int = 1) -> None:

@@ -3,20 +3,17 @@
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
 from tests.rig.death import changes_over_http, dies_at
 from tests.rig.engine import RealEngine
 from tests.rig.registry import Registry
-from tests.workers.fleet.worlds import DockerWorld, docker_world
+from tests.workers.fleet.worlds import LATER, DockerWorld, deploy, docker_world
 from watcher.image import Digest
 from watcher.settings import HostSettings
 from workers.fleet.host import Health, Host, Running
 from workers.fleet.targets import connect
-
-LATER = timedelta(seconds=30)
 
 
 @pytest.fixture(params=["stop-first", "start-first"])
@@ -30,9 +27,7 @@ def world(request: pytest.FixtureRequest, dockerd: RealEngine, real_registry: Re
 def images(world: DockerWorld) -> tuple[Digest, Digest]:
     """An image that runs, by generation 1, and another one."""
     old, new = world.publish("1"), world.publish("2")
-    world.host.fetch(world.service, old)
-    world.host.swap(world.service, old, 1)
-    world.host.settle(world.service, old)
+    deploy(world, old, 1)
     return old, new
 
 

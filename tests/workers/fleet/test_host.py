@@ -1,17 +1,14 @@
 """What every kind of host does, whatever it is made of. The fake, directories and real Docker engines pass the same."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.workers.fleet.worlds import FakeWorld, World, dir_world, docker_world
+from tests.workers.fleet.worlds import LATER, FakeWorld, World, deploy, dir_world, docker_world
 from watcher.errors import Refused
 from watcher.image import Digest
 from workers.fleet.host import Fenced, Health, Running
-
-LATER = timedelta(seconds=30)
 
 
 @pytest.fixture(params=["fake", "dir", "docker"])
@@ -24,15 +21,6 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     else:
         with docker_world(request.getfixturevalue("dockerd"), request.getfixturevalue("real_registry")) as real:
             yield real
-
-
-def deploy(world: World, image: Digest, generation: int) -> int:
-    travelled = world.host.fetch(world.service, image)
-    world.host.swap(world.service, image, generation)
-    proof = world.host.prove(world.service, image, LATER)
-    assert proof.health is Health.HEALTHY, proof.said
-    world.host.settle(world.service, image)
-    return travelled
 
 
 def test_a_new_host_runs_nothing(world: World) -> None:

@@ -17,7 +17,7 @@ from tests.rig.image import busybox, layer, publish
 from tests.rig.registry import Registry
 from watcher.image import Digest
 from watcher.settings import HostSettings
-from workers.fleet.host import Host, Service
+from workers.fleet.host import Health, Host, Service
 from workers.fleet.targets import connect
 from workers.oci.layout import LayoutStore
 from workers.oci.store import Store
@@ -52,6 +52,20 @@ def made(store: Store, version: str, *, healthy: bool = True) -> Digest:
     own = {"app": None, "app/version": version} | ({"app/ok": f"fine in {version}"} if healthy else {})
     shared = busybox({"etc/hostname": store.where})
     return publish(store, [shared, layer(own)], Env=["PATH=/bin"], WorkingDir="/app", Cmd=list(RUNS))
+
+
+LATER = timedelta(seconds=30)
+"""After which nothing is starting any more."""
+
+
+def deploy(world: World, image: Digest, generation: int) -> int:
+    """The whole way of an image to a host; the bytes that travelled."""
+    travelled = world.host.fetch(world.service, image)
+    world.host.swap(world.service, image, generation)
+    proof = world.host.prove(world.service, image, LATER)
+    assert proof.health is Health.HEALTHY, proof.said
+    world.host.settle(world.service, image)
+    return travelled
 
 
 def service(name: str, repository: str) -> Service:
