@@ -1,0 +1,86 @@
+"""The image that another one stands on. It is never pulled: only its manifest and its configuration are read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from watcher.image import Digest, Platform
+from watcher.settings import RegistrySettings
+from workers.image.errors import BuildRefused
+from workers.oci.manifest import OCI_LAYER_GZIP, Descriptor, ImageConfig, ImageUnreadable, Manifest, choose
+from workers.oci.store import Store, small_blob
+from workers.oci.stores import open_store, split
+
+SCRATCH = "scratch"
+LARGEST_CONFIG = 4 * 1024**2
+"""Bytes. Configurations of real images have some ten thousand."""
+
+_MOST_INDEXES = 3
+_OCI_LAYER = OCI_LAYER_GZIP.removesuffix("+gzip")
+# The same bytes under two names: a manifest should not speak two languages.
+_IN_OCI = {
+    "application/vnd.docker.image.rootfs.diff.tar.gzip": OCI_LAYER_GZIP,
+    "application/vnd.docker.image.rootfs.diff.tar": _OCI_LAYER,
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": f"{_OCI_LAYER}+zstd",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """`name` is its address, `digest` that of its manifest; its blobs are in `store`. `scratch` has none of it."""
+
+    name: str = SCRATCH
+    digest: Digest | None = None
+    store: Store | None = None
+    layers: tuple[Descriptor, ...] = ()
+    config: ImageConfig = field(default_factory=lambda: ImageConfig(platform=Platform("", ""), diff_ids=(), table={}))
+
+
+def open_base(address: str, platform: Platform, registries: Mapping[str, RegistrySettings]) -> Base:
+    """The base at `host/path:tag`, `oci:/directory:tag` or `scratch`, for a platform.
+
+    Raises `BuildRefused` or `ImageUnreadable` if there is none that fits, and what a store raises.
+    """
+    if address == SCRATCH:
+        return Base()
+    repository, name = split(address)
+    return read_base(address, open_store(repository, registries), name, platform)
+
+
+def read_base(address: str, store: Store, name: str, platform: Platform) -> Base:
+    """The base called `name` (a tag or a digest) in a store; `address` is what people call it."""
+    manifest = _manifest(address, store, name, platform)
+    config = ImageConfig.parse(small_blob(manifest.config, store, LARGEST_CONFIG), address)
+    if not _fits(config.platform, platform):
+        hint = "name another base, or another `platform`"
+        raise BuildRefused(f"base {address}", f"expected an image for {platform}, got one for {config.platform}", hint)
+    if len(config.diff_ids) != len(manifest.layers):
+        got = f"{len(config.diff_ids)} and {len(manifest.layers)}"
+        raise ImageUnreadable(address, "config.rootfs.diff_ids", "as many as the manifest has layers", got)
+    layers = tuple(_described(layer, address) for layer in manifest.layers)
+    return Base(address, manifest.digest, store, layers, config)
+
+
+def _manifest(address: str, store: Store, name: str, platform: Platform) -> Manifest:
+    for _ in range(_MOST_INDEXES):
+        raw = store.manifest(name)
+        if raw is None:
+            hint = "push it there, or name another one as `base`"
+            raise BuildRefused(f"base {address}", f"{store.where} has no image {name}", hint)
+        chosen = choose(raw, platform, address)
+        if chosen is None:
+            return Manifest.parse(raw, address)
+        name = chosen
+    raise ImageUnreadable(address, "index.manifests", "images", "indexes of indexes of indexes")
+
+
+def _fits(offered: Platform, wanted: Platform) -> bool:
+    same = (offered.os, offered.architecture) == (wanted.os, wanted.architecture)
+    return same and wanted.variant in ("", offered.variant)
+
+
+def _described(layer: Descriptor, address: str) -> Descriptor:
+    """The layer without its annotations: those of a base that toplayer built are about that image."""
+    media_type = _IN_OCI.get(layer.media_type, layer.media_type)
+    if media_type.partition("+")[0] != _OCI_LAYER:
+        raise ImageUnreadable(address, f"layer {layer.digest.short}", "a layer that may be copied", layer.media_type)
+    return replace(layer, media_type=media_type, annotations={})

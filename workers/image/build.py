@@ -1,0 +1,272 @@
+"""A commit and its lock → an image in a repository.
+
+What the image before it has, stays: a component whose key is unchanged is neither installed nor packed nor uploaded, on
+a machine that has nothing but the lock as on any other. The same commit gives the same bytes, wherever and whenever it
+is built; and building it twice uploads nothing.
+"""
+
+import errno
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from watcher.image import DiffID, Digest
+from watcher.pin import Pin
+from watcher.release import File
+from watcher.rollout import Built
+from watcher.settings import ImageSettings
+from watcher.units import size
+from watcher.wheels import Wheels
+from workers.image.base import Base
+from workers.image.bench import bench
+from workers.image.code import code
+from workers.image.component import CODE, VENV, of_entries, package
+from workers.image.config import image_config
+from workers.image.entry import Entry
+from workers.image.errors import BuildRefused
+from workers.image.install import Installer
+from workers.image.layer import Layer, write_layer
+from workers.image.needs import check
+from workers.image.parts import COMPONENT, KEY, Known, known, publish
+from workers.image.plan import Group, grouped, order
+from workers.image.venv import venv
+from workers.image.wheel import read_wheel
+from workers.image.wheelhouse import Wheelhouse
+from workers.oci.manifest import MAX_LAYERS, OCI_CONFIG, OCI_MANIFEST, Descriptor, Manifest, digest_of
+from workers.oci.store import Store, copy_blob
+
+T = TypeVar("T")
+R = TypeVar("R")
+AT_ONCE = 4
+"""Layers that are made, or sent, at the same time. Each takes a few megabytes of memory, whatever its size."""
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What an image is made from: the files of `commit` in the directory `tree`, and the pins of its lock.
+
+    `committed_at` (UTC) is the time of the image; `source` is where the commit comes from, for people. `previous` is
+    the image that hosts run now, if there is one.
+    """
+
+    image: ImageSettings
+    pins: tuple[Pin, ...]
+    tree: Path
+    commit: str
+    committed_at: datetime
+    source: str = ""
+    previous: Digest | None = None
+
+    @property
+    def tag(self) -> str:
+        return f"commit-{self.commit[:12]}"
+
+
+def build(
+    recipe: Recipe,
+    base: Base,
+    store: Store,
+    wheelhouse: Wheelhouse,
+    *,
+    scratch: Path,
+    now: datetime,
+    report: Report = lambda _: None,
+) -> Built:
+    """Builds the image and publishes it under the tag of its commit. `scratch` is for throwaway directories.
+
+    Raises `BuildRefused`, `ImageUnreadable`, and what stores, the index and uv raise. Before it returns, nothing can be
+    seen in the repository; a build that was broken off is taken up by the next one.
+    """
+    began = time.monotonic()
+    with _disk(scratch), bench(scratch) as directory:
+        return _Build(recipe, base, store, wheelhouse, directory, report).run(began, now)
+
+
+def applicable(pins: Sequence[Pin], target: Wheels) -> tuple[Pin, ...]:
+    """The pins that are installed on the target. A `BuildRefused` names those that cannot be."""
+    wanted = [pin for pin in pins if target.wants(pin)]
+    for pin in wanted:
+        if pin.ecosystem != "pypi":
+            raise BuildRefused(pin.lock, f"`{pin.package}` is a package of {pin.ecosystem}, which no builder knows yet")
+    foreign = ", ".join(f"`{pin.package}` ({pin.source})" for pin in wanted if pin.source != "index")
+    if foreign:
+        hint = "publish them on an index, and pin a version"
+        raise BuildRefused(wanted[0].lock, f"expected packages from an index, got {foreign}", hint)
+    versions: dict[str, set[str]] = {}
+    for pin in wanted:
+        versions.setdefault(pin.package, set()).add(pin.version)
+    twice = [f"`{name}` at {' and at '.join(sorted(found))}" for name, found in versions.items() if len(found) > 1]
+    if twice:
+        raise BuildRefused(wanted[0].lock, f"for {target} it pins {'; '.join(sorted(twice))}", "lock again")
+    return tuple({pin.package: pin for pin in wanted}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A layer that was made here, and what the packages in it need, by their components' keys."""
+
+    layer: Layer
+    requires: Mapping[str, tuple[str, ...]]
+
+
+class _Build:
+    """One build, in one throwaway directory."""
+
+    def __init__(
+        self, recipe: Recipe, base: Base, store: Store, wheelhouse: Wheelhouse, directory: Path, report: Report
+    ) -> None:
+        self._recipe, self._image, self._base, self._store = recipe, recipe.image, base, store
+        self._wheelhouse, self._directory, self._report = wheelhouse, directory, report
+        self._target = Wheels.of(recipe.image)
+        self._pins = applicable(recipe.pins, self._target)
+        self._entries = {
+            VENV: list(venv(self._image)),
+            CODE: list(code(recipe.tree, self._image, {pin.lock for pin in recipe.pins})),
+        }
+        self._packages = {package(pin, self._image, wheelhouse.url): pin for pin in self._pins}
+        self._previous = known(store, recipe.previous) if recipe.previous else Known()
+        self._known = self._previous | known(store, recipe.tag)
+
+    def run(self, began: float, now: datetime) -> Built:
+        groups = self._groups()
+        made = self._make([group for group in groups if not self._has(group)], now)
+        requires = {
+            **self._known.requires,
+            **{key: rows for one in made.values() for key, rows in one.requires.items()},
+        }
+        needs = {pin.package: requires[component.key] for component, pin in self._packages.items()}
+        if self._pins:
+            check(self._pins, needs, self._target)
+        layers = [self._layer(group, made) for group in groups]
+        pushed = self._send([one.layer for one in made.values()])
+        kept = {component.key: requires[component.key] for component in self._packages}
+        manifest, sent = self._publish(layers, [group.name for group in groups], kept)
+        new = [layer for layer in manifest.layers if layer.digest not in self._previous.digests]
+        return Built(
+            image=manifest.digest,
+            layers=len(manifest.layers),
+            new_layers=len(new),
+            size=manifest.size,
+            new_size=sum(layer.size for layer in new),
+            pushed=pushed + sent,
+            seconds=time.monotonic() - began,
+        )
+
+    def _groups(self) -> tuple[Group, ...]:
+        components = [*(of_entries(name, entries) for name, entries in self._entries.items()), *self._packages]
+        groups = grouped(order(components), MAX_LAYERS - len(self._base.layers))
+        if len(groups) + len(self._base.layers) > MAX_LAYERS:
+            why = f"it has {len(self._base.layers)} layers, and an image can have {MAX_LAYERS}"
+            raise BuildRefused(f"base {self._base.name}", why, "squash the base")
+        return groups
+
+    def _has(self, group: Group) -> bool:
+        packages = [component for component in group.components if component in self._packages]
+        return group.key in self._known.layers and all(one.key in self._known.requires for one in packages)
+
+    def _make(self, groups: Sequence[Group], now: datetime) -> dict[Group, _Made]:
+        pins = [self._packages[one] for group in groups for one in group.components if one in self._packages]
+        files = self._wheelhouse.best(pins, now) if pins else {}
+        installer = Installer.at(self._directory, self._image) if pins else None
+        self._report(f"{len(groups)} layers to make, {len(files)} packages to install")
+
+        def make(numbered: tuple[int, Group]) -> _Made:
+            number, group = numbered
+            place = self._directory / f"layer-{number}"
+            place.mkdir()
+            return self._made(group, files, installer, place)
+
+        return dict(zip(groups, _each(make, list(enumerate(groups))), strict=True))
+
+    def _made(self, group: Group, files: Mapping[Pin, File], installer: Installer | None, place: Path) -> _Made:
+        entries: list[Entry] = []
+        requires: dict[str, tuple[str, ...]] = {}
+        for number, component in enumerate(group.components):
+            pin = self._packages.get(component)
+            if pin is None:
+                entries += self._entries[component.name]
+                continue
+            assert installer is not None
+            wheel = read_wheel(self._wheelhouse.bring(pin, files[pin], place), pin.package, pin.version)
+            entries += installer.install(wheel, place / f"{number}")
+            requires[component.key] = wheel.requires
+        layer = write_layer(entries, self._directory / f"{place.name}.tar.gz")
+        shutil.rmtree(place)
+        self._report(f"{group.name}: {size(layer.size)}")
+        return _Made(layer, requires)
+
+    def _layer(self, group: Group, made: Mapping[Group, _Made]) -> tuple[Descriptor, DiffID]:
+        if group in made:
+            layer = made[group].layer
+            return layer.descriptor({COMPONENT: group.name, KEY: group.key}), layer.diff_id
+        return self._known.layers[group.key]
+
+    def _send(self, layers: Sequence[Layer]) -> int:
+        """Uploads what the repository lacks: of the base, and of what was made; the bytes that travelled."""
+
+        def copy(blob: Descriptor) -> int:
+            assert self._base.store
+            return copy_blob(blob, self._base.store, self._store)
+
+        def put(layer: Layer) -> int:
+            return self._store.put_blob(layer.digest, layer.path)
+
+        # The base is part of every image of the repository: it is asked for only when there is none to start from.
+        missing = [layer for layer in self._base.layers if layer.digest not in self._known.digests]
+        sent = sum(_each(copy, missing)) + sum(_each(put, layers))
+        self._report(f"{size(sent)} sent to {self._store.where}")
+        return sent
+
+    def _publish(
+        self, layers: Sequence[tuple[Descriptor, DiffID]], names: Sequence[str], requires: Mapping[str, tuple[str, ...]]
+    ) -> tuple[Manifest, int]:
+        ids = [(name, diff_id) for name, (_, diff_id) in zip(names, layers, strict=True)]
+        raw = image_config(self._image, self._base, ids, self._labels(), self._recipe.committed_at)
+        config = Descriptor(media_type=OCI_CONFIG, digest=digest_of(raw), size=len(raw))
+        manifest = Manifest.make(config, (*self._base.layers, *(layer for layer, _ in layers)), {})
+        sent = publish(self._store, manifest, requires)
+        if self._store.manifest(self._recipe.tag) == manifest.raw:
+            self._report(f"{self._recipe.tag} is there already")
+            return manifest, sent
+        sent += self._store.put_blob(config.digest, raw)
+        self._store.put_manifest(manifest.raw, OCI_MANIFEST, self._recipe.tag)
+        return manifest, sent + len(manifest.raw)
+
+    def _labels(self) -> dict[str, str]:
+        found = {
+            "org.opencontainers.image.created": self._recipe.committed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "org.opencontainers.image.revision": self._recipe.commit,
+            "org.opencontainers.image.source": self._recipe.source,
+            "org.opencontainers.image.base.name": self._base.name if self._base.digest else "",
+            "org.opencontainers.image.base.digest": self._base.digest or "",
+        }
+        return {name: text for name, text in found.items() if text}
+
+
+def _each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """`work` of each item, several at once, in the order of the items. The first failure ends what has not begun."""
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="build") as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+@contextmanager
+def _disk(scratch: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "free some space and try again; nothing was published" if full else ""
+        raise BuildRefused(str(error.filename or scratch), error.strerror or str(error), hint) from error

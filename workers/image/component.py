@@ -1,0 +1,68 @@
+"""What layers are made of: one locked package, the virtual environment around the packages, the application's code."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from watcher.pin import Pin
+from watcher.settings import ImageSettings
+from workers.image.entry import Entry, with_parents
+from workers.image.layer import chunks
+from workers.oci.manifest import canonical
+
+FORMAT = 1
+"""Grows when the same component is built to other bytes than before: then every layer is built again."""
+VENV, CODE = "venv", "code"
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One thing that an image is made of. `name` is `pypi:requests`, `venv` or `code`.
+
+    `key` stands for everything that the bytes of its layer depend on: where it is the same, so is the layer.
+    """
+
+    name: str
+    key: str
+    version: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}" if self.version else self.name
+
+
+def package(pin: Pin, image: ImageSettings, index: str) -> Component:
+    """The component of a locked package. `index` is the address that it comes from.
+
+    With hashes in the lock they say what the package is; without them only its index does.
+    """
+    facts = {
+        "package": f"{pin.ecosystem}:{pin.package}",
+        "version": pin.version,
+        "files": list(pin.hashes) or index,
+        "python": image.python,
+        "platform": image.platform,
+        "libc": image.libc,
+        "venv": image.venv,
+    }
+    return Component(f"{pin.ecosystem}:{pin.package}", key_of(facts), pin.version)
+
+
+def of_entries(name: str, entries: Iterable[Entry]) -> Component:
+    """The component that consists of these entries, and of nothing that has a version."""
+    rows = [[entry.path, entry.mode, entry.link, _content(entry)] for entry in with_parents(entries)]
+    return Component(name, key_of({"name": name, "entries": rows}))
+
+
+def key_of(facts: Mapping[str, Any]) -> str:
+    """A key (32 hexadecimal digits) that is the same exactly for the same facts and the same `FORMAT`."""
+    return hashlib.sha256(canonical({"format": FORMAT, **facts})).hexdigest()[:32]
+
+
+def _content(entry: Entry) -> str:
+    if entry.content is None:
+        return ""
+    digits = hashlib.sha256()
+    for chunk in chunks(entry.content):
+        digits.update(chunk)
+    return digits.hexdigest()

@@ -1,0 +1,103 @@
+"""What is known of an image's parts and not in the image: kept beside it in its repository, and pulled by no host.
+
+It is an artifact by the OCI image specification 1.1, with the image as its subject, under the tag `sha256-….parts`
+(the way of registries that do not know referrers yet). With it, a builder that has nothing but the lockfile knows what
+every unchanged package needs, and installs only what has changed.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from watcher.image import DiffID, Digest
+from workers.image.base import LARGEST_CONFIG
+from workers.oci.manifest import (
+    OCI_MANIFEST,
+    Descriptor,
+    ImageConfig,
+    ImageUnreadable,
+    Manifest,
+    canonical,
+    digest_of,
+)
+from workers.oci.store import Store, StoreRefused, small_blob
+
+COMPONENT, KEY = "io.toplayer.component", "io.toplayer.key"
+"""Annotations of a layer: what is in it, and what its bytes depend on."""
+PARTS = "application/vnd.toplayer.parts.v1+json"
+
+_EMPTY = Descriptor(media_type="application/vnd.oci.empty.v1+json", digest=digest_of(b"{}"), size=2)
+_LARGEST = 64 * 1024**2
+
+Requires = Mapping[str, tuple[str, ...]]
+"""What packages need (Requires-Dist), by the keys of their components."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What earlier images have to offer: layers by their keys, and what the packages in them need."""
+
+    layers: Mapping[str, tuple[Descriptor, DiffID]] = field(default_factory=dict)
+    requires: Requires = field(default_factory=dict)
+    digests: frozenset[Digest] = frozenset()
+
+    def __or__(self, other: "Known") -> "Known":
+        layers, requires = {**self.layers, **other.layers}, {**self.requires, **other.requires}
+        return Known(layers, requires, self.digests | other.digests)
+
+
+def known(store: Store, name: str) -> Known:
+    """What the image called `name` (a digest or a tag) has to offer; nothing, if it is not there or not whole.
+
+    A `StoreUnreachable` says that this is not known now.
+    """
+    try:
+        raw = store.manifest(name)
+        return _known(store, Manifest.parse(raw, store.where)) if raw else Known()
+    except (ImageUnreadable, StoreRefused, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        # Then everything is built again, which is slower and not wrong.
+        return Known()
+
+
+def _known(store: Store, manifest: Manifest) -> Known:
+    config = ImageConfig.parse(small_blob(manifest.config, store, LARGEST_CONFIG), store.where)
+    beside = store.manifest(_tag(manifest.digest))
+    if beside is None:
+        return Known()
+    parts = Manifest.parse(beside, store.where).layers[0]
+    table = json.loads(small_blob(parts, store, _LARGEST))["requires"]
+    return Known(
+        layers={
+            layer.annotations[KEY]: (layer, diff_id)
+            for layer, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
+            if KEY in layer.annotations
+        },
+        requires={str(key): tuple(str(row) for row in rows) for key, rows in table.items()},
+        digests=frozenset(layer.digest for layer in manifest.layers),
+    )
+
+
+def publish(store: Store, image: Manifest, requires: Requires) -> int:
+    """Puts what is known of the image's parts beside it; the bytes that travelled."""
+    raw = canonical({"requires": {key: list(rows) for key, rows in requires.items()}})
+    parts = Descriptor(media_type=PARTS, digest=digest_of(raw), size=len(raw))
+    subject = Descriptor(media_type=OCI_MANIFEST, digest=image.digest, size=len(image.raw))
+    manifest = canonical(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "artifactType": PARTS,
+            "config": _EMPTY.json(),
+            "layers": [parts.json()],
+            "subject": subject.json(),
+        }
+    )
+    if store.manifest(_tag(image.digest)) == manifest:
+        return 0
+    sent = store.put_blob(_EMPTY.digest, b"{}") + store.put_blob(parts.digest, raw)
+    store.put_manifest(manifest, OCI_MANIFEST, _tag(image.digest))
+    return sent + len(manifest)
+
+
+def _tag(image: Digest) -> str:
+    return f"sha256-{image.hex}.parts"

@@ -1,0 +1,183 @@
+"""A wheel as it came from an index: hostile until it has been read.
+
+The installer (uv) leaves out what would land outside of its directory, turns links and devices into files, and mends
+the list of files to fit: all harmless, and all in silence. An image must not be made of something that its author did
+not mean, so a wheel that is not in every point what its RECORD says is refused here, before it is installed.
+
+The format: https://packaging.python.org/specifications/binary-distribution-format/, and RECORD:
+https://packaging.python.org/specifications/recording-installed-packages/.
+"""
+
+import csv
+import hashlib
+import re
+import stat
+import zipfile
+import zlib
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.metadata import parse_email
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
+
+from watcher.inert import inert
+from workers.image.errors import BuildRefused
+
+MOST_ENTRIES = 200_000
+MOST_BYTES = 8 * 1024**3
+"""What a wheel may unpack to. The largest ones on PyPI come to 3 GB."""
+
+_HINT = "tell its author, or keep the version that you have: `toplayer ignore`"
+_SCHEMES = ("purelib", "platlib", "headers", "scripts", "data")
+_ALGORITHMS = ("sha256", "sha384", "sha512")
+_UNLISTED = ("RECORD", "RECORD.jws", "RECORD.p7s")
+_LARGEST_TEXT = 64 * 1024**2
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """A wheel that is what it says. `requires` are its Requires-Dist, as they stand there."""
+
+    path: Path
+    package: str
+    version: str
+    requires: tuple[str, ...]
+
+
+def read_wheel(
+    path: Path, package: str, version: str, *, most_bytes: int = MOST_BYTES, most_entries: int = MOST_ENTRIES
+) -> Wheel:
+    """The wheel at `path`, which has to be `package` at `version` (normal forms); if not, a `BuildRefused` says why."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            if len(entries) > most_entries:
+                raise BuildRefused(path.name, f"it has more than {most_entries} entries", _HINT)
+            if sum(entry.file_size for entry in entries) > most_bytes:
+                raise BuildRefused(path.name, f"it unpacks to more than {most_bytes} bytes", _HINT)
+            return _Reader(archive, path, package, version).read()
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        raise BuildRefused(
+            path.name, f"expected a wheel, got something else: {inert(str(error), 200)}", _HINT
+        ) from error
+
+
+class _Reader:
+    """One wheel, while it is read."""
+
+    def __init__(self, archive: zipfile.ZipFile, path: Path, package: str, version: str) -> None:
+        self._archive, self._path, self._package, self._version = archive, path, package, version
+
+    def read(self) -> Wheel:
+        files = self._files()
+        info = self._info(files)
+        self._check_record(files, info)
+        self._check_data(files, info.removesuffix(".dist-info"))
+        return Wheel(self._path, self._package, self._version, self._requires(f"{info}/METADATA"))
+
+    def _wrong(self, entry: str, why: str) -> BuildRefused:
+        return BuildRefused(f"{self._path.name}: {inert(entry, 200)}", why, _HINT)
+
+    def _files(self) -> dict[str, zipfile.ZipInfo]:
+        """The files in the archive by their names, all of which are ordinary."""
+        found: dict[str, zipfile.ZipInfo] = {}
+        for entry in self._archive.infolist():
+            # Not `filename`: that is cut off at a NUL.
+            name = entry.orig_filename
+            self._check_name(name.removesuffix("/"), name)
+            self._check_kind(entry, name)
+            if name in found:
+                raise self._wrong(name, "it is there twice")
+            if not entry.is_dir():
+                found[name] = entry
+        return found
+
+    def _check_name(self, name: str, shown: str) -> None:
+        if name.startswith("/"):
+            raise self._wrong(shown, "expected a path within the wheel, got an absolute one")
+        if ".." in name.split("/"):
+            raise self._wrong(shown, "expected a path within the wheel, got one that leads out of it")
+        if "\\" in name or not name.isprintable() or any(part in ("", ".") for part in name.split("/")):
+            raise self._wrong(shown, "expected an ordinary path")
+
+    def _check_kind(self, entry: zipfile.ZipInfo, name: str) -> None:
+        if entry.flag_bits & 0x1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise self._wrong(name, "it is encrypted, or packed in an unusual way")
+        kind = stat.S_IFMT(entry.external_attr >> 16) if entry.create_system == 3 else 0
+        if kind not in (0, stat.S_IFDIR if entry.is_dir() else stat.S_IFREG):
+            got = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a directory"}.get(kind, "a device or a pipe")
+            raise self._wrong(name, f"expected a file, got {got}")
+
+    def _info(self, files: Mapping[str, zipfile.ZipInfo]) -> str:
+        found = sorted({name.split("/")[0] for name in files if re.match(r"[^/]+\.dist-info/", name)})
+        if len(found) != 1:
+            raise BuildRefused(self._path.name, f"expected one .dist-info directory, got {len(found)}", _HINT)
+        self._check_identity(found[0], *found[0].removesuffix(".dist-info").rpartition("-")[::2])
+        try:
+            self._check_identity(self._path.name, *map(str, parse_wheel_filename(self._path.name)[:2]))
+        except ValueError as error:
+            raise BuildRefused(self._path.name, str(error), _HINT) from None
+        for name in ("METADATA", "WHEEL", "RECORD"):
+            if f"{found[0]}/{name}" not in files:
+                raise self._wrong(f"{found[0]}/{name}", "it is missing")
+        return found[0]
+
+    def _check_identity(self, where: str, name: str, version: str) -> None:
+        try:
+            said = (canonicalize_name(name), Version(version))
+        except InvalidVersion:
+            said = (canonicalize_name(name), Version("0"))
+        if said != (self._package, Version(self._version)):
+            raise self._wrong(where, f"expected {self._package} {self._version}, got {inert(f'{name} {version}', 100)}")
+
+    def _check_record(self, files: Mapping[str, zipfile.ZipInfo], info: str) -> None:
+        unlisted = {f"{info}/{name}" for name in _UNLISTED}
+        rows = {row[0]: row for row in csv.reader(self._lines(f"{info}/RECORD")) if row}
+        for name, row in rows.items():
+            if name not in files:
+                raise self._wrong(name, "RECORD lists it, and it is not in the wheel")
+            if name not in unlisted:
+                self._check_content(files[name], row)
+        for name in files:
+            if name not in rows and name not in unlisted:
+                raise self._wrong(name, "it is in the wheel, and RECORD does not list it")
+
+    def _check_content(self, entry: zipfile.ZipInfo, row: list[str]) -> None:
+        algorithm, _, expected = (row[1] if len(row) > 1 else "").partition("=")
+        if algorithm not in _ALGORITHMS:
+            raise self._wrong(
+                row[0], f"expected a hash ({', '.join(_ALGORITHMS)}) in RECORD, got {algorithm or 'none'}"
+            )
+        digest = hashlib.new(algorithm)
+        with self._archive.open(entry) as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+        if urlsafe_b64encode(digest.digest()).rstrip(b"=").decode() != expected.rstrip("="):
+            raise self._wrong(row[0], "its bytes are not those that RECORD has the hash of")
+
+    def _check_data(self, files: Mapping[str, zipfile.ZipInfo], stem: str) -> None:
+        for name in files:
+            top, *parts = name.split("/")
+            is_data = top.endswith(".data") and canonicalize_name(top) == canonicalize_name(f"{stem}.data")
+            if is_data and (len(parts) < 2 or parts[0] not in _SCHEMES):
+                raise self._wrong(name, f"expected one of {', '.join(_SCHEMES)} in {top}")
+
+    def _requires(self, name: str) -> tuple[str, ...]:
+        metadata, _ = parse_email(self._raw(name))
+        self._check_identity(name, metadata.get("name", ""), metadata.get("version", ""))
+        return tuple(metadata.get("requires_dist", ()))
+
+    def _lines(self, name: str) -> list[str]:
+        try:
+            return self._raw(name).decode("utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise self._wrong(name, f"byte {error.start}: expected UTF-8") from None
+
+    def _raw(self, name: str) -> bytes:
+        if self._archive.getinfo(name).file_size > _LARGEST_TEXT:
+            raise self._wrong(name, f"it has more than {_LARGEST_TEXT} bytes")
+        return self._archive.read(name)
