@@ -39,7 +39,7 @@ class Origin:
         self.git("read-tree", parent or "--empty", **index)
         for path, content in files.items():
             if content is None:
-                self.git("update-index", "--force-remove", path, **index)
+                self.git("rm", "--cached", "--quiet", path, **index)
                 continue
             raw = content.encode() if isinstance(content, str) else content
             blob = self.git("hash-object", "-w", "--stdin", input=raw)

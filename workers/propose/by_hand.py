@@ -45,7 +45,7 @@ class ByHand:
             raise Unsolved(f"the file pins it to {' and to '.join(sorted(pin.version for pin in mine))}", _SEVERAL)
         hashes = hashes_of(move.release) if any(pin.hashes for pin in mine) else ()
         text = edited(files[path], path, move.package, move.version, hashes)
-        _installable(before, _FORMAT.pins(text, path, {}), text, path, uv)
+        _installable(before, _FORMAT.pins(text, path, {}), move, text, path, uv)
         return text
 
 
@@ -58,7 +58,7 @@ def hashes_of(release: Release) -> tuple[str, ...]:
     return tuple(sorted({f"sha256:{file.hashes['sha256']}" for file in release.files}))
 
 
-def _installable(before: Sequence[Pin], after: Sequence[Pin], text: str, path: str, uv: Uv) -> None:
+def _installable(before: Sequence[Pin], after: Sequence[Pin], move: Move, text: str, path: str, uv: Uv) -> None:
     """Raises `Unsolved` if what is pinned now contradicts itself, or needs a package that it does not pin.
 
     A file that was not complete before does not have to be complete now.
@@ -66,13 +66,13 @@ def _installable(before: Sequence[Pin], after: Sequence[Pin], text: str, path: s
     logical = lines(text, path)
     indexes = [line.text for line in logical if _INDEX.fullmatch(line.text)]
     elsewhere = [canonicalize_name(match[1]) for line in logical if (match := _ADDRESS.match(line.text))]
-    needed = _needed(after, indexes, elsewhere, uv)
-    if needed and not _needed(before, indexes, elsewhere, uv):
+    needed = _needed(after, indexes, elsewhere, move, uv)
+    if needed and not _needed(before, indexes, elsewhere, move, uv):
         names = ", ".join(needed)
         raise Unsolved(f"it needs {names} now, which the file does not pin", f"add a pin for {names} to {path}")
 
 
-def _needed(pins: Sequence[Pin], indexes: Sequence[str], elsewhere: Collection[str], uv: Uv) -> list[str]:
+def _needed(pins: Sequence[Pin], indexes: Sequence[str], elsewhere: Collection[str], move: Move, uv: Uv) -> list[str]:
     """The packages that the pins need on the image's platform and do not pin. `Unsolved` if they contradict each other.
 
     uv is given the pins as we read them and not the file: no path and no option of it counts but its indexes.
@@ -80,8 +80,8 @@ def _needed(pins: Sequence[Pin], indexes: Sequence[str], elsewhere: Collection[s
     excluded = "".join(f"{name}\n" for name in elsewhere)
     with uv.bench({"elsewhere.txt": excluded}) as bench:
         words = ["pip", "compile", "-", "--excludes", "elsewhere.txt", "--no-header", "--no-annotate", "--quiet"]
-        asked = "\n".join([*indexes, *map(_requirement, pins), ""])
-        resolved = bench.uv([*words, *uv.for_target], input=asked)
+        words += ["--refresh-package", move.package, *uv.for_target]
+        resolved = bench.uv(words, input="\n".join([*indexes, *map(_requirement, pins), ""]))
     return sorted(_names(resolved) - {pin.package for pin in pins})
 
 

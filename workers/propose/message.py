@@ -22,8 +22,10 @@ def branch_of(app: str, package: str) -> str:
 
 def _part(name: str) -> str:
     """`name`, or what can stand for it in a ref: git-check-ref-format(1)."""
-    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:60] if not _PLAIN.fullmatch(name) else name
-    return safe if safe == name else f"{safe or 'package'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    if _PLAIN.fullmatch(name):
+        return name
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60].strip("-") or "package"
+    return f"{safe}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 _PLAIN = re.compile(r"(?!.*(?:\.lock|\.)$)(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from watcher.errors import LockfileUnreadable
 from watcher.lockfiles import read
@@ -39,6 +40,7 @@ def moved(path: str, move: Move, fetch: Callable[[str], bytes | None], uv: Uv, n
     `fetch` gives the bytes of a file in the repository, or None. Raises `LockRefused`, `NotYetThere` if the release is
     so young (at `now`, UTC) that the index may not have it all, `LockfileUnreadable`, and what `fetch` and `uv` raise.
     """
+    fetch = cache(fetch)
     before = read(path, fetch)
     try:
         text = _text(path, fetch(path) or b"")

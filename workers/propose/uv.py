@@ -27,7 +27,6 @@ DEADLINE = timedelta(minutes=5)
 BUILDS_NOTHING = "toplayer builds nothing, and"
 """How the stand-in for a project's build backend begins to say why it cannot answer."""
 
-_OUR_PYTHON = {"UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never"}
 # What `--python-platform` has names for, by the version of glibc. Older ones resolve alike.
 _GLIBC = (17, 28, *range(31, 41))
 
@@ -115,14 +114,16 @@ class Bench:
     def uv(self, words: Sequence[str], directory: str = "", *, input: str = "", any_python: bool = True) -> str:
         """What `uv words…` says on stdout, run in a directory of the copy.
 
-        `any_python`: ours will do. Else uv looks for one that the project asks for, and downloads it if there is none.
+        `any_python`: ours will do, so uv need not look around for the target's. Else it looks for one that the project
+        asks for, and downloads it if there is none.
         Raises `Unsolved`, `IndexRefused`, `IndexUnreachable`, `InterpreterMissing` and `ToolTimedOut`.
         """
+        ours = ("--python", sys.executable, "--no-python-downloads") if any_python else ()
         try:
             ran = run(
-                [uv.find_uv_bin(), *words],
+                [uv.find_uv_bin(), *words, *ours],
                 cwd=self.root / _inside(directory),
-                env={**self.env, **(_OUR_PYTHON if any_python else {})},
+                env=self.env,
                 deadline=DEADLINE,
                 input=input.encode(),
                 secrets=(self.secret,),
