@@ -10,9 +10,8 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import urlencode
 
-from workers.oci.answer import WireFailed
+from workers.oci.answer import HINT, WireFailed
 
-HINT = "see `username` and `password` of this address in the configuration"
 _FIELD = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 
 Ask = Callable[[str, Mapping[str, str]], Awaitable[bytes]]

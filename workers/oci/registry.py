@@ -6,7 +6,6 @@ downloads, python-dxf neither tries again nor notices a server that stalls, and 
 
 import hashlib
 import io
-import json
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -16,8 +15,8 @@ from urllib.parse import quote
 
 from watcher.image import Digest
 from watcher.inert import inert
-from workers.oci.answer import Answer, WireFailed
-from workers.oci.keys import HINT
+from workers.oci.answer import WireFailed
+from workers.oci.download import Download
 from workers.oci.manifest import INDEXES, MANIFESTS, MAX_MANIFEST, digest_of
 from workers.oci.store import Store, StoreRefused, StoreUnreachable
 from workers.oci.verified import check
@@ -26,6 +25,7 @@ from workers.oci.wire import Wire
 T = TypeVar("T")
 _ACCEPT = ", ".join((*MANIFESTS, *INDEXES))
 _CHUNK = 256 * 1024
+_LARGEST = 64 * 1024**3
 _SESSIONS = 5
 
 
@@ -45,7 +45,7 @@ class RegistryStore:
             async with self._wire.ask("GET", url, headers={"accept": _ACCEPT}) as answer:
                 if answer.status == 404:
                     return None
-                await self._expect(answer, 200)
+                await answer.expect(200)
                 raw = await answer.whole(MAX_MANIFEST)
                 said = name if name.startswith("sha256:") else answer.headers.get("docker-content-digest", "")
                 if said.startswith("sha256:"):
@@ -60,7 +60,7 @@ class RegistryStore:
         async def put() -> None:
             url = f"/v2/{self._path}/manifests/{quote(tag or digest, safe=':')}"
             async with self._wire.ask("PUT", url, headers={"content-type": media_type}, content=raw) as answer:
-                await self._expect(answer, 201)
+                await answer.expect(201)
                 said = answer.headers.get("docker-content-digest", digest)
                 if said != digest:
                     raise StoreRefused(self.where, f"it says that the manifest {digest} is {inert(said, 80)}")
@@ -75,9 +75,18 @@ class RegistryStore:
     def blob(self, digest: Digest) -> Iterator[BinaryIO]:
         # Read whole before it is handed out: so a broken connection is taken up where it broke.
         with tempfile.TemporaryFile(prefix="toplayer-blob-") as file:
-            part = _Part(cast(BinaryIO, file), digest)
-            self._tried(lambda: self._fetch(part))
-            check(part.hash.hexdigest(), digest, self.where)
+            download = Download(f"/v2/{self._path}/blobs/{digest}", cast(BinaryIO, file), _LARGEST)
+
+            async def go_on() -> None:
+                try:
+                    await download.go_on(self._wire)
+                except WireFailed as failed:
+                    if failed.status == 404:
+                        raise StoreRefused(self.where, f"there is no blob {digest}") from failed
+                    raise
+
+            self._tried(go_on)
+            check(download.hash.hexdigest(), digest, self.where)
             file.seek(0)
             yield cast(BinaryIO, file)
 
@@ -111,39 +120,15 @@ class RegistryStore:
 
     async def _begin(self) -> str:
         async with self._wire.ask("POST", f"/v2/{self._path}/blobs/uploads/", headers=_EMPTY) as answer:
-            await self._expect(answer, 202)
+            await answer.expect(202)
             return answer.headers.get("location", "")
 
     async def _has(self, digest: Digest) -> bool:
         async with self._wire.ask("HEAD", f"/v2/{self._path}/blobs/{digest}") as answer:
             if answer.status == 404:
                 return False
-            await self._expect(answer, 200)
+            await answer.expect(200)
             return True
-
-    async def _fetch(self, part: "_Part") -> None:
-        headers = {"range": f"bytes={part.size}-"} if part.size else {}
-        async with self._wire.ask("GET", f"/v2/{self._path}/blobs/{part.digest}", headers=headers) as answer:
-            if answer.status == 404:
-                raise StoreRefused(self.where, f"there is no blob {part.digest}")
-            await self._expect(answer, 200, 206, 416)
-            begin = answer.headers.get("content-range", "").removeprefix("bytes ").partition("-")[0]
-            goes_on = answer.status == 206 and begin == str(part.size)
-            if not goes_on:
-                part.restart()
-            if answer.status != 200 and not goes_on:
-                raise WireFailed("it has lost the place where it was interrupted", again=True)
-            async for chunk in answer.body:
-                part.add(chunk)
-
-    async def _expect(self, answer: Answer, *statuses: int) -> None:
-        if answer.status in statuses:
-            return
-        said = _said(await answer.word())
-        hint = HINT if answer.status in (401, 403) else ""
-        if "HTTPS server" in said:
-            hint = "it speaks TLS: set `plain_http = false`, or name its authority as `ca`"
-        raise StoreRefused(self.where, f"it says {answer.status}{f': {said}' if said else ''}", hint)
 
     def _tried(self, attempt: Callable[[], Awaitable[T]]) -> T:
         return self._run(self._wire.tried(attempt))
@@ -162,24 +147,6 @@ class RegistryStore:
 
 
 _EMPTY = {"content-length": "0"}
-
-
-class _Part:
-    """A blob on its way to a file, and how much of it is there."""
-
-    def __init__(self, file: BinaryIO, digest: Digest) -> None:
-        self._file, self.digest = file, digest
-        self.restart()
-
-    def restart(self) -> None:
-        self._file.seek(0)
-        self._file.truncate()
-        self.size, self.hash = 0, hashlib.sha256()
-
-    def add(self, chunk: bytes) -> None:
-        self._file.write(chunk)
-        self.hash.update(chunk)
-        self.size += len(chunk)
 
 
 class _Body:
@@ -218,19 +185,9 @@ class _Session:
         try:
             async with wire.ask("PUT", self._url, headers=octets, content=body.chunks, size=body.size) as answer:
                 if self._times == 1:
-                    await self._store._expect(answer, 201)
+                    await answer.expect(201)
                 return answer.status == 201
         except WireFailed as failed:
             if failed.again and not failed.status:
                 return False
             raise
-
-
-def _said(raw: bytes) -> str:
-    """The messages of an error answer (distribution specification, "Error codes"), or its first words."""
-    try:
-        rows = json.loads(raw)["errors"]
-        said = "; ".join(f"{row['code']}: {row['message']}" for row in rows)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        said = raw.decode("utf-8", "replace").strip()
-    return inert(said, 300)

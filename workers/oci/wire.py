@@ -21,8 +21,8 @@ from typing import TypeVar
 
 import httpx
 
-from workers.oci.answer import Answer, Content, WireFailed
-from workers.oci.keys import HINT, Keys
+from workers.oci.answer import HINT, Answer, Content, WireFailed
+from workers.oci.keys import Keys
 
 T = TypeVar("T")
 STALL = 60.0
