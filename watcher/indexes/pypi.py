@@ -241,4 +241,4 @@ def _expect(value: object, kind: type[T], url: str, where: str, expected: str) -
 
 def _shown(value: object) -> str:
     """A value of an answer for a message: short, and without anything that a terminal would obey."""
-    return repr(value[:80]) if isinstance(value, str) else f"a {type(value).__name__}"
+    return repr(value[:80]) if isinstance(value, str) else "nothing" if value is None else type(value).__name__

@@ -30,7 +30,7 @@ class Place:
 
     def wrong(self, expected: str, got: object) -> LockfileUnreadable:
         """The error to raise. What was got is shown short, and without anything that a terminal would obey."""
-        shown = repr(got[:80]) if isinstance(got, str) else "nothing" if got is None else f"a {type(got).__name__}"
+        shown = repr(got[:80]) if isinstance(got, str) else "nothing" if got is None else type(got).__name__
         return LockfileUnreadable(self.path, self.where, expected, shown)
 
     def a(self, kind: type[T], value: object, expected: str) -> T:

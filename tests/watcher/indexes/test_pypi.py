@@ -107,7 +107,7 @@ def test_a_validator_that_cannot_be_sent_back_is_not_kept(server: SimpleIndex, h
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"), [(HTML, "got 'text/html'"), (WRONG_JSON, "files: expected a list, got a int")]
+    ("fault", "said"), [(HTML, "got 'text/html'"), (WRONG_JSON, "files: expected a list, got int")]
 )
 def test_a_lie_is_unknown_and_says_what_is_wrong(
     server: SimpleIndex, http: Http, now: datetime, fault: Fault, said: str
@@ -241,19 +241,19 @@ def test_a_file_that_is_listed_twice_counts_once_and_the_first_one_counts() -> N
         ({"url": "file:///etc/passwd"}, "files[1].url: expected an http:// or https:// address"),
         ({"url": "https://x/\x1b]0;"}, "files[1].url: expected an http:// or https:// address"),
         ({"url": "https://x/ y"}, "files[1].url: expected an http:// or https:// address"),
-        ({"url": None}, "files[1].url: expected an http:// or https:// address, got a NoneType"),
-        ({"hashes": None}, "files[1].hashes: expected hexadecimal texts by algorithm, got a NoneType"),
-        ({"hashes": {"sha256": "xyz"}}, "files[1].hashes: expected hexadecimal texts by algorithm, got a dict"),
+        ({"url": None}, "files[1].url: expected an http:// or https:// address, got nothing"),
+        ({"hashes": None}, "files[1].hashes: expected hexadecimal texts by algorithm, got nothing"),
+        ({"hashes": {"sha256": "xyz"}}, "files[1].hashes: expected hexadecimal texts by algorithm, got dict"),
         ({"hashes": {"sha256; rm": HASH}}, "files[1].hashes: expected hexadecimal texts by algorithm"),
-        ({"size": -1}, "files[1].size: expected a number of bytes, got a int"),
-        ({"size": True}, "files[1].size: expected a number of bytes, got a bool"),
+        ({"size": -1}, "files[1].size: expected a number of bytes, got int"),
+        ({"size": True}, "files[1].size: expected a number of bytes, got bool"),
         ({"size": "911"}, "files[1].size: expected a number of bytes, got '911'"),
-        ({"requires-python": 3}, "files[1].requires-python: expected a version specifier, got a int"),
+        ({"requires-python": 3}, "files[1].requires-python: expected a version specifier, got int"),
         ({"requires-python": ">=3\n"}, r"files[1].requires-python: expected a version specifier, got '>=3\n'"),
         ({"upload-time": "yesterday"}, "files[1].upload-time: expected a time such as 2026-11-02T09:00:00Z"),
         ({"upload-time": "0001-01-01T00:00:00+23:59"}, "files[1].upload-time: expected a time such as"),
         ({"upload-time": 5}, "files[1].upload-time: expected a time such as"),
-        ({"yanked": 1}, "files[1].yanked: expected true, false or a reason, got a int"),
+        ({"yanked": 1}, "files[1].yanked: expected true, false or a reason, got int"),
     ],
 )
 def test_a_file_of_the_project_that_is_not_as_it_should_be_is_a_lie_with_its_place(
@@ -267,15 +267,15 @@ def test_a_file_of_the_project_that_is_not_as_it_should_be_is_a_lie_with_its_pla
     [
         (b"", "body: expected JSON, got EOF"),
         (b"<!DOCTYPE html>", "body: expected JSON"),
-        (b"[]", "body: expected an object, got a list"),
-        (b"{}", "meta: expected an object, got a NoneType"),
-        (b'{"meta": {}}', "meta.api-version: expected a text, got a NoneType"),
+        (b"[]", "body: expected an object, got list"),
+        (b"{}", "meta: expected an object, got nothing"),
+        (b'{"meta": {}}', "meta.api-version: expected a text, got nothing"),
         (page(meta={"api-version": "2.0"}), "meta.api-version: expected 1.x, got '2.0'"),
         (page(meta={"api-version": "1.0\x1b"}), r"meta.api-version: expected 1.x, got '1.0\x1b'"),
         (page(name="other"), "name: expected shop-api, got 'other'"),
-        (page(name=["shop-api"]), "name: expected shop-api, got a list"),
+        (page(name=["shop-api"]), "name: expected shop-api, got list"),
         (page("text"), "files[0]: expected an object, got 'text'"),
-        (page(files={}), "files: expected a list, got a dict"),
+        (page(files={}), "files: expected a list, got dict"),
         (b'{"meta": ' + b"[" * 1_000_000, "body: expected JSON, got recursion limit exceeded"),
         (b'{"meta": NaN}', "body: expected JSON"),
         (b'{"name": "\\ud800"}', "body: expected JSON"),
@@ -308,11 +308,10 @@ except IndexLied:
 """
 
 
-@pytest.mark.parametrize(("head", "one", "tail"), [("[", '"%d"', "]}"), ("{", '"%d":1', "}}")])
-def test_a_page_of_nothing_but_values_stays_under_256_megabytes(head: str, one: str, tail: str, tmp_path: Path) -> None:
-    values = ",".join(one % number for number in range(1_150_000))
+def test_a_page_of_nothing_but_values_stays_under_256_megabytes(tmp_path: Path) -> None:
+    values = ",".join(f'"{number}":1' for number in range(1_150_000))
     hostile = tmp_path / "page.json"
-    hostile.write_text(f'{{"meta": {{"api-version": "1.0"}}, "files": {head}{values}{tail}')
+    hostile.write_text(f'{{"meta": {{"api-version": "1.0"}}, "files": {{{values}}}}}')
     argv = [sys.executable, "-c", _HUNGRY, str(hostile)]
 
     done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)

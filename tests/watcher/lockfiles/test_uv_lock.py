@@ -196,11 +196,11 @@ PACKAGE = '[[package]]\nname = "six"\nversion = "1.0"\nsource = { registry = "ht
     [
         ("", ": version: expected 1, got nothing"),
         ("version = 2", ": version: expected 1, the format that is known here, got '2'"),
-        ("version = true", ": version: expected 1, got a bool"),
+        ("version = true", ": version: expected 1, got bool"),
         ('version = "1"', ": version: expected 1, got '1'"),
-        ("version = 1\npackage = 5", ": package: expected a list of tables, got a int"),
-        ("version = 1\npackage = [5]", ": package[0]: expected a table, got a int"),
-        ("version = 1\nmanifest = 5", ": manifest: expected a table, got a int"),
+        ("version = 1\npackage = 5", ": package: expected a list of tables, got int"),
+        ("version = 1\npackage = [5]", ": package[0]: expected a table, got int"),
+        ("version = 1\nmanifest = 5", ": manifest: expected a table, got int"),
         ("version = 1\n[[package]]", ": package[0].source: expected a table, got nothing"),
         (
             "version = 1\n" + PACKAGE.replace("registry", "magnet"),
@@ -208,7 +208,7 @@ PACKAGE = '[[package]]\nname = "six"\nversion = "1.0"\nsource = { registry = "ht
         ),
         (
             "version = 1\n" + PACKAGE.replace('"six"', "5"),
-            ": package[0].name: expected the name of a package, got a int",
+            ": package[0].name: expected the name of a package, got int",
         ),
         (
             "version = 1\n" + PACKAGE.replace("six", "$(id)"),
