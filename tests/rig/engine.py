@@ -6,11 +6,13 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any
 
 from docker import APIClient
@@ -22,7 +24,7 @@ from tests.rig.process import free_port, need, need_root, server
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
-@dataclass(frozen=True)
+@dataclass
 class RealEngine:
     """A running dockerd. `address` is its unix socket; `tcp` is where it listens with mutual TLS, if it was asked to.
 
@@ -33,7 +35,21 @@ class RealEngine:
     address: str
     tcp: str
     near: str
-    pid: int
+    start: Callable[[], "subprocess.Popen[bytes]"]
+
+    def __post_init__(self) -> None:
+        self.process = self.start()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def restart(self, signal: int = SIGTERM) -> None:
+        """Ends the engine as `signal` ends it, and starts it again on its data."""
+        self.process.send_signal(signal)
+        self.process.wait(30)
+        (self.root / "docker.pid").unlink(missing_ok=True)
+        self.process = self.start()
 
     @contextlib.contextmanager
     def api(self) -> Iterator[APIClient]:
@@ -67,10 +83,10 @@ def engine(certs: Certs | None = None, *, data_size: str = "", networks: bool = 
         need("dockerd")
     # Not in pytest's directory: the path of a unix socket may have 107 bytes, and pytest would keep the data.
     root = Path(tempfile.mkdtemp(prefix="toplayer-engine-"))
-    socket, port = root / "docker.sock", free_port()
+    path, port = root / "docker.sock", free_port()
     argv = [str(dockerd), "--config-file", str(root / "daemon.json")]
     settings: dict[str, Any] = {
-        "hosts": [f"unix://{socket}"],
+        "hosts": [f"unix://{path}"],
         "data-root": str(root / "data"),
         "exec-root": str(root / "exec"),
         "pidfile": str(root / "docker.pid"),
@@ -94,10 +110,13 @@ def engine(certs: Certs | None = None, *, data_size: str = "", networks: bool = 
         (root / "data").mkdir()
         if data_size:
             _run("mount", "-t", "tmpfs", "-o", f"size={data_size}", "tmpfs", str(root / "data"))
-        env = dict(os.environ, PATH=_PATH)
-        process = stack.enter_context(server(argv, root / "log", lambda: _answers(socket), env=env))
+
+        def start() -> "subprocess.Popen[bytes]":
+            env = dict(os.environ, PATH=_PATH)
+            return stack.enter_context(server(argv, root / "log", lambda: _answers(path), env=env))
+
         tcp = f"tcp://127.0.0.1:{port}" if certs else ""
-        running = RealEngine(root=root, address=f"unix://{socket}", tcp=tcp, near=near, pid=process.pid)
+        running = RealEngine(root=root, address=f"unix://{path}", tcp=tcp, near=near, start=start)
         # A container that does not listen to signals would hold up the engine's own end.
         stack.callback(_cleared, running)
         yield running
@@ -133,11 +152,12 @@ def _cleared(running: RealEngine) -> None:
         running.clear()
 
 
-def _answers(socket: Path) -> bool:
-    if not socket.exists():
-        return False
+def _answers(path: Path) -> bool:
     try:
-        with contextlib.closing(APIClient(f"unix://{socket}", version="1.41", timeout=5)) as client:
+        # The library leaves the socket of a failed attempt open; this one is closed.
+        with socket.socket(socket.AF_UNIX) as first:
+            first.connect(str(path))
+        with contextlib.closing(APIClient(f"unix://{path}", version="1.41", timeout=5)) as client:
             return bool(client.ping())
     except (DockerException, OSError):
         return False

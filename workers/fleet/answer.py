@@ -20,6 +20,8 @@ _HINTS = {
     "client sent an http request to an https server": "the engine speaks TLS: name its certificates under `tls`",
 }
 
+_CAME_BETWEEN = ("no such container", "no such exec", "same name as its current name", "marked for removal")
+
 _NETWORK = "create the network on the host, or change `run.network`"
 
 _PULL_REFUSED = {
@@ -49,7 +51,7 @@ def answered(host: str, status: int, said: str) -> HostBusy | HostRefused:
     low = said.lower()
     if status == requests.codes.not_found and "network" in low:
         return HostRefused(host, _short(said), _NETWORK)
-    if status in (requests.codes.conflict, 502, 503, 504) or "no such container" in low or "no such exec" in low:
+    if status in (requests.codes.conflict, 502, 503, 504) or any(sign in low for sign in _CAME_BETWEEN):
         # Names, and containers that come and go: somebody else is at work on the host, or its engine is stopping.
         return HostBusy(host, _short(said))
     return HostRefused(host, _short(said), _hint(_HINTS, low))

@@ -11,7 +11,7 @@ from watcher.settings import HostSettings
 from workers.fleet import swap
 from workers.fleet.engine import Engine, Listed
 from workers.fleet.health import died, presentable, proof_of, proof_of_command
-from workers.fleet.host import Fenced, Health, HostRefused, Proof, Running, Service
+from workers.fleet.host import Fenced, Health, HostBusy, HostRefused, Proof, Running, Service
 from workers.fleet.image import manifest_of, read_manifest
 from workers.fleet.spec import (
     GENERATION,
@@ -27,6 +27,8 @@ from workers.fleet.spec import (
 )
 from workers.fleet.swap import NO_RESTART, Container, Containers, Move, Role, Verb
 from workers.oci.store import Store
+
+_ALIVE = (Role.NEXT, Role.PROVEN, Role.CURRENT)
 
 
 class DockerHost:
@@ -80,7 +82,7 @@ class DockerHost:
 
     def prove(self, service: Service, image: Digest, elapsed: timedelta) -> Proof:
         seen, ids = self._look(service)
-        roles = [role for role in (Role.NEXT, Role.CURRENT) if role in seen and seen[role].image == image]
+        roles = [role for role in _ALIVE if role in seen and seen[role].image == image]
         if not roles:
             return Proof(Health.UNHEALTHY, f"no container of {image.short} is there")
         return presentable(self._proof(service, ids[roles[0]], roles[0] is Role.NEXT, elapsed), service)
@@ -148,6 +150,8 @@ class DockerHost:
     ) -> Containers:
         """Makes all moves that are left; what is there then, as planned."""
         for move in swap.remaining(seen, step):
+            if move.verb is Verb.REMOVE and step(self._look(service)[0]) != move:
+                raise HostBusy(self._host, f"somebody else is at work on {service.name}")
             self._make(service, seen, ids, move)
             seen = swap.after(seen, move)
         return seen

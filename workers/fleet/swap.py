@@ -3,10 +3,12 @@
 Everything that a move needs to know is on the host: in the names of the service's containers, in their labels and in
 whether they are up. So where a process died between two moves of a swap, any other process goes on.
 
-    shop          what is proven
+    shop          what is proven, unless there is a `shop.proven`
     shop.next     started in its place (stop-first: while it is stopped; start-first: beside it), not proven yet
-    shop.aside    what was proven before, on its way out: `shop.next` has been proven
+    shop.proven   was `shop.next` until its proof, and becomes `shop` as soon as that is out of the way
     shop.failed   taken back. Its log is there to be read, and its generation does not come again
+
+A name is given in one step, to exactly the container that was meant: that is where a proof begins to count.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +25,7 @@ class Role(StrEnum):
 
     CURRENT = ""
     NEXT = ".next"
-    ASIDE = ".aside"
+    PROVEN = ".proven"
     FAILED = ".failed"
 
 
@@ -113,8 +115,8 @@ def after(seen: Containers, move: Move) -> Containers:
 
 
 def proven(seen: Containers) -> Container | None:
-    """What is proven and runs, or should. Where a settling was interrupted, `shop.next` is proven already."""
-    return seen.get(Role.CURRENT) or (seen.get(Role.NEXT) or seen[Role.ASIDE] if Role.ASIDE in seen else None)
+    """What is proven and runs, or should."""
+    return seen.get(Role.PROVEN) or seen.get(Role.CURRENT)
 
 
 def newest(seen: Containers) -> int:
@@ -157,7 +159,7 @@ def to_settle(seen: Containers, image: Digest) -> Move | None:
         return move
     new, old, failed = seen.get(Role.NEXT), seen.get(Role.CURRENT), seen.get(Role.FAILED)
     if new is not None and new.image == image:
-        return Move(Verb.RENAME, Role.CURRENT, Role.ASIDE) if old else Move(Verb.RENAME, Role.NEXT, Role.CURRENT)
+        return Move(Verb.RENAME, Role.NEXT, Role.PROVEN)
     if failed is not None and old is not None and failed.generation < old.generation:
         return Move(Verb.REMOVE, Role.FAILED)
     return None
@@ -165,11 +167,13 @@ def to_settle(seen: Containers, image: Digest) -> Move | None:
 
 def to_return(seen: Containers, image: Digest | None, goal: Goal | None, generation: int, beside: bool) -> Move | None:
     """The next move back from `generation` to `image`; `goal` is for the case that nothing is left to go back to."""
+    new, old = seen.get(Role.NEXT), seen.get(Role.CURRENT)
+    if Role.PROVEN in seen and new is None and old is not None and old.image == image:
+        return Move(Verb.RENAME, Role.PROVEN, Role.NEXT)
     if (move := _finish(seen)) is not None:
         return move
-    new, old = seen.get(Role.NEXT), seen.get(Role.CURRENT)
     if old is not None and (old.image == image or (image is None and old.generation < generation)):
-        if new is not None and new.up:
+        if new is not None and new.up and (old.up or not beside):
             return Move(Verb.STOP, Role.NEXT)
         if not old.up:
             return Move(Verb.START, Role.CURRENT)
@@ -184,13 +188,13 @@ def to_return(seen: Containers, image: Digest | None, goal: Goal | None, generat
 
 
 def _finish(seen: Containers) -> Move | None:
-    """Something is aside: `shop.next` was proven, and a process died while it settled that."""
-    aside = seen.get(Role.ASIDE)
-    if aside is None:
+    """Makes room for what is proven, and gives it its name."""
+    if Role.PROVEN not in seen:
         return None
-    if Role.CURRENT not in seen:
-        return Move(Verb.RENAME, Role.NEXT if Role.NEXT in seen else Role.ASIDE, Role.CURRENT)
-    return Move(Verb.STOP if aside.up else Verb.REMOVE, Role.ASIDE)
+    old = seen.get(Role.CURRENT)
+    if old is None:
+        return Move(Verb.RENAME, Role.PROVEN, Role.CURRENT)
+    return Move(Verb.STOP if old.up else Verb.REMOVE, Role.CURRENT)
 
 
 def _bury(seen: Containers, role: Role) -> Move | None:

@@ -56,6 +56,7 @@ def test_a_refusal_says_what_to_do_next(status: int, said: str, hint: str) -> No
         (409, 'Conflict. The container name "/shop.next" is already in use by container "28"'),
         (409, "removal of container 28 is already in progress"),
         (404, "No such container: 28"),
+        (400, "Renaming a container with the same name as its current name"),
         (503, "the daemon is shutting down"),
     ],
 )

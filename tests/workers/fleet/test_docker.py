@@ -482,3 +482,64 @@ def test_an_image_survives_a_prune_while_it_may_be_needed(world: DockerWorld) ->
     with world.engine.api() as api:
         api.prune_images({"dangling": True})
     assert world.host.fetch(world.service, first) == 0
+
+
+# --- others at work ---
+
+
+def test_two_workers_at_once_get_to_the_same_end(world: DockerWorld) -> None:
+    first, second = world.publish("1"), world.publish("2")
+    deploy(world, first, 1)
+    world.host.fetch(world.service, second)
+
+    def all_of_it(ended: list[BaseException | None]) -> None:
+        settings = HostSettings(name="h1", address=world.engine.address)
+        moves = ["swap", "settle"]
+        with connect(settings, world.store) as host:
+            for _ in range(50):
+                try:
+                    if "swap" in moves:
+                        host.swap(world.service, second, 2)
+                        moves.remove("swap")
+                    host.settle(world.service, second)
+                    ended.append(None)
+                    return
+                except Temporary:
+                    continue
+                except BaseException as error:
+                    ended.append(error)
+                    return
+
+    ended: list[BaseException | None] = []
+    threads = [threading.Thread(target=all_of_it, args=(ended,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ended == [None, None]
+    assert world.containers() == {"": "running"}
+    assert world.host.running(world.service) == Running(second, 2)
+
+
+def test_a_paused_container_can_be_replaced(world: DockerWorld) -> None:
+    first, second = world.publish("1"), world.publish("2")
+    deploy(world, first, 1)
+    with world.engine.api() as api:
+        api.pause(world.service.name)
+    assert prove(world, first).health is Health.UNHEALTHY
+    deploy(world, second, 2)
+    assert world.answers() == "2"
+
+
+def test_an_engine_that_restarts_in_the_middle_changes_nothing(real_registry: Registry) -> None:
+    with engine() as running, docker_world(running, real_registry) as world:
+        world.service = replace(world.service, restart="always")
+        first, second = world.publish("1"), world.publish("2")
+        deploy(world, first, 1)
+        swapped(world, second, 2)
+        running.restart()
+        wait_for(lambda: world.containers() == {"": "exited", ".next": "running"}, "the new one alone to come back", 20)
+        assert world.host.running(world.service) == Running(first, 1)
+        world.host.back(world.service, first, 2)
+        running.restart()
+        wait_for(lambda: world.containers() == {"": "running", ".failed": "exited"}, "the old one to come back", 20)

@@ -85,7 +85,7 @@ def test_a_settling_that_died_anywhere_is_finished_by_the_next_one(
         world, swapped, lambda host, generation: host.settle(world.service, images[1 - generation % 2])
     ):
         new = images[1 - generation % 2]
-        assert up(world) & {"", ".next"}, "nothing that is proven runs"
+        assert up(world) & {"", ".next", ".proven"}, "nothing that is proven runs"
         world.host.settle(world.service, new)
         assert world.host.running(world.service) == Running(new, generation)
         assert world.containers() == {"": "running"}

@@ -51,10 +51,10 @@ def test_what_runs_is_stopped_only_once_its_successor_could_be_made() -> None:
 def test_start_first_leaves_what_runs_alone_until_its_successor_is_proven() -> None:
     assert verbs(RUNS_OLD, SWAP_BESIDE) == ["create .next", "start .next"]
     assert verbs(states(RUNS_OLD, SWAP_BESIDE)[-1], SETTLE) == [
-        "rename current to .aside",
-        "rename .next to current",
-        "stop .aside",
-        "remove .aside",
+        "rename .next to .proven",
+        "stop current",
+        "remove current",
+        "rename .proven to current",
     ]
 
 
@@ -118,13 +118,16 @@ def test_another_specification_of_the_same_image_is_another_container() -> None:
     assert Verb.CREATE in {move.verb for move in swap.remaining(seen, SWAP)}
 
 
-def test_what_is_aside_is_put_back_if_somebody_removed_its_successor() -> None:
-    assert verbs({Role.ASIDE: container(OLD, 1)}, SETTLE) == ["rename .aside to current"]
-
-
-def starts(up: bool, beside: bool) -> tuple[Containers, Step]:
-    runs: Containers = {Role.CURRENT: container(OLD, 1, up=up)}
-    return runs, SWAP_BESIDE if beside else SWAP
+def test_a_settling_that_was_cut_short_is_undone_as_long_as_the_old_container_is_there() -> None:
+    proven = states(states(RUNS_OLD, SWAP)[-1], SETTLE)[1]
+    assert set(proven) == {Role.CURRENT, Role.PROVEN}
+    assert verbs(proven, BACK) == [
+        "rename .proven to .next",
+        "stop .next",
+        "start current",
+        "free current",
+        "rename .next to .failed",
+    ]
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["stop-first", "start-first"])
@@ -146,7 +149,7 @@ def test_a_process_may_die_after_any_move_of_any_step(beside: bool, data: st.Dat
         runs = [one for one in seen.values() if one.up]
         # then: what is needed for either way out is there all the time, and with start-first something is up
         assert {one.image for one in seen.values()} >= {NEW}
-        assert Role.CURRENT in seen or Role.ASIDE in seen or Role.NEXT in seen
+        assert {Role.CURRENT, Role.PROVEN, Role.NEXT} & set(seen)
         assert runs or not beside
     seen = states(seen, end)[-1]
     # then: exactly one container is up, the right one, and a repetition finds nothing to do
