@@ -12,12 +12,17 @@ from watcher.wheels import Wheels
 
 @dataclass(frozen=True, slots=True)
 class Ecosystem:
-    """A world of packages. `index` makes an index of its kind, `target` tells what an image of these settings takes."""
+    """A world of packages.
+
+    `index` makes an index of its kind, `target` tells what an image of these settings can install. `well_known` is a
+    package to ask an index for in order to see whether it answers; one that does not have it answers, too.
+    """
 
     index: Callable[[IndexSettings], Index]
     scheme: Scheme
     target: Callable[[ImageSettings], Target]
+    well_known: str
 
 
-ECOSYSTEMS = {"pypi": Ecosystem(INDEXES["pypi"], SCHEMES["pypi"], Wheels.of)}
+ECOSYSTEMS = {"pypi": Ecosystem(INDEXES["pypi"], SCHEMES["pypi"], Wheels.of, "pip")}
 """By the name that pins, bumps and index settings have for it."""
