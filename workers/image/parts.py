@@ -61,9 +61,10 @@ def known(store: Store, name: str) -> Known:
 
 def _known(store: Store, manifest: Manifest) -> Known:
     config = ImageConfig.parse(small_blob(manifest.config, store, LARGEST_CONFIG), store.where)
+    digests = frozenset(layer.digest for layer in manifest.layers)
     beside = store.manifest(_tag(manifest.digest))
     if beside is None:
-        return Known()
+        return Known(digests=digests)
     parts = Manifest.parse(beside, store.where).layers[0]
     table = json.loads(small_blob(parts, store, _LARGEST))["requires"]
     return Known(
@@ -73,7 +74,7 @@ def _known(store: Store, manifest: Manifest) -> Known:
             if KEY in layer.annotations
         },
         requires={str(key): tuple(str(row) for row in rows) for key, rows in table.items()},
-        digests=frozenset(layer.digest for layer in manifest.layers),
+        digests=digests,
     )
 
 

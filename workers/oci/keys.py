@@ -48,7 +48,7 @@ class Keys:
                 self._now = self._basic
             else:
                 said = "it does not accept our name and password" if self._basic else "it wants a name and a password"
-                raise WireFailed(said, hint=HINT)
+                raise WireFailed(said, status=401, hint=HINT)
 
     async def _token(self, fields: Mapping[str, str], ask: Ask) -> str:
         wanted = [("service", fields["service"])] if "service" in fields else []

@@ -109,7 +109,7 @@ class Wire:
 
     async def _identify(self, response: httpx.Response, sent: Mapping[str, str], asked: int, uploading: bool) -> None:
         if asked > 2:
-            raise WireFailed("it does not accept the token that its own service gave us", hint=HINT)
+            raise WireFailed("it does not accept the token that its own service gave us", status=401, hint=HINT)
         await self._keys.satisfy(response.headers.get_list("www-authenticate"), sent, self._token)
         if uploading:
             raise WireFailed("it asked who we are in the middle of an upload", again=True, wait=0.0)
