@@ -5,6 +5,7 @@ build script, here, as us; and the images are made of wheels anyway. What cannot
 """
 
 import contextlib
+import os
 import re
 import sys
 import tempfile
@@ -51,9 +52,9 @@ class Uv:
     target: Wheels
 
     @property
-    def for_target(self) -> tuple[str, ...]:
-        """The options of `uv pip compile` for the image's Python and platform."""
-        return ("--python-version", self.target.python, "--python-platform", _platform(self.target))
+    def for_target(self) -> tuple[str, str]:
+        """The options of `uv pip compile` for the image's Python and platform, each with its value behind a `=`."""
+        return f"--python-version={self.target.python}", f"--python-platform={_platform(self.target)}"
 
     @contextlib.contextmanager
     def bench(self, files: Mapping[str, str]) -> Iterator["Bench"]:
@@ -62,24 +63,24 @@ class Uv:
             root = Path(name)
             # uv looks for its configuration in every directory above, too. Here it finds an empty one, and stops.
             (root / "uv.toml").touch()
-            bench = Bench(root / "work", self._environment(root), self._credentials(root / "netrc"))
-            bench.root.mkdir()
-            for path, text in files.items():
-                bench.write(path, text)
-            yield bench
+            with _in_memory(self._netrc()) as netrc:
+                bench = Bench(root / "work", self._environment(root), self._password(), netrc)
+                bench.root.mkdir()
+                for path, text in files.items():
+                    bench.write(path, text)
+                yield bench
 
-    def _credentials(self, netrc: Path) -> str:
-        """The index's password, by its host and outside of the work, so that no address and no lock ever holds it."""
-        netrc.touch(mode=0o600)
-        if not (self.index.url and self.index.password):
-            return ""
+    def _password(self) -> str:
         try:
-            password = self.index.password.reveal()
+            return self.index.password.reveal() if self.index.url and self.index.password else ""
         except LookupError as error:
-            raise IndexRefused(self.index.url, str(error)) from None
-        words = (urlsplit(self.index.url).hostname or "", "login", self.index.username, "password", password)
-        netrc.write_text("machine " + " ".join(map(_quoted, words)) + "\n", encoding="utf-8")
-        return password
+            raise IndexRefused(self.index.url or "", str(error)) from None
+
+    def _netrc(self) -> bytes:
+        """The index's password by its host, so that no address and no lock ever holds it."""
+        host, password = urlsplit(self.index.url or "").hostname or "", self._password()
+        words = ("machine", _quoted(host), "login", _quoted(self.index.username), "password", _quoted(password))
+        return (" ".join(words) + "\n").encode() if password else b""
 
     def _environment(self, root: Path) -> dict[str, str]:
         default = {"UV_DEFAULT_INDEX": self.index.url} if self.index.url else {}
@@ -95,7 +96,6 @@ class Uv:
             # The look tries again, and holds no worker meanwhile.
             UV_HTTP_RETRIES="1",
             NO_COLOR="1",
-            NETRC=str(root / "netrc"),
             # uv fetches git sources by git.
             GIT_TERMINAL_PROMPT="0",
             GIT_CONFIG_NOSYSTEM="1",
@@ -110,6 +110,7 @@ class Bench:
     root: Path
     env: Mapping[str, str]
     secret: str
+    netrc: int
 
     def uv(self, words: Sequence[str], directory: str = "", *, input: str = "", any_python: bool = True) -> str:
         """What `uv words…` says on stdout, run in a directory of the copy.
@@ -123,7 +124,8 @@ class Bench:
             ran = run(
                 [uv.find_uv_bin(), *words, *ours],
                 cwd=self.root / _inside(directory),
-                env=self.env,
+                env={**self.env, "NETRC": f"/proc/self/fd/{self.netrc}"},
+                inherit=(self.netrc,),
                 deadline=DEADLINE,
                 input=input.encode(),
                 secrets=(self.secret,),
@@ -168,9 +170,20 @@ def configuration(directory: str) -> tuple[str, ...]:
     return tuple(str(place / name) for place in above for name in ("uv.toml", "pyproject.toml"))
 
 
+@contextlib.contextmanager
+def _in_memory(content: bytes) -> Iterator[int]:
+    """A file that is on no disk, so that nobody finds it there when we are killed."""
+    descriptor = os.memfd_create("netrc")
+    try:
+        os.write(descriptor, content)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def _quoted(word: str) -> str:
-    """For a netrc file, as the one that uv reads may have it."""
-    return word if word in ("login", "password") else '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    """For a netrc file, as uv reads one."""
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _platform(target: Wheels) -> str:

@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -114,14 +114,14 @@ def _checked(word: Word, directory: str) -> Word:
     return word
 
 
-def argv(made: Compiled, path: str, move: Move | None, target: tuple[str, ...]) -> list[str]:
-    """The words behind `uv`: the header's, the move, and the image's Python and platform where the header has none."""
+def argv(made: Compiled, path: str, move: Move | None, target: Iterable[str]) -> list[str]:
+    """The words behind `uv`: the header's, the move, and of `target` (`--option=value`) what the header leaves open."""
     given = [word for word in words(made) if word.kind != Kind.OUTPUT]
     said = [text for word in given for text in word.spelled()]
     output = ["--output-file", posixpath.relpath(path, made.directory or ".")]
     moved = ["--upgrade-package", f"{move.package}=={move.version}", "--refresh-package", move.package] if move else []
-    free = not {"--universal", "--python-version", "--python-platform"} & set(said)
-    return ["pip", "compile", *said, *output, *moved, *(target if free else ()), "--quiet"]
+    free = [] if "--universal" in said else [word for word in target if word.partition("=")[0] not in said]
+    return ["pip", "compile", *said, *output, *moved, *free, "--quiet"]
 
 
 def like(old: str, new: str) -> str:

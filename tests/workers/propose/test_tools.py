@@ -1,11 +1,13 @@
 """What holds for every lock tool."""
 
+import subprocess
 from base64 import b64encode
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from tests.rig.process import need_root
 from tests.rig.simple_index import ERROR, SimpleIndex
 from tests.workers.propose.world import (
     after,
@@ -156,3 +158,21 @@ def test_a_stale_lock_is_not_brought_up_to_date_by_the_way(index: SimpleIndex, u
 
         with pytest.raises(LockRefused, match="changes api, core in it even without being asked"):
             move(files, path, move_to(index, "side", "1.1"), uv)
+
+
+def test_a_full_disk_is_told_with_its_place(
+    index: SimpleIndex, uv: Uv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_root()
+    files = compiled(tmp_path / "desk", index, f"side\n# {'x' * 100_000}\n")
+    index.publish("side", "1.1")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)], check=True)
+    monkeypatch.setattr("tempfile.tempdir", str(disk))
+    try:
+        with pytest.raises(LockRefused, match=f"{disk} cannot be written: No space left") as caught:
+            move(files, "requirements.txt", move_to(index, "side", "1.1"), uv)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    assert "room" in caught.value.hint

@@ -15,8 +15,13 @@ from tests.workers.propose.world import (
     move_to,
     write,
 )
+from watcher.lockfiles.compiled import compiled as compiled_by
+from watcher.lockfiles.lines import lines
+from watcher.release import Release
 from workers.propose.errors import LockRefused
+from workers.propose.tool import Move
 from workers.propose.uv import Uv
+from workers.propose.uv_compile import argv
 
 
 @pytest.mark.parametrize("options", [(), ("--generate-hashes",), ("--universal",), ("--python-version", "3.12")])
@@ -117,3 +122,29 @@ def test_a_file_of_another_tool_is_not_edited(index: SimpleIndex, uv: Uv, head: 
 
     with pytest.raises(LockRefused, match=f"made by .*{said}.*does not run"):
         move({"requirements.txt": f"{head}side==1.0\n"}, "requirements.txt", move_to(index, "side", "1.1"), uv)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("a.in -o a.txt", "a.in --output-file a.txt -P --python-version=3.12 --python-platform=linux --quiet"),
+        ("a.in --output-file=a.txt --universal", "a.in --universal --output-file a.txt -P --quiet"),
+        ("-p 3.11 a.in", "--python-version 3.11 a.in --output-file a.txt -P --python-platform=linux --quiet"),
+        ("a.in --python-platform macos --python-version=3.9", "a.in --python-platform macos --python-version 3.9 …"),
+        ("-U -P old==1 --upgrade-package=x -q --no-cache a.in --universal", "a.in --universal …"),
+        (
+            "a.in -c b.txt -i=https://index.example/ --universal",
+            "a.in -c b.txt -i https://index.example/ --universal …",
+        ),
+    ],
+)
+def test_the_command_is_the_header_s_with_the_move_and_the_image(header: str, expected: str) -> None:
+    made = compiled_by(lines(f"#    uv pip compile {header}\n", "a.txt"), "a.txt")
+    assert made
+    wish = Move(package="side", version="1.1", release=Release(package="side", version="1.1"))
+
+    words = argv(made, "a.txt", wish, ("--python-version=3.12", "--python-platform=linux"))
+
+    moved = "--upgrade-package side==1.1 --refresh-package side"
+    tail = f"--output-file a.txt {moved} --quiet"
+    assert " ".join(words) == "pip compile " + expected.replace("-P", moved).replace("…", tail)

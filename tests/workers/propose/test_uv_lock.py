@@ -17,7 +17,7 @@ from tests.workers.propose.world import (
     move_to,
     write,
 )
-from workers.propose.errors import LockRefused
+from workers.propose.errors import InterpreterMissing, LockRefused
 from workers.propose.uv import Uv
 
 
@@ -191,3 +191,31 @@ def test_a_lock_that_would_come_from_another_index_is_refused(index: SimpleIndex
 
     with pytest.raises(LockRefused, match=r"would come from registry http://127.0.0.1"):
         move(files, "uv.lock", move_to(index, "side", "1.1"), uv)
+
+
+def test_a_pre_release_moves_to_the_next_one(index: SimpleIndex, uv: Uv, tmp_path: Path) -> None:
+    index.publish("early", "1.0rc1")
+    files = locked(tmp_path, index, "early>=1.0rc1")
+    index.publish("early", "1.0rc2")
+
+    assert 'version = "1.0rc2"' in after(files, "uv.lock", move_to(index, "early", "1.0rc2"), uv)
+
+
+def test_a_python_that_nobody_has_is_told_with_what_to_do(index: SimpleIndex, uv: Uv, tmp_path: Path) -> None:
+    files = locked(tmp_path, index, "side")
+    index.publish("side", "1.1")
+    files["pyproject.toml"] = files["pyproject.toml"].replace(">=3.9", ">=3.99")
+
+    with pytest.raises(InterpreterMissing, match=r"3\.99.*install that Python"):
+        move(files, "uv.lock", move_to(index, "side", "1.1"), uv)
+
+
+def test_a_uv_that_the_project_does_not_want_is_told(index: SimpleIndex, uv: Uv, tmp_path: Path) -> None:
+    files = locked(tmp_path, index, "side")
+    index.publish("side", "1.1")
+    files["pyproject.toml"] += '\n[tool.uv]\nrequired-version = "==0.6.0"\n'
+
+    with pytest.raises(LockRefused, match=r"Required uv version `==0\.6\.0`") as caught:
+        move(files, "uv.lock", move_to(index, "side", "1.1"), uv)
+
+    assert "required-version" in caught.value.hint
