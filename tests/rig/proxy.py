@@ -63,8 +63,8 @@ class Proxy:
 
 @contextlib.contextmanager
 def proxy(target: str, behaviour: Behaviour = well_behaved) -> Iterator[Proxy]:
-    """Runs a proxy to the plain HTTP server at `target` (`host:port`) until the block ends."""
-    with _Server(target, behaviour) as server:
+    """Runs a proxy to the plain HTTP server at `target` (`[http://]host:port`) until the block ends."""
+    with _Server(target.removeprefix("http://"), behaviour) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
