@@ -145,7 +145,8 @@ class Engine:
             )
             said = bytearray()
             with contextlib.closing(response):
-                response.raise_for_status()
+                if not response.ok:
+                    raise answered(self.host, response.status_code, response.text)
                 with contextlib.suppress(ReadTimeoutError):
                     for chunk in _frames(response):
                         said += chunk
@@ -234,10 +235,8 @@ class Engine:
             spoken = stranger.version(api_version=False)
         if "ApiVersion" not in spoken:
             raise HostRefused(self.host, f"{self._address} is no Docker engine", "check the host's `address`")
-        # The newest that both know: an engine may be years older, or newer, than we are.
         oldest = spoken.get("MinAPIVersion") or MINIMUM_DOCKER_API_VERSION
-        version = max(oldest, min(spoken["ApiVersion"], DEFAULT_DOCKER_API_VERSION, key=_number), key=_number)
-        return self._client(version, ANSWER)
+        return self._client(common_version(oldest, spoken["ApiVersion"]), ANSWER)
 
     def _client(self, version: str, timeout: float) -> APIClient:
         tls: TLSConfig | bool = False
@@ -247,6 +246,15 @@ class Engine:
         # Or else REQUESTS_CA_BUNDLE decides which certificates are good, and HTTP_PROXY which way to go.
         client.trust_env = False
         return client
+
+
+def common_version(oldest: str, newest: str) -> str:
+    """The API version to speak with an engine that knows these two and all between: the newest that we know, too.
+
+    One that is so new that it has forgotten all of ours is spoken to in the oldest that it knows.
+    """
+    ours: str = DEFAULT_DOCKER_API_VERSION
+    return max(oldest, min(newest, ours, key=_number), key=_number)
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from workers import process
-from workers.fleet.health import CANNOT_RUN, proof_of_command
+from workers.fleet.health import proof_of_command
 from workers.fleet.host import Health, Proof, Service
 from workers.oci.manifest import ImageConfig
 from workers.process import ToolFailed, ToolTimedOut
@@ -34,8 +34,7 @@ def run_inside(release: Path, config: ImageConfig, service: Service) -> Proof:
     except ToolTimedOut as error:
         return Proof(Health.UNHEALTHY, proof_of_command(service, None, error.said).said)
     except ToolFailed as error:
-        code = error.code if error.code else CANNOT_RUN[0]
-        return Proof(Health.UNHEALTHY, proof_of_command(service, code, error.said).said)
+        return Proof(Health.UNHEALTHY, proof_of_command(service, error.code, error.said).said)
     return Proof(Health.HEALTHY, (ran.stdout[-4096:] or ran.stderr[-4096:]).decode("utf-8", "replace"))
 
 
@@ -68,4 +67,4 @@ def inside(release: Path, path: str) -> Path | None:
     if not path.startswith("/") or ".." in parts or "\0" in path:
         return None
     place = release.joinpath(*parts[1:])
-    return place if place.is_symlink() or place.exists() else None
+    return place if os.path.lexists(place) else None
