@@ -59,7 +59,8 @@ class Registry:
 
     def pulled(self) -> int:
         """Bytes of blobs and manifests that left the registry so far."""
-        return sum(row.written for row in self.seen() if row.method == "GET" and row.status in (200, 206))
+        rows = [row for row in self.seen() if row.method == "GET" and row.status in (200, 206)]
+        return sum(row.written for row in rows if "/blobs/" in row.uri or "/manifests/" in row.uri)
 
     def uploads(self) -> list[str]:
         """The blobs (`sha256:…`) that were uploaded so far."""

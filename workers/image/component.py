@@ -1,6 +1,7 @@
 """What layers are made of: one locked package, the virtual environment around the packages, the application's code."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,6 @@ from watcher.pin import Pin
 from watcher.settings import ImageSettings
 from workers.image.entry import Entry, with_parents
 from workers.image.layer import chunks
-from workers.oci.manifest import canonical
 
 FORMAT = 1
 """Grows when the same component is built to other bytes than before: then every layer is built again."""
@@ -56,7 +56,9 @@ def of_entries(name: str, entries: Iterable[Entry]) -> Component:
 
 def key_of(facts: Mapping[str, Any]) -> str:
     """A key (32 hexadecimal digits) that is the same exactly for the same facts and the same `FORMAT`."""
-    return hashlib.sha256(canonical({"format": FORMAT, **facts})).hexdigest()[:32]
+    # In ASCII, where names that are no UTF-8 have a spelling, too.
+    text = json.dumps({"format": FORMAT, **facts}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:32]
 
 
 def _content(entry: Entry) -> str:
