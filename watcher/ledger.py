@@ -282,7 +282,9 @@ def _put(connection: Connection, before: E | None, after: E) -> E:
         connection.execute(insert(table).values(_row(after)))
         return after
     after = replace(after, revision=before.revision + 1)
-    changed = {name: value for name, value in _row(after).items() if name not in keys}
+    # Only what is another value is written: the releases of a package that has not changed are not packed again.
+    old = _row(before)
+    changed = {name: value for name, value in _row(after).items() if value is not old[name]}
     same = [table.c[key] == getattr(before, key) for key in keys]
     result = connection.execute(update(table).where(*same, table.c.revision == before.revision).values(changed))
     if result.rowcount != 1:

@@ -56,5 +56,7 @@ def _of_rollout(rollout: Rollout, hosts: tuple[HostState, ...], now: datetime) -
     moving = [h for h in hosts if h.attempts < TRIES and (h.stage.is_moving or decide.host_due(h, rollout, now))]
     if moving:
         return [f"{rollout.id}: {host.host} {host.reason or host.stage}" for host in moving]
-    offline = all(host.stage is not HostStage.PENDING or host.attempts for host in hosts)
-    return [] if offline else [f"{rollout.id}: waiting for its next wave"]
+    pending = [host for host in hosts if host.stage is HostStage.PENDING]
+    if pending and all(host.attempts for host in pending):
+        return []  # what is left cannot be reached
+    return [f"{rollout.id}: {'waiting for its next wave' if pending else 'ending'}"]

@@ -80,12 +80,14 @@ def run_until_idle(desk: Desk, threads: Threads, patience: timedelta, tell: Call
     """
     quiet_since = desk.clock()
     while True:
+        # Asked before the look: what a step has written since then, the look has not seen.
+        was_idle = threads.is_idle
         result = look(desk)
         now = desk.clock()
         left = unfinished(desk.settings, desk.ledger, now)
         if left:
             tell(left[0])
-        if result is None or result.sent or result.turned or not threads.is_idle:
+        if result is None or result.sent or result.turned or not was_idle:
             quiet_since = now
         elif not left or now - quiet_since > patience:
             return
