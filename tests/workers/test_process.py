@@ -125,8 +125,8 @@ def test_the_environment_holds_the_way_to_the_world_and_nothing_of_ours(monkeypa
     monkeypatch.setenv("https_proxy", "http://proxy.example")
     monkeypatch.setenv("UV_INDEX_URL", "http://index.example")
 
-    env = environment(Path("/home/x"), UV_NO_CONFIG="1")
+    env = environment(Path("/nonexistent/x"), UV_NO_CONFIG="1")
 
     assert env["https_proxy"] == "http://proxy.example"
     assert "UV_INDEX_URL" not in env
-    assert (env["HOME"], env["UV_NO_CONFIG"]) == ("/home/x", "1")
+    assert (env["HOME"], env["UV_NO_CONFIG"]) == ("/nonexistent/x", "1")
