@@ -28,6 +28,8 @@ def states(seen: Containers, step: Step) -> list[Containers]:
     found = [seen]
     for count, move in enumerate(swap.remaining(seen, step)):
         assert count < 20, "it goes on for ever"
+        taken = move.to if move.verb is Verb.RENAME else move.role if move.verb is Verb.CREATE else None
+        assert taken not in found[-1], "an engine gives every name once"
         found.append(swap.after(found[-1], move))
     return found
 
@@ -128,6 +130,47 @@ def test_a_settling_that_was_cut_short_is_undone_as_long_as_the_old_container_is
         "free current",
         "rename .next to .failed",
     ]
+
+
+def test_start_first_has_the_old_one_up_again_before_the_new_one_stops() -> None:
+    cut_short: Containers = {Role.CURRENT: container(OLD, 1, up=False), Role.NEXT: container(NEW, 2)}
+    moves = verbs(cut_short, partial(BACK, beside=True))
+    assert moves == ["start current", "stop .next", "hold .next", "rename .next to .failed"]
+
+
+def test_what_was_taken_back_is_not_started_by_its_restart_policy() -> None:
+    swapped: Containers = {Role.CURRENT: container(OLD, 1, up=False, restarts="no"), Role.NEXT: container(NEW, 2)}
+    back = states(swapped, BACK)[-1]
+    assert back[Role.FAILED].restarts == "no"
+    assert back[Role.CURRENT].restarts == "always"
+
+
+def test_only_the_last_failure_is_kept() -> None:
+    failed_before: Containers = {
+        Role.CURRENT: container(OLD, 1, up=False),
+        Role.NEXT: container(NEW, 3),
+        Role.FAILED: container(OTHER, 2, up=False),
+    }
+    assert states(failed_before, partial(BACK, generation=3))[-1][Role.FAILED].image == NEW
+
+
+def test_a_proof_of_another_image_settles_nothing() -> None:
+    assert verbs(states(RUNS_OLD, SWAP)[-1], partial(swap.to_settle, image=OTHER)) == []
+
+
+def test_settling_what_was_gone_back_to_keeps_the_failure() -> None:
+    back = states(states(RUNS_OLD, SWAP)[-1], BACK)[-1]
+    assert verbs(back, partial(swap.to_settle, image=OLD)) == []
+
+
+def test_a_swap_that_is_done_and_settled_is_not_begun_again() -> None:
+    assert verbs(states(states(RUNS_OLD, SWAP)[-1], SETTLE)[-1], SWAP) == []
+
+
+def test_going_back_by_a_swap_puts_an_unproven_container_out_of_the_way() -> None:
+    lost: Containers = {Role.NEXT: container(NEW, 2)}
+    back = states(lost, BACK)[-1]
+    assert {role: one.image for role, one in back.items()} == {Role.NEXT: OLD, Role.FAILED: NEW}
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["stop-first", "start-first"])
