@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -45,6 +46,7 @@ class Shop:
 
     def __init__(self, directory: Path, index: SimpleIndex, http: Http, now: datetime) -> None:
         self.directory, self.index, self._http, self._now = directory, index, http, now
+        self.url = index.url
         self.tree = directory / "tree"
         self.store: Store = FakeStore()
         self.base = Base()
@@ -71,7 +73,7 @@ class Shop:
             source="https://git.example/shop",
             previous=previous,
         )
-        house = Wheelhouse(IndexSettings(kind="pypi", url=self.index.url), Wheels.of(self.image), self._http)
+        house = Wheelhouse(IndexSettings(kind="pypi", url=self.url), Wheels.of(self.image), self._http)
         return build(recipe, self.base, self.store, house, scratch=self.directory / scratch, now=self._now)
 
     def later(self) -> None:
@@ -463,3 +465,35 @@ def test_a_full_disk_ends_a_build_in_words_and_leaves_nothing(tmp_path: Path) ->
     assert "No space left on device" in said
     assert "room" in said or "space" in said
     assert left == "[] []"
+
+
+KILLED = """
+import sys
+from tests.workers.image.test_build import *
+with Http() as http:
+    shop = Shop(Path(sys.argv[1]), SimpleIndex(), http, COMMITTED)
+    shop.url, shop.store = sys.argv[2], LayoutStore(Path(sys.argv[1]) / "images")
+    print("ready", flush=True)
+    shop.build(*map(pin, sys.argv[3:]))
+"""
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.15, 0.3, 0.5, 0.8])
+def test_a_build_that_is_killed_is_taken_up_by_the_next_one(shop: Shop, tmp_path: Path, delay: float) -> None:
+    names = [f"part-{n}" for n in range(8)]
+    for name in names:
+        shop.index.publish(name, "1.0", files={f"{name}/data": os.urandom(200_000)})
+    argv = [sys.executable, "-c", KILLED, str(tmp_path), shop.url, *names]
+    with subprocess.Popen(argv, cwd=Path(__file__).parents[3], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        threading.Event().wait(delay)
+        process.kill()
+
+    shop.store = LayoutStore(tmp_path / "images")
+    built = shop.build(*map(pin, names))
+
+    shop.store = FakeStore()
+    assert shop.build(*map(pin, names)).image == built.image
+    assert list((tmp_path / "scratch").iterdir()) == []
+    assert not list((tmp_path / "images").rglob(".new-*"))
