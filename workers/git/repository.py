@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from workers.git.errors import BranchMoved, GitRefused, plain, translated
 from workers.git.mirror import Mirror, on_disk
 from workers.git.remote import Remote, remote, shown
 from workers.process import ToolFailed
+from workers.scratch import scratch
 
 OURS = "toplayer/"
 """What the names of our own branches begin with. Only these are ever rewritten."""
@@ -142,7 +142,7 @@ class Repository:
         if modules:
             hint = "toplayer does not fetch other repositories: put the files into this one"
             raise GitRefused(f"{self.where} at {commit[:12]}", f"has submodules: {', '.join(modules[:5])}", hint)
-        with _index() as index:
+        with self._index() as index:
             self._read("read-tree", commit, env=index)
             self._mirror.git("checkout-index", "--all", "--quiet", env=index, tree=directory)
 
@@ -154,7 +154,7 @@ class Repository:
         `author` is `Name <address>`. The same arguments give the same id, and nobody else sees it before a `push`.
         """
         modes = {path: mode for mode, _, path in self._tree(self._at_hand(parent), *files)}
-        with _index() as index:
+        with self._index() as index:
             self._read("read-tree", parent, env=index)
             entries = []
             for path, content in files.items():
@@ -207,6 +207,13 @@ class Repository:
     def _read(self, *words: str, input: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
         return self._mirror.git(*words, input=input, env=env).stdout
 
+    @contextlib.contextmanager
+    def _index(self) -> Iterator[dict[str, str]]:
+        """The environment in which git's index is a file that nobody else knows, and that is gone afterwards."""
+        place = self._mirror.directory.with_suffix(".tmp")
+        with on_disk(place), scratch(place) as directory:
+            yield {"GIT_INDEX_FILE": str(directory / "index")}
+
     def _tree(self, commit: str, *paths: str) -> list[tuple[str, str, str]]:
         """Mode, object and path of every entry, or of those at `paths`."""
         deep = () if paths else ("-r",)
@@ -233,13 +240,6 @@ class Repository:
                 self._fetch(lock, *self._heads, depth=_WHOLE)
                 if not self._mirror.has(commit):
                     raise
-
-
-@contextlib.contextmanager
-def _index() -> Iterator[dict[str, str]]:
-    """The environment in which git's index is a file that nobody else knows, and that is gone afterwards."""
-    with on_disk(tempfile.gettempdir()), tempfile.TemporaryDirectory(prefix="toplayer-") as scratch:
-        yield {"GIT_INDEX_FILE": f"{scratch}/index"}
 
 
 def _signed(author: str, when: datetime) -> dict[str, str]:

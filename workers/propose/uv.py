@@ -8,7 +8,6 @@ import contextlib
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +22,7 @@ from watcher.settings import IndexSettings
 from watcher.wheels import Wheels
 from workers.process import ToolFailed, environment, run
 from workers.propose.errors import InterpreterMissing
+from workers.scratch import scratch
 
 DEADLINE = timedelta(minutes=5)
 BUILDS_NOTHING = "toplayer builds nothing, and"
@@ -45,7 +45,7 @@ class Unsolved(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Uv:
-    """uv for one app: its cache (and the Pythons that it had to download) in `state`, its index, and its image."""
+    """uv for one app: its index, its image, and in `state` its cache, its copies and the Pythons that it downloaded."""
 
     state: Path
     index: IndexSettings
@@ -59,8 +59,7 @@ class Uv:
     @contextlib.contextmanager
     def bench(self, files: Mapping[str, str]) -> Iterator["Bench"]:
         """A throwaway copy of `files` (by their paths in the repository) to work on."""
-        with _disk(), tempfile.TemporaryDirectory(prefix="toplayer-") as name:
-            root = Path(name)
+        with _disk(self.state), scratch(self.state / "scratch") as root:
             # uv looks for its configuration in every directory above, too. Here it finds an empty one, and stops.
             (root / "uv.toml").touch()
             with _in_memory(self._netrc()) as netrc:
@@ -149,12 +148,12 @@ class Bench:
 
 
 @contextlib.contextmanager
-def _disk() -> Iterator[None]:
+def _disk(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = f"{tempfile.gettempdir()} cannot be written: {error.strerror}"
-        raise Unsolved(why, "make room on the disk, or name another one in TMPDIR") from error
+        why = f"{place} cannot be written: {error.strerror}"
+        raise Unsolved(why, "make room on the disk, and check the owner of the directory") from error
 
 
 def _inside(path: str) -> PurePosixPath:

@@ -380,6 +380,8 @@ def test_killed_before_any_of_its_commands_it_makes_one_commit_in_the_end(world:
 
     assert len(commits) == 1
     assert count > 10
+    for place in (world.state / "scratch", world.state / "git" / "shop.tmp"):
+        assert [path.name for path in place.iterdir()] == ["lock"]
 
 
 @pytest.mark.parametrize("branching", [False, True])

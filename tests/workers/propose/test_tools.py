@@ -135,16 +135,12 @@ def locked_text(index: SimpleIndex) -> str:
     return f'version = 1\n[[package]]\nname = "side"\nversion = "0.9"\nsource = {{ registry = "{index.url}" }}\n'
 
 
-def test_nothing_is_left_in_the_temporary_directory(
-    index: SimpleIndex, uv: Uv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
-    (tmp_path / "tmp").mkdir()
+def test_no_copy_is_left_behind(index: SimpleIndex, uv: Uv) -> None:
     index.publish("side", "1.1")
 
     after({"requirements.txt": "side==1.0\n"}, "requirements.txt", move_to(index, "side", "1.1"), uv)
 
-    assert list((tmp_path / "tmp").iterdir()) == []
+    assert [path.name for path in (uv.state / "scratch").iterdir()] == ["lock"]
 
 
 def test_a_stale_lock_is_not_brought_up_to_date_by_the_way(index: SimpleIndex, uv: Uv, tmp_path: Path) -> None:
@@ -160,19 +156,17 @@ def test_a_stale_lock_is_not_brought_up_to_date_by_the_way(index: SimpleIndex, u
             move(files, path, move_to(index, "side", "1.1"), uv)
 
 
-def test_a_full_disk_is_told_with_its_place(
-    index: SimpleIndex, uv: Uv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_told_with_its_place(index: SimpleIndex, uv: Uv, tmp_path: Path) -> None:
     need_root()
     files = compiled(tmp_path / "desk", index, f"side\n# {'x' * 100_000}\n")
     index.publish("side", "1.1")
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)], check=True)
-    monkeypatch.setattr("tempfile.tempdir", str(disk))
+    full = Uv(disk / "state", uv.index, uv.target)
     try:
-        with pytest.raises(LockRefused, match=f"{disk} cannot be written: No space left") as caught:
-            move(files, "requirements.txt", move_to(index, "side", "1.1"), uv)
+        with pytest.raises(LockRefused, match=f"{full.state} cannot be written: No space left") as caught:
+            move(files, "requirements.txt", move_to(index, "side", "1.1"), full)
     finally:
         subprocess.run(["umount", str(disk)], check=True)
     assert "room" in caught.value.hint
