@@ -1,5 +1,6 @@
 """Where wheels come from: an index says which ones there are, and the best one for the image is brought here."""
 
+import errno
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -89,7 +90,8 @@ class Wheelhouse:
             with path.open("w+b") as sink:
                 digest = self._download(url, Download(url, sink, file.size or MOST_BYTES))
         except OSError as error:
-            raise BuildRefused(str(path), error.strerror or str(error), "make room on the disk") from error
+            hint = "make room on the disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+            raise BuildRefused(str(path), error.strerror or str(error), hint) from error
         if accepted and digest not in accepted:
             said = f"expected the bytes with the hash {' or '.join(accepted[:3])}, got {digest}"
             raise BuildRefused(file.filename, said, f"somebody has changed {url}, or the lock: find out who")

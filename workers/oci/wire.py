@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
@@ -23,13 +24,9 @@ import httpx
 
 from workers.oci.answer import HINT, Answer, Content, WireFailed
 from workers.oci.keys import Keys
+from workers.oci.watch import STALL, Watch
 
 T = TypeVar("T")
-STALL = 60.0
-"""Seconds in which `STEP` bytes have to move, in one direction or the other."""
-STEP = 256 * 1024
-SETTLE = 300.0
-"""Seconds that a server may take to digest what it was sent, before it answers."""
 PATIENCE = 60.0
 """Seconds after which a server that fails is not asked again."""
 
@@ -90,7 +87,7 @@ class Wire:
         status that means "not now" is none, every other status is one.
         """
         target, questions = _next(self.home, url), 0
-        async with _Watch(self._stall) as watch:
+        async with Watch(self._stall) as watch:
             for _ in range(_HOPS):
                 ours = _origin(target) == _origin(self.home)
                 sent = dict(headers or {}) | (self._keys.header() if ours else {})
@@ -116,7 +113,7 @@ class Wire:
 
     async def _token(self, url: str, headers: Mapping[str, str]) -> bytes:
         target = _next(self.home, url)
-        async with _Watch(self._stall) as watch, self._send(watch, "GET", target, headers, b"", 0) as response:
+        async with Watch(self._stall) as watch, self._send(watch, "GET", target, headers, b"", 0) as response:
             if response.status_code != 200:
                 why = f"its token service says {response.status_code} {response.reason_phrase}"
                 raise WireFailed(why, hint=HINT if response.status_code in (401, 403) else "")
@@ -125,7 +122,7 @@ class Wire:
     @asynccontextmanager
     async def _send(
         self,
-        watch: "_Watch",
+        watch: Watch,
         method: str,
         url: httpx.URL,
         headers: Mapping[str, str],
@@ -154,47 +151,22 @@ class Wire:
             raise WireFailed(f"it cannot be understood ({error})") from error
 
 
-class _Watch:
-    """Ends the task when nothing moves: neither `STEP` bytes nor the end within `stall` seconds."""
-
-    def __init__(self, stall: float) -> None:
-        self._stall, self._moved, self._timeout = stall, 0, asyncio.timeout(stall)
-
-    async def __aenter__(self) -> "_Watch":
-        await self._timeout.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        try:
-            await self._timeout.__aexit__(*error)  # type: ignore[arg-type]
-        except TimeoutError:
-            raise WireFailed(f"less than {STEP} bytes moved in {self._stall:g} s", again=True) from None
-
-    def moved(self, size: int) -> None:
-        self._moved += size
-        if self._moved >= STEP:
-            self.anew()
-
-    def anew(self, seconds: float = 0.0) -> None:
-        self._moved = 0
-        self._timeout.reschedule(asyncio.get_running_loop().time() + (seconds or self._stall))
-
-    async def over(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        async for chunk in content:
-            yield chunk
-            self.moved(len(chunk))
-        self.anew(SETTLE)
-
-
-async def _moving(response: httpx.Response, watch: _Watch) -> AsyncIterator[bytes]:
+async def _moving(response: httpx.Response, watch: Watch) -> AsyncIterator[bytes]:
     async for chunk in response.aiter_raw():
         yield chunk
         watch.moved(len(chunk))
 
 
+@cache
+def _public() -> ssl.SSLContext:
+    """The public authorities, or those that SSL_CERT_FILE names: read once, because it takes 40 ms."""
+    return httpx.create_ssl_context()
+
+
 def _client(home: httpx.URL, ca: Path | None) -> httpx.AsyncClient:
-    trusted = httpx.create_ssl_context()
+    trusted = _public()
     if ca is not None:
+        trusted = httpx.create_ssl_context()
         trusted.load_verify_locations(ca)
     return httpx.AsyncClient(
         verify=trusted,
