@@ -24,7 +24,6 @@ from watcher.settings import ImageSettings
 from watcher.units import size
 from watcher.wheels import Wheels
 from workers.image.base import Base
-from workers.image.bench import bench
 from workers.image.code import code
 from workers.image.component import CODE, VENV, of_entries, package
 from workers.image.config import image_config
@@ -40,6 +39,7 @@ from workers.image.wheel import read_wheel
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.manifest import MAX_LAYERS, OCI_CONFIG, OCI_MANIFEST, Descriptor, Manifest, digest_of
 from workers.oci.store import Store, copy_blob
+from workers.scratch import scratch as throwaway
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -80,13 +80,13 @@ def build(
     now: datetime,
     report: Report = lambda _: None,
 ) -> Built:
-    """Builds the image and publishes it under the tag of its commit. `scratch` is for throwaway directories.
+    """Builds the image and publishes it under the tag of its commit. `scratch` is only for throwaway directories.
 
     Raises `BuildRefused`, `ImageUnreadable`, and what stores, the index and uv raise. Before it returns, nothing can be
     seen in the repository; a build that was broken off is taken up by the next one.
     """
     began = time.monotonic()
-    with _disk(scratch), bench(scratch) as directory:
+    with _disk(scratch), throwaway(scratch) as directory:
         return _Build(recipe, base, store, wheelhouse, directory, report).run(began, now)
 
 

@@ -97,6 +97,10 @@ class Shop:
         self.index.asked.clear()
         return found
 
+    def left_over(self) -> list[Path]:
+        """What builds have left in their scratch directory."""
+        return [path for path in (self.directory / "scratch").glob("*") if path.is_dir()]
+
     def unpacked(self, built: Built) -> Path:
         root = self.directory / "root"
         root.mkdir()
@@ -306,7 +310,7 @@ def test_a_lock_that_cannot_be_built_is_refused_and_nothing_is_published(
     assert str(caught.value).startswith("requirements.txt: ")
     assert said in str(caught.value)
     assert (fake(shop).uploads, fake(shop).manifests) == ([], {})
-    assert not list((shop.directory / "scratch").glob("*"))
+    assert shop.left_over() == []
 
 
 def test_a_wheel_with_evil_in_it_is_refused_and_nothing_is_published(shop: Shop) -> None:
@@ -442,7 +446,7 @@ with SimpleIndex() as index, Http() as http:
         shop.build(pin("large"))
     except BuildRefused as error:
         print(error, error.hint)
-    print(fake(shop).uploads, list((shop.directory / "scratch").iterdir()))
+    print(fake(shop).uploads, shop.left_over())
 """
 
 
@@ -495,5 +499,5 @@ def test_a_build_that_is_killed_is_taken_up_by_the_next_one(shop: Shop, tmp_path
 
     shop.store = FakeStore()
     assert shop.build(*map(pin, names)).image == built.image
-    assert list((tmp_path / "scratch").iterdir()) == []
+    assert shop.left_over() == []
     assert not list((tmp_path / "images").rglob(".new-*"))
