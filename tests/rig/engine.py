@@ -117,9 +117,12 @@ def engine(certs: Certs | None = None, *, data_size: str = "", networks: bool = 
 
         tcp = f"tcp://127.0.0.1:{port}" if certs else ""
         running = RealEngine(root=root, address=f"unix://{path}", tcp=tcp, near=near, start=start)
-        # A container that does not listen to signals would hold up the engine's own end.
-        stack.callback(_cleared, running)
-        yield running
+        try:
+            yield running
+        finally:
+            # A container that does not listen to signals would hold up the engine's own end.
+            with contextlib.suppress(DockerException, OSError):
+                running.clear()
 
 
 @contextlib.contextmanager
@@ -145,11 +148,6 @@ def _namespace() -> Iterator[tuple[str, str]]:
 def _run(*argv: str) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, env=dict(os.environ, PATH=_PATH))
     assert done.returncode == 0, f"{' '.join(argv)}: {done.stderr}"
-
-
-def _cleared(running: RealEngine) -> None:
-    with contextlib.suppress(DockerException, OSError):
-        running.clear()
 
 
 def _answers(path: Path) -> bool:

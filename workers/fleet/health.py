@@ -25,7 +25,9 @@ def died(inspected: Mapping[str, Any], fresh: bool) -> str:
         return f"it did not start: {state['Error']}"
     restarts = inspected.get("RestartCount") or 0
     if state.get("Restarting") or (fresh and restarts):
-        return f"it ended with {state.get('ExitCode')} and was restarted" if restarts else "it is restarting"
+        # Once it is up again, nobody knows any more how it ended.
+        ended = f"it ended with {state['ExitCode']} and " if state.get("ExitCode") else "it "
+        return f"{ended}was restarted, {restarts} so far"
     if state.get("Paused"):
         return "it is paused"
     if not state.get("Running"):

@@ -18,8 +18,8 @@ def inspected(restarts: int = 0, **state: Any) -> dict[str, Any]:
 
 DEATHS: dict[str, tuple[dict[str, Any], str]] = {
     "ended": (inspected(Running=False, ExitCode=3), "it ended with 3"),
-    "restarting": (inspected(2, Restarting=True, ExitCode=3), "it ended with 3 and was restarted"),
-    "restarted, and up again": (inspected(1), "it ended with 0 and was restarted"),
+    "restarting": (inspected(2, Restarting=True, ExitCode=3), "it ended with 3 and was restarted, 2 so far"),
+    "restarted, and up again": (inspected(1), "it was restarted, 1 so far"),
     "out of memory": (inspected(OOMKilled=True), "it ran out of memory"),
     "not started": (inspected(Running=False, Error="no such file"), "it did not start: no such file"),
     "paused": (inspected(Paused=True), "it is paused"),
