@@ -67,7 +67,7 @@ def settled(bump: Bump, head: Head, scheme: Scheme, now: datetime) -> Bump:
         return bump.at(BumpStage.SUPERSEDED, now, reason=f"the lockfile is already at {max(versions, key=scheme.key)}")
     seen_since = bump.proposed_at is not None and head.surveyed_at > bump.proposed_at
     if bump.stage is BumpStage.PROPOSED and seen_since and bump.branch not in dict(head.branches):
-        return bump.at(BumpStage.CLOSED, now, reason=f"the branch {bump.branch} was deleted without a merge")
+        return bump.at(BumpStage.CLOSED, now, reason=f"{bump.branch} does not hold it any more, and it was not merged")
     return bump
 
 

@@ -1,7 +1,6 @@
 """Where the rooms are wired to the orders: each order's entry, when it is due, and the room that does it."""
 
 import logging
-import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ from workers.oci.stores import open_store
 from workers.propose.propose import propose
 from workers.propose.survey import survey
 from workers.propose.uv import Uv
+from workers.scratch import scratch
 
 log = logging.getLogger("toplayer")
 
@@ -89,7 +89,7 @@ def _propose(desk: Desk, bump: Bump) -> Bump:
     index = next(index for index in desk.settings.indexes.values() if index.kind == bump.ecosystem)
     uv = Uv(_state(desk.settings), index, Wheels.of(app.image))
     repository = _repository(desk.settings, bump.app)
-    return propose(bump, app, repository, _release(desk.ledger, bump), uv, desk.clock())
+    return propose(bump, app, repository, _release(desk.ledger, bump), uv, desk.clock)
 
 
 def _release(ledger: Ledger, bump: Bump) -> Release:
@@ -113,21 +113,22 @@ def _build(desk: Desk, rollout: Rollout) -> Rollout:
     index = next(index for index in settings.indexes.values() if index.kind == "pypi")
     base = open_base(app.image.base, Platform.parse(app.image.platform), settings.registries)
     store = open_store(app.image.repository, settings.registries)
-    scratch = _state(settings) / "tmp"
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="tree-", dir=scratch) as tree, Http(settings.toplayer.contact) as http:
-        repository.export(rollout.commit, Path(tree))
+    place = _state(settings) / "tmp"
+    with scratch(place) as mine, Http(settings.toplayer.contact) as http:
+        tree = mine / "tree"
+        tree.mkdir()
+        repository.export(rollout.commit, tree)
         recipe = Recipe(
             image=app.image,
             pins=lockfiles.read(app.lock, lambda path: repository.read(rollout.commit, path)),
-            tree=Path(tree),
+            tree=tree,
             commit=rollout.commit,
             committed_at=repository.show(rollout.commit).committed_at,
             source=repository.where,
             previous=_previous(desk.ledger, rollout),
         )
         wheelhouse = Wheelhouse(index, Wheels.of(app.image), http)
-        built = build(recipe, base, store, wheelhouse, scratch=scratch, now=desk.clock(), report=log.info)
+        built = build(recipe, base, store, wheelhouse, scratch=place, now=desk.clock(), report=log.info)
     return rollout.at(RolloutStage.BUILT, desk.clock(), built=built)
 
 

@@ -1,5 +1,6 @@
 """A bump → a commit with the moved lock, on the app's branch or on a branch of ours. Safe to do again at any point."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from watcher.bump import Bump, BumpStage
@@ -16,18 +17,21 @@ from workers.propose.tool import Move
 from workers.propose.tools import moved
 from workers.propose.uv import Uv
 
+Clock = Callable[[], datetime]
 
-def propose(bump: Bump, app: AppSettings, repository: Repository, release: Release, uv: Uv, now: datetime) -> Bump:
+
+def propose(bump: Bump, app: AppSettings, repository: Repository, release: Release, uv: Uv, clock: Clock) -> Bump:
     """The bump, proposed: `branch` and `commit` say where. Or ended, if the lock has moved by itself in the meantime.
 
-    The date of the commit is the bump's, so whoever does this again on the same tip makes the same commit. Raises
+    `proposed_at` is when it is pushed, so a survey that saw less is known to be older. The date of the commit is the
+    bump's, so whoever does this again on the same tip makes the same commit. Raises
     `BranchMoved` if the branch moved while we worked, `BranchTaken` if a person works on the branch of ours, and what
     `moved`, `lockfiles.read` and git raise. Nothing is left behind then.
     """
-    head = survey(Head(app=bump.app), app, repository, now)
-    seen = settled(bump, head, SCHEMES[bump.ecosystem], now)
+    head = survey(Head(app=bump.app), app, repository, clock())
+    seen = settled(bump, head, SCHEMES[bump.ecosystem], clock())
     if seen.stage is BumpStage.MERGED:
-        return bump.at(BumpStage.PROPOSED, now, branch=app.branch, commit=head.commit)
+        return bump.at(BumpStage.PROPOSED, clock(), branch=app.branch, commit=head.commit)
     if seen is not bump:
         return seen
     branch = app.branch if app.propose == "commit" else branch_of(bump.app, bump.package)
@@ -35,13 +39,13 @@ def propose(bump: Bump, app: AppSettings, repository: Repository, release: Relea
     if app.propose == "branch" and tip is not None:
         standing = _ours(repository, branch, tip)
         if standing.trailer(TRAILER) == bump.id and _stands_on(standing, head.commit, app.lock, repository):
-            return bump.at(BumpStage.PROPOSED, now, branch=branch, commit=tip)
+            return bump.at(BumpStage.PROPOSED, clock(), branch=branch, commit=tip)
     move = Move(package=bump.package, version=bump.to_version, release=release)
-    made = moved(app.lock, move, lambda path: repository.read(head.commit, path), uv, now)
+    made = moved(app.lock, move, lambda path: repository.read(head.commit, path), uv, clock())
     files = {path: text.encode() for path, text in made.files.items()}
     commit = repository.commit(head.commit, files, message_of(bump, made.diff), app.git.author, bump.found_at)
     repository.push(commit, branch, tip)
-    return bump.at(BumpStage.PROPOSED, now, branch=branch, commit=commit)
+    return bump.at(BumpStage.PROPOSED, clock(), branch=branch, commit=commit)
 
 
 def _ours(repository: Repository, branch: str, tip: str) -> Commit:

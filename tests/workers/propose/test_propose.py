@@ -55,7 +55,7 @@ class World:
     def propose(self, bump: Bump | None = None, now: datetime = LATER) -> Bump:
         bump = bump or self.bump()
         found = release(self.index, bump.package, bump.to_version)
-        return propose(bump, self.app, self.repository(), found, self.uv, now)
+        return propose(bump, self.app, self.repository(), found, self.uv, lambda: now)
 
     def branching(self) -> "World":
         return replace(self, app=self.app.model_copy(update={"propose": "branch"}))
@@ -197,6 +197,18 @@ def test_what_moves_with_it_stands_in_the_message(index: SimpleIndex, uv: Uv, tm
     ]
 
 
+def test_a_proposal_is_as_old_as_its_push_and_not_as_the_order(world: World) -> None:
+    ticks = iter(LATER + timedelta(seconds=second) for second in range(100))
+    wanted = world.bump()
+    found = release(world.index, wanted.package, wanted.to_version)
+
+    bump = propose(wanted, world.app, world.repository(), found, world.uv, lambda: next(ticks))
+
+    # A survey that began after the order, and before the push, has not seen it.
+    assert bump.proposed_at is not None
+    assert bump.proposed_at > LATER + timedelta(seconds=1)
+
+
 @pytest.mark.parametrize("branching", [False, True])
 def test_a_proposal_that_is_there_is_not_made_again(world: World, branching: bool) -> None:
     world = world.branching() if branching else world
@@ -312,8 +324,8 @@ def test_a_branch_that_moves_while_we_work_is_worked_on_again(world: World) -> N
     found = release(world.index, "side", "1.1")
 
     with pytest.raises(BranchMoved):
-        propose(world.bump(), world.app, repository, found, world.uv, LATER)
-    propose(world.bump(), world.app, repository, found, world.uv, LATER)
+        propose(world.bump(), world.app, repository, found, world.uv, lambda: LATER)
+    propose(world.bump(), world.app, repository, found, world.uv, lambda: LATER)
 
     assert world.origin.log() == ["Bump side from 1.0 to 1.1", "Meanwhile", "First"]
     assert world.origin.text("requirements.txt") == "core==1.0\nside==1.1\n"
@@ -368,9 +380,9 @@ def test_killed_before_any_of_its_commands_it_makes_one_commit_in_the_end(world:
         killed = dies_at(
             count,
             lambda event, _: event == "subprocess.Popen",
-            lambda: propose(world.bump(), world.app, world.repository(), found, world.uv, LATER),
+            lambda: propose(world.bump(), world.app, world.repository(), found, world.uv, lambda: LATER),
         )
-        bump = propose(world.bump(), world.app, world.repository(), found, world.uv, LATER)
+        bump = propose(world.bump(), world.app, world.repository(), found, world.uv, lambda: LATER)
         assert world.origin.log(branch) == ["Bump side from 1.0 to 1.1", "First"]
         assert bump.commit == world.origin.tip(branch)
         commits.add(bump.commit)
@@ -390,8 +402,10 @@ def test_killed_after_the_push_and_before_the_note_it_makes_no_second_commit(wor
     found = release(world.index, "side", "1.1")
 
     def die(repository: Repository) -> None:
-        propose(world.bump(), world.app, repository, found, world.uv, LATER)
-        os.kill(os.getpid(), 9)
+        try:
+            propose(world.bump(), world.app, repository, found, world.uv, lambda: LATER)
+        finally:
+            os.kill(os.getpid(), 9)
 
     pid = os.fork()
     if pid == 0:
