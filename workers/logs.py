@@ -10,8 +10,8 @@ from typing_extensions import override
 from watcher.settings import Settings
 from workers.sentry import without
 
-NOISY = ("httpx", "httpcore", "urllib3", "docker", "alembic", "hpack")
-"""Libraries that log addresses, which may be secrets, or every request."""
+NOISY = ("httpx", "httpcore", "urllib3", "docker", "alembic", "hpack", "celery.beat", "celery.worker.strategy")
+"""Libraries that log addresses, which may be secrets, or every request and every message."""
 
 
 class Hide(logging.Formatter):

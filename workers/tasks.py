@@ -17,7 +17,10 @@ def register(app: Celery, desk: Callable[[], Desk], carry: Carry) -> None:
     for order in Order:
         app.task(_task(order, desk, carry), name=str(order))
 
-    app.task(lambda: bool(look(desk())), name=LOOK)
+    def look_once() -> None:
+        look(desk())
+
+    app.task(look_once, name=LOOK)
 
 
 def _task(order: Order, desk: Callable[[], Desk], carry: Carry) -> Callable[[str], None]:
