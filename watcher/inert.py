@@ -1,6 +1,7 @@
 """Text from outside, made harmless for terminals, databases and people's eyes."""
 
 import unicodedata
+from typing import Any
 
 _LONGEST = 2_000
 
@@ -16,3 +17,19 @@ def inert(text: str, longest: int = _LONGEST) -> str:
 
 
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co"})
+
+HIDDEN = "[hidden]"
+"""What stands where a secret stood."""
+
+
+def without(value: Any, secrets: list[str]) -> Any:
+    """The value with every occurrence of a secret, in any text at any depth, replaced."""
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, HIDDEN)
+        return value
+    if isinstance(value, dict):
+        return {without(key, secrets): without(item, secrets) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without(item, secrets) for item in value]
+    return value

@@ -29,19 +29,6 @@ _LITTLE = 2_000_000_000
 """Bytes of free space in the state directory under which a build may well run out of it."""
 
 
-class NoBroker(Refused):
-    """A command of the service mode, without a broker."""
-
-    hint = 'name one: broker = "redis://…" under [toplayer]; or run `toplayer serve`, which needs none'
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        super().__init__(path)
-
-    def __str__(self) -> str:
-        return f"{self.path}: toplayer.broker: expected the address of a broker, got nothing"
-
-
 class Unwell(Refused):
     """Something that was looked at is not as it should be."""
 

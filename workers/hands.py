@@ -1,4 +1,7 @@
-"""The hands that the CLI is given: the same steps, in this process or through the broker."""
+"""The hands that the CLI is given: the same steps, in this process or through the broker.
+
+Each method imports what it needs: Celery, Docker and Sentry take longer to import than `status` takes to answer.
+"""
 
 import os
 import signal
@@ -11,19 +14,29 @@ from pathlib import Path
 
 from watcher.cli.hands import Finding
 from watcher.desk import Desk
+from watcher.errors import Refused
 from watcher.head import Head
 from watcher.ledger import Ledger, utcnow
 from watcher.lookup import IndexState
 from watcher.order import Order
 from watcher.settings import Settings
 from watcher.unfinished import unfinished
-from workers import doctor, embedded, logs, sentry
-from workers.app import Broker, make_app
-from workers.demo import demo
-from workers.steps import carry
-from workers.tasks import register
+from workers import logs
 
 Tell = Callable[[str], None]
+
+
+class NoBroker(Refused):
+    """A command of the service mode, without a broker."""
+
+    hint = 'name one: broker = "redis://…" under [toplayer]; or run `toplayer serve`, which needs none'
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(path)
+
+    def __str__(self) -> str:
+        return f"{self.path}: toplayer.broker: expected the address of a broker, got nothing"
 
 
 class Nobody:
@@ -46,6 +59,8 @@ class Workers:
         if not settings.broker_url:
             _work_here(settings, ledger, patience, tell, fresh=False)
             return
+        from workers.app import Broker, make_app
+
         Broker(make_app(settings.broker_url, settings.toplayer.look)).nudge()
         until = time.monotonic() + patience.total_seconds()
         # An order is a row that the service's next look sees; it needs a moment before it shows as being under way.
@@ -55,6 +70,8 @@ class Workers:
             time.sleep(0.5)
 
     def refresh(self, settings: Settings, ledger: Ledger, apps: Sequence[str], tell: Tell) -> None:
+        from workers.steps import carry
+
         logs.quiet()
         now = utcnow()
         desk = Desk(settings, ledger, utcnow, Nobody(), fresh_since=now)
@@ -68,6 +85,9 @@ class Workers:
             carry(Order.POLL, index, desk)
 
     def serve(self, settings: Settings, ledger: Ledger) -> None:
+        from workers import embedded, sentry
+        from workers.steps import carry
+
         logs.start(settings)
         sentry.start(settings)
         stop = threading.Event()
@@ -86,6 +106,11 @@ class Workers:
                 signal.signal(number, handler)
 
     def worker(self, settings: Settings, concurrency: int, log_level: str) -> None:
+        from workers import sentry
+        from workers.app import Broker, make_app
+        from workers.steps import carry
+        from workers.tasks import register
+
         logs.start(settings, log_level)
         sentry.start(settings)
         app = make_app(_broker(settings), settings.toplayer.look)
@@ -108,20 +133,30 @@ class Workers:
         ).start()
 
     def beat(self, settings: Settings, log_level: str) -> None:
+        from workers import sentry
+        from workers.app import make_app
+
         logs.start(settings, log_level)
         sentry.start(settings)
         make_app(_broker(settings), settings.toplayer.look).Beat(loglevel=log_level.upper(), quiet=True).run()
 
     def doctor(self, settings: Settings, sentry: bool) -> Iterator[Finding]:
+        from workers import doctor
+
         logs.quiet()
         yield from doctor.examine(settings, sentry)
 
     def demo(self, directory: Path | None, tell: Tell) -> None:
+        from workers.demo import demo
+
         logs.quiet()
         demo(directory, tell)
 
 
 def _work_here(settings: Settings, ledger: Ledger, patience: timedelta, tell: Tell, *, fresh: bool) -> None:
+    from workers import embedded, sentry
+    from workers.steps import carry
+
     logs.quiet()
     sentry.start(settings)
     desk, threads = embedded.open_desk(settings, ledger, carry, utcnow, fresh)
@@ -133,5 +168,5 @@ def _work_here(settings: Settings, ledger: Ledger, patience: timedelta, tell: Te
 
 def _broker(settings: Settings) -> str:
     if not settings.broker_url:
-        raise doctor.NoBroker(settings.path)
+        raise NoBroker(settings.path)
     return settings.broker_url

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
+from watcher.inert import without
 from watcher.settings import Settings
-from workers.sentry import without
 
 NOISY = ("httpx", "httpcore", "urllib3", "docker", "alembic", "hpack", "celery.beat", "celery.worker.strategy")
 """Libraries that log addresses, which may be secrets, or every request and every message."""

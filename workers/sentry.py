@@ -15,9 +15,9 @@ from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.scrubber import DEFAULT_DENYLIST, EventScrubber
 
 from watcher.errors import Refused, Temporary
+from watcher.inert import without
 from watcher.settings import Settings
 
-HIDDEN = "[hidden]"
 _DENIED = [*DEFAULT_DENYLIST, "auth_config", "registry_auth", "x-registry-auth", "dsn", "broker", "ledger", "env"]
 
 
@@ -59,16 +59,3 @@ def report(error: Exception, order: str, entry: str) -> None:
 def _before_send(event: Any, hint: Mapping[str, Any], secrets: list[str]) -> Any:
     error = (hint.get("exc_info") or (None, None))[1]
     return None if isinstance(error, (Temporary, Refused)) else without(event, secrets)
-
-
-def without(value: Any, secrets: list[str]) -> Any:
-    """The value with every occurrence of a secret, in any text at any depth, replaced."""
-    if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, HIDDEN)
-        return value
-    if isinstance(value, dict):
-        return {without(key, secrets): without(item, secrets) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [without(item, secrets) for item in value]
-    return value
