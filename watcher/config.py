@@ -86,6 +86,7 @@ def _across(settings: Settings) -> Iterable[str]:
             yield f"apps.{name}.fleet: expected the name of a fleet (known: {known}), got {app.fleet!r}"
             continue
         yield from _pulls(settings, name, app)
+    yield from _shared_directories(settings)
     for path, secret in settings.secrets().items():
         missing = secret.missing()
         if missing:
@@ -101,6 +102,17 @@ def _pulls(settings: Settings, name: str, app: AppSettings) -> Iterable[str]:
                 f"apps.{name}.image.repository: expected a registry, because fleets.{app.fleet}.hosts[{n}] "
                 f"({host.name}) is a Docker engine and pulls from one; got {app.image.repository!r}"
             )
+
+
+def _shared_directories(settings: Settings) -> Iterable[str]:
+    """A directory holds the releases of one app."""
+    taken: dict[str, str] = {}
+    for name, app in settings.apps.items():
+        for n, host in enumerate(settings.fleets[app.fleet].hosts if app.fleet in settings.fleets else ()):
+            owner = taken.setdefault(host.address, name) if host.kind == "dir" else name
+            if owner != name:
+                place = f"fleets.{app.fleet}.hosts[{n}].address"
+                yield f"{place}: expected a directory for {name} alone, got {host.address!r}, which {owner} uses"
 
 
 def _relevant(errors: Sequence[ErrorDetails]) -> Iterable[ErrorDetails]:

@@ -31,8 +31,12 @@ def duration(value: object) -> timedelta:
 
 
 def _name(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?", text):
-        raise ValueError(f"expected a name of lower-case letters, digits, dots and dashes, got {text[:80]!r}")
+    # What a Docker container, a directory and a part of an image's name may all be called.
+    if not re.fullmatch(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", text) or not 2 <= len(text) <= 63:
+        expected = (
+            "a name of 2 to 63 lower-case letters and digits, with single dots, dashes or underscores between them"
+        )
+        raise ValueError(f"expected {expected}, got {text[:80]!r}")
     return text
 
 

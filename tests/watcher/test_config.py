@@ -14,6 +14,12 @@ from watcher.settings import Settings, duration
 
 EXAMPLE = config.example()
 SECRETS = sorted(set(re.findall(r'\{ env = "(\w+)" \}', EXAMPLE)))
+TWIN = """[apps.twin]
+repository = "/r"
+lock = "uv.lock"
+fleet = "field"
+image = { repository = "r.example/t", python = "3.12" }
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +99,12 @@ def test_every_fault_is_reported_at_once_and_with_its_path() -> None:
         ),
         ('"registry.example:5000/team/shop"', '"shop:latest"', "repository: expected host/path without a tag"),
         ("[toplayer]", "[toplayer", "expected TOML"),
+        ('name = "kiosk-2"', 'name = "k"', "fleets.field.hosts[1].name: expected a name of 2 to 63"),
+        (
+            "[apps.shop]",
+            f"{TWIN}[apps.shop]",
+            "fleets.field.hosts[2].address: expected a directory for shop alone, got 'dir:/srv/shop', which twin uses",
+        ),
     ],
 )
 def test_a_fault_says_where_it_is_what_was_expected_and_what_was_got(before: str, after: str, said: str) -> None:
