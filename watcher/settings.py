@@ -347,6 +347,23 @@ class Settings(Model):
         """Every secret that the settings name, by its path in the file."""
         return dict(_secrets(self, ""))
 
+    def hidden(self) -> list[str]:
+        """The texts that must not show anywhere, longest first: the secrets, and the telling parts of addresses."""
+        values = [secret.reveal() for secret in self.secrets().values()]
+        return sorted({part for value in values for part in _telling_parts(value)}, key=len, reverse=True)
+
+
+def _telling_parts(value: str) -> list[str]:
+    """A secret, and of one that is an address, the parts that are secret by themselves."""
+    parts = [value]
+    if "://" in value:
+        address = urlsplit(value)
+        parts += [address.password or "", address.path.strip("/"), address.query]
+    return [part for part in parts if len(part) >= _SHORTEST_SECRET]
+
+
+_SHORTEST_SECRET = 4
+
 
 def _revealed(value: str | Secret | None) -> str:
     return value.reveal() if isinstance(value, Secret) else value or ""

@@ -33,7 +33,7 @@ class Hide(logging.Formatter):
 def start(settings: Settings, level: str = "info") -> None:
     """Logs to standard error from `level` on. The handlers that there were are replaced."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Hide([value for s in settings.secrets().values() if len(value := s.reveal()) >= 4]))
+    handler.setFormatter(Hide(settings.hidden()))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)

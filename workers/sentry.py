@@ -25,7 +25,7 @@ def start(settings: Settings) -> bool:
     """Starts Sentry in this process if the settings name a DSN; tells whether they do."""
     if settings.sentry is None:
         return False
-    secrets = [value for secret in settings.secrets().values() if len(value := secret.reveal()) >= 4]
+    secrets = settings.hidden()
     sentry_sdk.init(
         dsn=settings.sentry.dsn.reveal(),
         environment=settings.sentry.environment,
@@ -38,7 +38,6 @@ def start(settings: Settings) -> bool:
         include_local_variables=False,
         include_source_context=True,
         max_request_body_size="never",
-        send_default_pii=False,
         traces_sample_rate=0.0,
         event_scrubber=EventScrubber(denylist=_DENIED, recursive=True),
         before_send=lambda event, hint: _before_send(event, hint, secrets),

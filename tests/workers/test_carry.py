@@ -1,0 +1,136 @@
+"""Carrying out: at most one at a time, only what is still due, and what came of it is written once."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from watcher import config
+from watcher.bump import Bump, BumpStage
+from watcher.desk import Desk
+from watcher.errors import Refused, Temporary
+from watcher.ledger import Ledger
+from watcher.order import Order
+from workers.carry import Step, carry_out
+
+CONFIG = '[toplayer]\nstate = "/nowhere"\n'
+
+
+@dataclass
+class FakePost:
+    nudged: int = 0
+
+    def send(self, order: Order, id: str) -> None:
+        raise AssertionError("a step never sends the next order")
+
+    def nudge(self) -> None:
+        self.nudged += 1
+
+
+@dataclass
+class Work:
+    """A step that does what a test says, and counts."""
+
+    then: Callable[[Desk, Bump], Bump]
+    is_due: bool = True
+    done: list[str] = field(default_factory=list)
+
+    @property
+    def step(self) -> Step[Bump]:
+        return Step(lambda desk, id: desk.ledger.find(Bump, id=id), lambda *_: self.is_due, self._do)
+
+    def _do(self, desk: Desk, bump: Bump) -> Bump:
+        self.done.append(bump.id)
+        return self.then(desk, bump)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, now: datetime) -> Iterator[Desk]:
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    found = Bump(
+        id="b", app="shop", ecosystem="pypi", package="p", from_version="1", to_version="2", found_at=now, reason=""
+    )
+    ledger.add(found, now)
+    yield Desk(config.parse(CONFIG, "test"), ledger, lambda: now, FakePost())
+    ledger.close()
+
+
+def bump(desk: Desk) -> Bump:
+    found = desk.ledger.find(Bump, id="b")
+    assert found is not None
+    return found
+
+
+def proposed(desk: Desk, found: Bump) -> Bump:
+    return found.at(BumpStage.PROPOSED, desk.clock(), branch="b")
+
+
+def test_what_came_of_a_step_is_written_and_a_look_is_asked_for(desk: Desk) -> None:
+    work = Work(proposed)
+    assert carry_out(Order.PROPOSE, "b", desk, work.step)
+    assert bump(desk).stage is BumpStage.PROPOSED
+    assert isinstance(desk.post, FakePost)
+    assert desk.post.nudged == 1
+
+
+def test_an_order_that_is_not_due_any_more_does_nothing(desk: Desk) -> None:
+    work = Work(proposed, is_due=False)
+    assert not carry_out(Order.PROPOSE, "b", desk, work.step)
+    assert not carry_out(Order.PROPOSE, "gone", desk, Work(proposed).step)
+    assert work.done == []
+    assert bump(desk).revision == 0
+
+
+def test_two_messages_for_the_same_thing_are_one_step(desk: Desk) -> None:
+    inner = Work(proposed)
+
+    def meanwhile(desk: Desk, found: Bump) -> Bump:
+        assert not carry_out(Order.PROPOSE, "b", desk, inner.step)
+        return proposed(desk, found)
+
+    assert carry_out(Order.PROPOSE, "b", desk, Work(meanwhile).step)
+    assert inner.done == []
+
+
+def test_a_step_that_cannot_be_done_now_is_tried_later(desk: Desk) -> None:
+    def fail(desk: Desk, found: Bump) -> Bump:
+        raise Temporary("the remote is away")
+
+    carry_out(Order.PROPOSE, "b", desk, Work(fail).step)
+    after = bump(desk)
+    assert (after.stage, after.attempts, after.reason) == (BumpStage.FOUND, 1, "the remote is away")
+    assert after.due_at is not None
+    assert after.due_at > desk.clock()
+
+
+def test_a_step_that_a_person_has_to_mend_ends(desk: Desk) -> None:
+    def fail(desk: Desk, found: Bump) -> Bump:
+        raise Refused("no such branch")
+
+    carry_out(Order.PROPOSE, "b", desk, Work(fail).step)
+    assert (bump(desk).stage, bump(desk).reason) == (BumpStage.FAILED, "no such branch")
+
+
+def test_a_fault_of_ours_is_one_line_in_the_ledger_and_is_tried_again(desk: Desk) -> None:
+    def fail(desk: Desk, found: Bump) -> Bump:
+        raise KeyError("oops")
+
+    carry_out(Order.PROPOSE, "b", desk, Work(fail).step)
+    assert bump(desk).reason == "an error of toplayer itself: KeyError: 'oops'"
+    assert bump(desk).attempts == 1
+
+
+def test_a_person_who_changed_the_entry_meanwhile_has_the_last_word(desk: Desk) -> None:
+    def meanwhile(desk: Desk, found: Bump) -> Bump:
+        desk.ledger.replace(found, found.at(BumpStage.CLOSED, desk.clock(), reason="no"), desk.clock())
+        return proposed(desk, found)
+
+    carry_out(Order.PROPOSE, "b", desk, Work(meanwhile).step)
+    assert bump(desk).stage is BumpStage.CLOSED
+
+
+def test_a_step_that_changes_nothing_is_no_event(desk: Desk) -> None:
+    carry_out(Order.PROPOSE, "b", desk, Work(lambda desk, found: replace(found)).step)
+    assert [event.kind for event in desk.ledger.events()] == ["bump.found"]

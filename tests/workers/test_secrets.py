@@ -1,0 +1,146 @@
+"""No secret in logs and none at Sentry, whatever goes wrong."""
+
+import gzip
+import io
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sentry_sdk
+
+from watcher import config
+from watcher.errors import Refused
+from watcher.inert import without
+from watcher.settings import Settings
+from workers import logs, sentry
+
+SECRET = "hunter2-and-more"
+CONFIG = """
+[toplayer]
+state = "/nowhere"
+[notify.slack]
+url = { env = "TEST_SLACK" }
+[sentry]
+dsn = { env = "TEST_DSN" }
+"""
+
+
+class Sink(ThreadingHTTPServer):
+    """Takes Sentry's envelopes."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        super().__init__(("127.0.0.1", 0), Handler)
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        assert isinstance(self.server, Sink)
+        self.server.bodies.append(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
+        self.send_response(200)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        return
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    server = Sink()
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def settings(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    monkeypatch.setenv("TEST_SLACK", f"https://hooks.example/{SECRET}")
+    monkeypatch.setenv("TEST_DSN", f"http://key@127.0.0.1:{sink.server_port}/1")
+    yield config.parse(CONFIG, "test")
+    sentry_sdk.get_client().close(timeout=2)
+    sentry_sdk.init()
+
+
+def sent(sink: Sink) -> str:
+    sentry_sdk.flush(5)
+    return b"".join(sink.bodies).decode()
+
+
+def test_a_fault_of_ours_reaches_sentry_without_secrets_and_local_variables(settings: Settings, sink: Sink) -> None:
+    assert sentry.start(settings)
+    try:
+        password = "a local variable"  # noqa: F841
+        logging.getLogger("toplayer").warning("posting to https://hooks.example/%s", SECRET)
+        raise KeyError(f"https://hooks.example/{SECRET}")
+    except KeyError as error:
+        sentry.report(error, "build", "shop:7")
+    said = sent(sink)
+    assert "KeyError" in said
+    assert "shop:7" in said
+    assert SECRET not in said
+    assert '"vars"' not in said
+    assert "[hidden]" in said
+
+
+def test_what_a_step_expects_to_go_wrong_is_no_error_of_ours(settings: Settings, sink: Sink) -> None:
+    sentry.start(settings)
+    sentry_sdk.capture_exception(Refused("the remote says no"))
+    assert "the remote says no" not in sent(sink)
+
+
+def test_without_a_dsn_nothing_is_started() -> None:
+    assert not sentry.start(config.parse('[toplayer]\nstate = "/x"\n', "test"))
+
+
+def test_logs_have_no_secrets_not_even_in_tracebacks(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    before = logging.getLogger().handlers[:]
+    try:
+        logs.start(settings)
+        log = logging.getLogger("toplayer")
+        log.info("to https://hooks.example/%s", SECRET)
+        try:
+            raise ValueError(SECRET)
+        except ValueError:
+            log.exception("it broke")
+    finally:
+        logging.getLogger().handlers[:] = before
+    said = capsys.readouterr().err
+    assert SECRET not in said
+    assert "[hidden]" in said
+    assert "it broke" in said
+
+
+def test_secrets_are_hidden_at_any_depth() -> None:
+    value = {"a": [f"x{SECRET}y", {SECRET: (SECRET, 3, None)}]}
+    assert SECRET not in json.dumps(without(value, [SECRET]))
+    assert without(b"raw", ["raw"]) == b"raw"
+
+
+def test_the_queue_carries_ids_and_nothing_else(tmp_path: Path) -> None:
+    from datetime import timedelta
+
+    from watcher.order import Order
+    from workers.app import Broker, make_app
+
+    app = make_app("memory://", timedelta(seconds=5))
+    with app.connection_for_write() as connection:
+        Broker(app).send(Order.BUILD, "shop:7")
+        with connection.SimpleQueue("toplayer") as queue:
+            message = queue.get(timeout=5)
+            message.ack()
+    assert message.payload[0] == ["shop:7"]
+    assert message.payload[1] == {}
+    assert io.BytesIO(message.body.encode() if isinstance(message.body, str) else message.body)
