@@ -67,7 +67,10 @@ def bump(context: Context, app: str, package: str, to: str, no_wait: bool, why: 
 @_options
 @click.pass_obj
 def build(context: Context, app: str, no_wait: bool, why: str, as_json: bool) -> int:
-    """Build the image of the branch's tip, and roll it out only after `toplayer deploy`."""
+    """Build the branch's tip, but do not roll it out.
+
+    It waits for `toplayer deploy`.
+    """
     return _deploy(context, app, True, no_wait, why, as_json)
 
 
@@ -105,7 +108,7 @@ def rollback(context: Context, app: str, to: str, no_wait: bool, why: str, as_js
 @_options
 @click.pass_obj
 def abort(context: Context, app: str, no_wait: bool, why: str, as_json: bool) -> int:
-    """Stop the app's rollout; the hosts that it touched go back to what they ran."""
+    """Stop the app's rollout, and take its hosts back."""
     (name,) = context.apps(app)
     stopped = wish.abort(context.ledger, name, _person(why))
     _ended(context, stopped, no_wait, as_json)

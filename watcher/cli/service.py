@@ -50,7 +50,10 @@ class Exists(Refused):
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), default=Path("toplayer.toml"))
 def init(path: Path) -> None:
-    """Write a configuration to start from, with every setting explained."""
+    """Write a configuration to start from.
+
+    It explains every setting.
+    """
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(config.example())
@@ -104,7 +107,10 @@ def serve(context: Context) -> None:
 @click.option("--log-level", type=LEVELS, default="info", show_default=True)
 @click.pass_obj
 def worker(context: Context, concurrency: int, log_level: str) -> None:
-    """Run a Celery worker (service mode); start as many as you like."""
+    """Run a Celery worker (service mode).
+
+    Start as many as you like, on as many machines.
+    """
     context.hands.worker(context.settings, concurrency, log_level)
 
 
@@ -112,7 +118,10 @@ def worker(context: Context, concurrency: int, log_level: str) -> None:
 @click.option("--log-level", type=LEVELS, default="info", show_default=True)
 @click.pass_obj
 def beat(context: Context, log_level: str) -> None:
-    """Run the clock that asks for looks (service mode); two of them do no harm."""
+    """Run the clock of the service mode.
+
+    It asks for looks. Two of them do no harm.
+    """
     context.hands.beat(context.settings, log_level)
 
 
@@ -121,7 +130,10 @@ def beat(context: Context, log_level: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def doctor(context: Context, sentry: bool, as_json: bool) -> int:
-    """Check configuration, ledger, broker, indexes, registry and every host, and say what to do."""
+    """Check everything, and say what to do.
+
+    Configuration, ledger, broker, indexes, repositories, registries and every host; nothing is changed.
+    """
     rows = []
     for finding in context.hands.doctor(context.settings, sentry):
         rows.append({"subject": finding.subject, "well": finding.well, "said": finding.said, "hint": finding.hint})
@@ -138,7 +150,10 @@ def doctor(context: Context, sentry: bool, as_json: bool) -> int:
 @click.option("--directory", type=click.Path(path_type=Path), help="Where to keep it; run again to see it idle.")
 @click.pass_obj
 def demo(context: Context, directory: Path | None) -> None:
-    """Show the main job on real PyPI, in a directory of its own: bump, build, roll."""
+    """Show the main job on real PyPI.
+
+    A sample app in a directory of its own: bump, build, roll.
+    """
     with progress() as tell:
         context.hands.demo(directory, tell)
 

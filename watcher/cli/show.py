@@ -64,7 +64,10 @@ def _newest(context: Context, app: str) -> list[Decision]:
 @as_json
 @click.pass_obj
 def why(context: Context, app: str, package: str, at: datetime | None, as_json: bool) -> int:
-    """Show every release considered, and the rule that took or refused it."""
+    """Show why a package moves, or does not.
+
+    Every release that was considered, the rule that took or refused it, and the state of the last lookup.
+    """
     (name,) = context.apps(app)
     before = at.replace(tzinfo=UTC) if at else None
     found = context.ledger.decisions(name, package.lower(), before=before, limit=1)
@@ -163,7 +166,7 @@ def _span(value: float | None) -> str:
 @as_json
 @click.pass_obj
 def history(context: Context, app: str | None, limit: int, events: bool, as_json: bool) -> None:
-    """Show past rollouts, or with --events everything that happened."""
+    """Show past rollouts, or all events."""
     apps = context.apps(app)
     if events:
         found = context.ledger.events(app=app or "", limit=limit, newest_first=True)[::-1]
