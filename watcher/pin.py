@@ -9,8 +9,9 @@ class Pin:
 
     `package` and `version` are in the normal form of their ecosystem. `direct` says that the project itself asks for
     the package, with `constraint` (empty: anything); other pins are there because another package needs them.
-    `source` is `index` for what an index serves; a `git`, `path` or `url` pin is never moved by us. `hashes` are
-    `sha256:…` texts of the files that the lock accepts, sorted.
+    `source` is `index` for what an index serves; a `git`, `path` or `url` pin is never moved by us. `registry` is the
+    index's address (`watcher.address.normal`), where the lock names it. `hashes` are `sha256:…` texts of the files that
+    the lock accepts, sorted.
     """
 
     ecosystem: str
@@ -21,5 +22,6 @@ class Pin:
     constraint: str = ""
     marker: str = ""
     source: str = "index"
+    registry: str = ""
     hashes: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()

@@ -65,5 +65,5 @@ def _paired(before: Sequence[Pin], after: Sequence[Pin]) -> list[tuple[Pin | Non
     return [*pairs, *zip_longest(old, new)]
 
 
-def _installs(pin: Pin) -> tuple[str, str, tuple[str, ...]]:
-    return pin.version, pin.source, pin.hashes
+def _installs(pin: Pin) -> tuple[str, str, str, tuple[str, ...]]:
+    return pin.version, pin.source, pin.registry, pin.hashes

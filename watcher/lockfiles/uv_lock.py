@@ -4,18 +4,21 @@ The format has no specification but uv (https://docs.astral.sh/uv/concepts/proje
 version 1 is read by every uv that knows version 1, whatever its revision.
 """
 
+import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from watcher.address import normal
 from watcher.lockfiles.place import Place
 from watcher.lockfiles.wanted import Wanted, constraint_of
 from watcher.pin import Pin
 
 _OWN = ("virtual", "editable", "directory")
 _SOURCES = {"registry": "index", "git": "git", "url": "url", "path": "path"}
+_ADDRESS = re.compile(r"https?://[\x21-\x7e]{1,2000}")
 
 
 class UvLock:
@@ -158,7 +161,9 @@ def _pin(table: _Table, source: str, wanted: Iterable[Wanted], edges: Mapping[st
     version = place.version(value)
     mine = [edge for edge in edges.get(name, ()) if edge.version in ("", version)]
     marker = _any_of(table.texts("resolution-markers", Place.marker) or [edge.marker for edge in mine])
-    registry = table.data["source"].get("registry", "https://")
+    # A registry can be a directory of wheels: no index.
+    registry = str(table.data["source"].get("registry", ""))
+    served = _ADDRESS.fullmatch(registry) is not None
     return Pin(
         ecosystem="pypi",
         package=name,
@@ -167,8 +172,8 @@ def _pin(table: _Table, source: str, wanted: Iterable[Wanted], edges: Mapping[st
         direct=any(one.asks and one.package == name for one in wanted),
         constraint=constraint_of(name, marker, wanted),
         marker=marker,
-        # A registry can be a directory of wheels: no index.
-        source=_SOURCES[source] if str(registry).startswith(("https://", "http://")) else "path",
+        source="path" if source == "registry" and not served else _SOURCES[source],
+        registry=normal(registry) if served else "",
         hashes=_hashes(table),
         extras=tuple(sorted({extra for edge in mine for extra in edge.extras})),
     )

@@ -35,6 +35,7 @@ def test_the_same_version_from_other_files_is_a_change() -> None:
 
 def test_the_same_version_from_another_source_is_a_change() -> None:
     assert changes([SIX], [replace(SIX, source="git")]).changed
+    assert changes([SIX], [replace(SIX, registry="https://other.example/simple")]).changed
 
 
 def test_who_asks_for_a_package_is_nothing_that_is_installed() -> None:

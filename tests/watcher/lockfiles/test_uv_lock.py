@@ -156,6 +156,7 @@ def test_a_pin_has_all_that_the_lock_knows_of_it() -> None:
         lock="uv.lock",
         direct=True,
         constraint="<3,>=2.30",
+        registry="https://index.example/simple",
         hashes=(f"sha256:{A}", f"sha256:{B}"),
         extras=("socks",),
     )
