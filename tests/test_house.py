@@ -53,9 +53,8 @@ def test_the_rooms_do_not_know_each_other() -> None:
 def test_every_order_has_exactly_one_step_and_one_task() -> None:
     from datetime import timedelta
 
-    from workers.steps import STEPS
-
     from workers.app import LOOK, make_app
+    from workers.steps import STEPS
     from workers.tasks import register
 
     app = make_app("memory://", timedelta(seconds=5))
