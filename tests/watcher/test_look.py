@@ -27,7 +27,7 @@ PIN = Pin(ecosystem="pypi", package="django", version="1.0", lock="requirements.
 
 
 def settings(state: Path, hosts: int = 3) -> Settings:
-    rows = "".join(f'[[fleets.f.hosts]]\nname = "h{n}"\naddress = "dir:{state}/h{n}"\n' for n in range(1, hosts + 1))
+    rows = "".join(f'[[fleets.ff.hosts]]\nname = "h{n}"\naddress = "dir:{state}/h{n}"\n' for n in range(1, hosts + 1))
     return config.parse(
         f"""
         [toplayer]
@@ -36,13 +36,13 @@ def settings(state: Path, hosts: int = 3) -> Settings:
         repository = "{state}/repo"
         lock = "requirements.txt"
         propose = "commit"
-        fleet = "f"
+        fleet = "ff"
         [apps.shop.image]
         repository = "oci:{state}/images"
         python = "3.11"
         [notify.webhooks.audit]
         url = "https://hooks.example"
-        [fleets.f]
+        [fleets.ff]
         {rows}
         """,
         "test",

@@ -106,9 +106,9 @@ def test_a_burst_is_one_message_in_slack_and_nothing_in_it_mentions_links_or_for
 
 def test_a_secret_that_is_none_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BAD", "hunter2")
-    settings = NotifySettings(webhooks={"a": WebhookSettings(url="https://h.example", secret=Secret(env="BAD"))})
+    settings = NotifySettings(webhooks={"audit": WebhookSettings(url="https://h.example", secret=Secret(env="BAD"))})
     with pytest.raises(ReceiverRefused) as caught:
-        channel("webhook:a", settings)
+        channel("webhook:audit", settings)
     assert "whsec_" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
