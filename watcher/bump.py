@@ -1,5 +1,7 @@
-"""A bump: one pin moves from one version to another. It ends when the pin has moved, or will not."""
+"""A bump: a pin moves from one version to another, and its group with it. It ends when they have, or will not."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -26,9 +28,25 @@ class BumpStage(StrEnum):
         return self in (BumpStage.FOUND, BumpStage.PROPOSED)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Part:
+    """One package of a bump, and its way."""
+
+    package: str
+    from_version: str
+    to_version: str
+
+    def __str__(self) -> str:
+        return f"{self.package} {self.from_version} → {self.to_version}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bump(Entry):
-    """One pin's way from `from_version` to `to_version`.
+    """One pin's way from `from_version` to `to_version`, and of those that move with it: `parts` are all of them.
+
+    `group` is what the policy calls packages that move together; the first of them by name gives the bump its
+    `package`, and `others` are the rest. `advisories` are those that it fixes: a bump with any goes before the others.
+    `by` is the person who ordered it, whatever the policy says; empty: the policy found it.
 
     `branch` and `commit` say where the change is, once it is proposed; `commit` is the merge's once it is merged.
     Times are UTC. `released_at` is the upstream release's, or None where the index does not tell.
@@ -48,11 +66,26 @@ class Bump(Entry):
     branch: str = ""
     commit: str = ""
     why: str = ""
+    group: str = ""
+    others: tuple[Part, ...] = ()
+    advisories: tuple[str, ...] = ()
+    by: str = ""
 
     @staticmethod
     def id_of(app: str, package: str, to_version: str) -> str:
         """The same bump has the same id however often it is found."""
         return f"{app}:{package}:{to_version}"
+
+    @staticmethod
+    def id_of_group(app: str, group: str, parts: Sequence[Part]) -> str:
+        """The same for a bump of several packages: by the versions that they go to."""
+        words = " ".join(f"{part.package}=={part.to_version}" for part in sorted(parts))
+        return f"{app}:{group}:{hashlib.sha256(words.encode()).hexdigest()[:10]}"
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Every package that moves, by name."""
+        return tuple(sorted((Part(self.package, self.from_version, self.to_version), *self.others)))
 
     @property
     def name(self) -> str:

@@ -1,6 +1,7 @@
 """Why something was, or was not, proposed: kept, so that `why` can also answer for last Tuesday."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -31,7 +32,9 @@ class Decision:
     """The choice for one pin at one time.
 
     `newest` is the newest version on the index whatever the policy says, `candidate` what the policy would have (empty:
-    nothing), `said` the one line of why. `reasons` holds every release newer than the pin, newest first.
+    nothing), `said` the one line of why. `reasons` holds every release newer than the pin, newest first. `index` is the
+    one that answers for the package. `advisories` are the names of those that affect `current`, and `fixes` those of
+    them that do not affect `candidate`.
     """
 
     app: str
@@ -42,19 +45,16 @@ class Decision:
     candidate: str
     verdict: Verdict
     said: str
-    reasons: tuple[Reason, ...] = ()
+    reasons: Sequence[Reason] = ()
+    index: str = ""
+    advisories: tuple[str, ...] = ()
+    fixes: tuple[str, ...] = ()
 
     def same_as(self, other: "Decision | None") -> bool:
-        """Whether the other decision says the same, whenever it was made."""
-        if other is None:
-            return False
-        mine = (self.app, self.package, self.current, self.newest, self.candidate, self.verdict, self.reasons)
-        return mine == (
-            other.app,
-            other.package,
-            other.current,
-            other.newest,
-            other.candidate,
-            other.verdict,
-            other.reasons,
-        )
+        """Whether the other decision says the same, whenever and in whatever words it was said."""
+        return other is not None and self == replace(other, at=self.at, said=self.said)
+
+    @property
+    def free_at(self) -> datetime | None:
+        """The first time at which a release that is held becomes free (UTC), if there is one."""
+        return min((reason.free_at for reason in self.reasons if reason.free_at), default=None)

@@ -1,10 +1,12 @@
-"""What is known of a package on an index, and of the index itself."""
+"""What is known of a package on an index, what is said against it, and how the index itself is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
+from watcher.advisory import Advisory
 from watcher.entry import Entry
 from watcher.errors import Refused
 from watcher.inert import inert
@@ -25,8 +27,12 @@ class Outcome(StrEnum):
 class Lookup(Entry):
     """The last lookup of one package on one index, with what was known before it if it failed.
 
-    `looked_at` is the last time that we asked, `answered_at` the last time that the index answered (UTC); `releases`
-    are the answer's. `etag`, `last_modified` and `serial` make the next request conditional.
+    `looked_at` is the last time that we asked, `answered_at` the last time that the index answered, `changed_at` the
+    last time that this was other than before (UTC). `etag` and `last_modified` make the next request conditional;
+    `digest` is the last answer's, to see that it is the same where the index has no such marks. `releases` are oldest
+    first. `status` is what the index says of the project as a whole, in one word (`archived`, `deprecated`,
+    `quarantined`, `abandoned`; empty: nothing), and `status_said` in more. `remark` is what is odd about the answer.
+    `advisories` are the index's own.
     """
 
     index: str
@@ -34,9 +40,15 @@ class Lookup(Entry):
     outcome: Outcome = Outcome.UNKNOWN
     looked_at: datetime | None = None
     answered_at: datetime | None = None
+    changed_at: datetime | None = None
     etag: str = ""
     last_modified: str = ""
-    releases: tuple[Release, ...] = ()
+    digest: str = ""
+    status: str = ""
+    status_said: str = ""
+    remark: str = ""
+    releases: Sequence[Release] = ()
+    advisories: Sequence[Advisory] = ()
 
     @property
     def name(self) -> str:
@@ -49,12 +61,44 @@ class Lookup(Entry):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bulletin(Entry):
+    """What one source of advisories says of one package: with the same three outcomes as a lookup.
+
+    `advisories` are all of the package's, whichever version they are about, as of the last answer.
+    """
+
+    source: str
+    ecosystem: str
+    package: str
+    outcome: Outcome = Outcome.UNKNOWN
+    looked_at: datetime | None = None
+    answered_at: datetime | None = None
+    changed_at: datetime | None = None
+    advisories: Sequence[Advisory] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.source}:{self.ecosystem}:{self.package}"
+
+    def refused(self, now: datetime, error: Refused) -> Self:
+        return replace(
+            self, outcome=Outcome.UNKNOWN, looked_at=now, reason=inert(str(error)), due_at=now + REFUSED_AGAIN
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IndexState(Entry):
-    """How the last poll of an index went. `unknown` counts the packages that it did not answer for."""
+    """How the last poll of an index, or of a source of advisories, went.
+
+    `unknown` counts the packages that it did not answer for, and `unknown_since` is when that began. `changed_at` is
+    the last time that an answer was other than before.
+    """
 
     index: str
     polled_at: datetime | None = None
     answered_at: datetime | None = None
+    changed_at: datetime | None = None
+    unknown_since: datetime | None = None
     packages: int = 0
     unknown: int = 0
 
@@ -63,4 +107,5 @@ class IndexState(Entry):
         return self.index
 
     def refused(self, now: datetime, error: Refused) -> Self:
-        return replace(self, polled_at=now, reason=inert(str(error)), due_at=now + REFUSED_AGAIN)
+        since = self.unknown_since or now
+        return replace(self, polled_at=now, unknown_since=since, reason=inert(str(error)), due_at=now + REFUSED_AGAIN)

@@ -5,8 +5,7 @@ in between. Times are UTC and aware on both sides.
 """
 
 import json
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -29,15 +28,17 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-from watcher.bump import Bump, BumpStage
+from watcher.advisory import Advisory
+from watcher.bump import Bump, BumpStage, Part
 from watcher.decision import Reason, Verdict
 from watcher.entry import Entry
 from watcher.head import Head
 from watcher.image import Digest
-from watcher.lookup import IndexState, Lookup, Outcome
+from watcher.lookup import Bulletin, IndexState, Lookup, Outcome
+from watcher.packed import Packed, pack
 from watcher.pin import Pin
 from watcher.receiver import Receiver
-from watcher.release import File, Release
+from watcher.release import Release
 from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
 
 
@@ -90,33 +91,29 @@ class Document(TypeDecorator[Any]):
         return None if value is None else self.read(value)
 
 
-class Packed(TypeDecorator[Any]):
-    """The releases of a package, compressed: hundreds of files make a few kilobytes."""
+class Pack(TypeDecorator[Any]):
+    """Many values of one kind, compressed: hundreds of files make a few kilobytes. They stay so until they are read."""
 
     impl = LargeBinary
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> bytes:
-        return zlib.compress(json.dumps([asdict(release) for release in value], default=str).encode(), 1)
+    def __init__(self, kind: type[Any]) -> None:
+        self.kind = kind
+        super().__init__()
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[Release, ...]:
-        return tuple(_release(row) for row in json.loads(zlib.decompress(value))) if value else ()
+    def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> bytes:
+        return pack(self.kind, value) if value else b""
 
-
-def _release(row: dict[str, Any]) -> Release:
-    return Release(**{**row, "files": tuple(File(**{**file, **_time(file, "uploaded_at")}) for file in row["files"])})
-
-
-def _time(row: dict[str, Any], key: str) -> dict[str, datetime | None]:
-    return {key: datetime.fromisoformat(row[key]) if row[key] else None}
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> Sequence[Any]:
+        return Packed(self.kind, value) if value else ()
 
 
 def _pins(rows: Any) -> tuple[Pin, ...]:
     return tuple(Pin(**{**row, "hashes": tuple(row["hashes"]), "extras": tuple(row["extras"])}) for row in rows)
 
 
-def _reasons(rows: Any) -> tuple[Reason, ...]:
-    return tuple(Reason(**{**row, "verdict": Verdict(row["verdict"]), **_time(row, "free_at")}) for row in rows)
+def _parts(rows: Any) -> tuple[Part, ...]:
+    return tuple(Part(**row) for row in rows)
 
 
 def _plain(values: Any) -> Any:
@@ -152,6 +149,10 @@ bumps = Table(
     Column("branch", Text, nullable=False),
     Column("commit", Text, nullable=False),
     Column("why", Text, nullable=False),
+    Column("group", Text, nullable=False),
+    Column("others", Document(_parts, _plain), nullable=False),
+    Column("advisories", Document(tuple, list), nullable=False),
+    Column("by", Text, nullable=False),
     *_entry(),
 )
 
@@ -212,9 +213,29 @@ lookups = Table(
     Column("outcome", Word(Outcome), nullable=False),
     Column("looked_at", Utc),
     Column("answered_at", Utc),
+    Column("changed_at", Utc),
     Column("etag", Text, nullable=False),
     Column("last_modified", Text, nullable=False),
-    Column("releases", Packed, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("status_said", Text, nullable=False),
+    Column("remark", Text, nullable=False),
+    Column("releases", Pack(Release), nullable=False),
+    Column("advisories", Pack(Advisory), nullable=False),
+    *_entry(),
+)
+
+bulletins = Table(
+    "bulletins",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("ecosystem", Text, primary_key=True),
+    Column("package", Text, primary_key=True),
+    Column("outcome", Word(Outcome), nullable=False),
+    Column("looked_at", Utc),
+    Column("answered_at", Utc),
+    Column("changed_at", Utc),
+    Column("advisories", Pack(Advisory), nullable=False),
     *_entry(),
 )
 
@@ -224,6 +245,8 @@ indexes = Table(
     Column("index", Text, primary_key=True),
     Column("polled_at", Utc),
     Column("answered_at", Utc),
+    Column("changed_at", Utc),
+    Column("unknown_since", Utc),
     Column("packages", Integer, nullable=False),
     Column("unknown", Integer, nullable=False),
     *_entry(),
@@ -263,9 +286,32 @@ decisions = Table(
     Column("candidate", Text, nullable=False),
     Column("verdict", Word(Verdict), nullable=False),
     Column("said", Text, nullable=False),
-    Column("reasons", Document(_reasons, _plain), nullable=False),
+    Column("reasons", Pack(Reason), nullable=False),
+    Column("index", Text, nullable=False),
+    Column("advisories", Document(tuple, list), nullable=False),
+    Column("fixes", Document(tuple, list), nullable=False),
     Index("ix_decisions_pin", "app", "package", "id"),
 )
+
+standings = Table(
+    "standings",
+    metadata,
+    Column("app", Text, primary_key=True),
+    Column("package", Text, primary_key=True),
+    Column("basis", Text, nullable=False),
+    Column("until", Utc),
+    Column("decision", Integer, nullable=False),
+)
+"""Which decision stands for a pin, what it was made from, and when it has to be made again at the latest."""
+
+weighings = Table(
+    "weighings",
+    metadata,
+    Column("app", Text, primary_key=True),
+    Column("mark", Text, nullable=False),
+    Column("until", Utc),
+)
+"""What was known when the pins of an app were weighed last: while it is the same, so are the decisions."""
 
 holds = Table(
     "holds",
@@ -290,6 +336,7 @@ SHELVES: dict[type[Entry], Table] = {
     HostState: host_states,
     Head: heads,
     Lookup: lookups,
+    Bulletin: bulletins,
     IndexState: indexes,
     Receiver: outbox,
 }

@@ -2,7 +2,8 @@
 
 from typing import Any, Protocol
 
-from watcher.versions import pep440
+from watcher.versions import composer, pep440
+from watcher.versions.kind import Kind
 
 
 class Scheme(Protocol):
@@ -24,5 +25,9 @@ class Scheme(Protocol):
         """Whether `constraint` (empty: anything) admits `version`; a `ValueError` if it is not a constraint."""
         ...
 
+    def kind(self, before: str, after: str) -> Kind:
+        """How large the update from one version to the other is; a `ValueError` if one of them is not a version."""
+        ...
 
-SCHEMES: dict[str, Scheme] = {"pypi": pep440.Pep440()}
+
+SCHEMES: dict[str, Scheme] = {"packagist": composer.Composer(), "pypi": pep440.Pep440()}

@@ -6,6 +6,8 @@ from functools import lru_cache
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from watcher.versions.kind import Kind, kind
+
 _LONGEST = 500
 """No real version or specifier comes near it, and Python refuses to read numbers of thousands of digits."""
 
@@ -24,6 +26,10 @@ class Pep440:
 
     def allows(self, constraint: str, version: str) -> bool:
         return specifiers(constraint).contains(self.key(version), prereleases=True)
+
+    def kind(self, before: str, after: str) -> Kind:
+        old, new = self.key(before), self.key(after)
+        return kind(old.release, new.release) if old.epoch == new.epoch else Kind.MAJOR
 
 
 # The same versions are compared in every round, thousands of them.

@@ -37,6 +37,25 @@ def test_a_constraint_admits_what_pep_440_says(constraint: str, version: str, al
     assert SCHEME.allows(constraint, version) is allowed
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "kind"),
+    [
+        ("1.2.3", "1.2.4", "patch"),
+        ("1.2.3", "1.2.3.post1", "patch"),
+        ("1.2", "1.2.0.1", "patch"),
+        ("1.2.3", "1.3", "minor"),
+        ("1.2.3", "2.0rc1", "major"),
+        ("0.3.1", "0.4.0", "major"),
+        ("0.3.1", "0.3.2", "patch"),
+        ("0.9", "1.0", "major"),
+        ("2025.1.31", "2025.4.1", "minor"),
+        ("1.0", "1!1.0", "major"),
+    ],
+)
+def test_an_update_is_as_large_as_the_first_number_that_differs(before: str, after: str, kind: str) -> None:
+    assert SCHEME.kind(before, after) == kind
+
+
 @pytest.mark.parametrize("text", ["", "latest", "1.0; rm -rf /", "../1.0", "1" * 5000, "<b>1</b>", "1.0\x1b[0m"])
 def test_what_is_no_version_is_refused_in_our_words(text: str) -> None:
     with pytest.raises(ValueError, match="expected a PEP 440 version, got "):
