@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from workers.oci.manifest import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, Descr
 from workers.oci.store import Store, StoreRefused, StoreUnreachable
 from workers.oci.stores import open_store, split
 
-BLOB = os.urandom(2_000_000)
+BLOB = random.Random(1).randbytes(2_000_000)
 DIGEST = digest_of(BLOB)
 
 
