@@ -119,12 +119,23 @@ class PolicySettings(Model):
     ignore: tuple[str, ...] = ()
 
 
+class SigningSettings(Model):
+    """The key that signs our commits: a private key of ssh, or an armoured one of GnuPG, without a passphrase."""
+
+    format: Literal["ssh", "gpg"]
+    key: Secret
+
+
 class GitSettings(Model):
-    """How to reach the repository, and whose name stands in the commits."""
+    """How to reach the repository, and whose name stands in the commits.
+
+    Without a `password`, an http(s) repository on the forge's own host is reached with the forge's credentials.
+    """
 
     username: str = "toplayer"
     password: Secret | None = None
     ssh_key: Absolute | None = None
+    signing: SigningSettings | None = None
     author: Annotated[str, _matching(r"[^<>\n]+ <[^<>\s]+@[^<>\s]+>", '"Name <address>"')] = (
         "toplayer <toplayer@localhost.invalid>"
     )
@@ -199,6 +210,70 @@ class RunSettings(Model):
         return self
 
 
+class GitHubAppSettings(Model):
+    """A GitHub App in place of a token: its id, and its private key (PEM)."""
+
+    id: Annotated[str, _matching(r"[A-Za-z0-9.]{1,40}", "the id of a GitHub App, as a text")]
+    key: Secret
+
+
+class ForgeSettings(Model):
+    """Where branches of ours become pull requests, and what these look like.
+
+    `url` is the forge's address in a browser. `project` is what it calls the repository; without it, the address of the
+    repository tells. `draft`: until the checks are green. `automerge = "checks"`: merged by `method` once all checks of
+    the commit are green, if the forge lets us. A reviewer with a slash (`team/backend`) is a team.
+    """
+
+    kind: Literal["github", "gitlab", "gitea"]
+    url: Url | None = None
+    project: Annotated[str, _matching(r"([A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+)?", '"owner/name"')] = ""
+    token: Secret | None = None
+    app: GitHubAppSettings | None = None
+    labels: tuple[Annotated[str, _matching(r"[^,\x00-\x1f]{1,50}", "a label without commas")], ...] = ()
+    reviewers: tuple[Annotated[str, _matching(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?", "a user, or a team")], ...] = ()
+    draft: bool = False
+    automerge: Literal["never", "checks"] = "never"
+    method: Literal["merge", "squash", "rebase"] = "merge"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.token is None) == (self.app is None):
+            raise ValueError("expected a token or, on GitHub, an app; one of the two")
+        if self.app is not None and self.kind != "github":
+            raise ValueError(f"app: expected a token, because {self.kind} has no GitHub Apps")
+        if self.kind == "gitea" and self.url is None:
+            raise ValueError('url: expected the address of the forge, such as "https://codeberg.example"')
+        if self.kind == "gitlab" and any("/" in reviewer for reviewer in self.reviewers):
+            raise ValueError("reviewers: expected users, because GitLab does not ask teams for a review")
+        return self
+
+    @property
+    def address(self) -> str:
+        """The forge's address in a browser, without a slash at its end."""
+        return (self.url or _FORGES[self.kind]).rstrip("/")
+
+    @property
+    def wants_checks(self) -> bool:
+        """Whether anything depends on the checks."""
+        return self.draft or self.automerge != "never"
+
+    def project_of(self, repository: str) -> str:
+        """The project's name on the forge: `owner/name`. A `ValueError` if the repository's address does not tell."""
+        if self.project:
+            return self.project
+        path = urlsplit(repository).path if "://" in repository else repository.partition(":")[2]
+        path = path.removeprefix(urlsplit(self.address).path).strip("/").removesuffix(".git")
+        if repository.startswith(("/", ".", "file:")) or not re.fullmatch(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+", path):
+            raise ValueError('project: expected "owner/name", because the address of the repository does not tell')
+        if self.kind != "gitlab" and path.count("/") != 1:
+            raise ValueError(f'project: expected "owner/name", got {path!r} from the address of the repository')
+        return path
+
+
+_FORGES = {"github": "https://github.com", "gitlab": "https://gitlab.com"}
+
+
 class AppSettings(Model):
     """One application: where its lockfile lives, how it moves, what is built and where it runs."""
 
@@ -208,10 +283,23 @@ class AppSettings(Model):
     propose: Literal["commit", "branch"] = "branch"
     survey: Duration = timedelta(minutes=1)
     git: GitSettings = GitSettings()
+    forge: ForgeSettings | None = None
     policy: PolicySettings = PolicySettings()
     image: ImageSettings
     run: RunSettings = RunSettings()
     fleet: Name
+
+    @model_validator(mode="after")
+    def _proposes(self) -> Self:
+        if self.forge is None:
+            return self
+        if self.propose != "branch":
+            raise ValueError('forge: expected propose = "branch", because a forge is for branches that people merge')
+        try:
+            self.forge.project_of(self.repository)
+        except ValueError as error:
+            raise ValueError(f"forge.{error}") from None
+        return self
 
 
 class TlsSettings(Model):

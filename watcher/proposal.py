@@ -1,0 +1,89 @@
+"""A proposal: the pull request (or merge request) for a branch of ours, as its forge has it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Self
+
+from watcher.entry import Entry
+from watcher.errors import Refused
+from watcher.inert import inert
+
+REFUSED_AGAIN = timedelta(minutes=5)
+
+
+class ProposalState(StrEnum):
+    """What became of a proposal."""
+
+    OPEN = "open"
+    MERGED = "merged"
+    CLOSED = "closed"
+
+
+class Checks(StrEnum):
+    """How the checks of a proposal's commit stand. NONE: there are none, or nobody wants to know."""
+
+    NONE = "none"
+    RUNNING = "running"
+    GREEN = "green"
+    RED = "red"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """One proposal. `number` is what its forge counts it by, `tip` the commit that it has at its head.
+
+    `key` says what it was opened for (see `watcher.bump.Bump.key`). `behind`: its forge takes it only once it stands on
+    the branch's tip. `queued`: its forge will merge it by itself. `merged_as` is the commit of the merge.
+    """
+
+    number: int
+    url: str
+    branch: str
+    tip: str
+    state: ProposalState = ProposalState.OPEN
+    key: str = ""
+    draft: bool = False
+    checks: Checks = Checks.NONE
+    behind: bool = False
+    queued: bool = False
+    merged_as: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tended:
+    """A proposal that waits, and what we did about it.
+
+    `readied_at`: when we took its draft away. `asked_at`: when its forge was last asked to merge it; `held`: why the
+    forge did not. Times are UTC.
+    """
+
+    proposal: Proposal
+    readied_at: datetime | None = None
+    asked_at: datetime | None = None
+    held: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposals(Entry):
+    """The proposals of `app` that wait, as they were when they were last tended (`looked_at`, UTC).
+
+    `kept` are the tips of branches of ours that nobody waits for, and that hold the work of a person.
+    """
+
+    app: str
+    looked_at: datetime | None = None
+    tended: tuple[Tended, ...] = ()
+    kept: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.app
+
+    def of(self, number: int) -> Tended | None:
+        """What is known of the proposal with this number."""
+        return next((known for known in self.tended if known.proposal.number == number), None) if number else None
+
+    def refused(self, now: datetime, error: Refused) -> Self:
+        # A person has to mend the token or the project; nobody tells us when, so we look again by ourselves.
+        return replace(self, reason=inert(str(error)), attempts=self.attempts + 1, due_at=now + REFUSED_AGAIN)
