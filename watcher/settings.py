@@ -6,99 +6,27 @@ sentence "expected …, got …".
 
 import re
 from datetime import timedelta
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, model_validator
 
-from watcher.decide import Plan
+from watcher.fields import (
+    Absolute,
+    Branch,
+    Duration,
+    Model,
+    Name,
+    PythonVersion,
+    Relative,
+    Url,
+    absolute,
+    matching,
+    without_password,
+)
+from watcher.fleet import FleetSettings, RunSettings
 from watcher.image import Platform, Reference
 from watcher.secret import Secret
-from watcher.wave import Share, share
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
-
-def duration(value: object) -> timedelta:
-    """`"90s"`, `"15m"`, `"3d"`, or several of them in a row (`"1h30m"`)."""
-    text = value if isinstance(value, str) else ""
-    parts = _DURATION.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f'expected a duration such as "90s", "15m" or "3d", got {value!r}')
-    return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
-
-
-def _name(text: str) -> str:
-    # What a Docker container, a directory and a part of an image's name may all be called.
-    if not re.fullmatch(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", text) or not 2 <= len(text) <= 63:
-        expected = (
-            "a name of 2 to 63 lower-case letters and digits, with single dots, dashes or underscores between them"
-        )
-        raise ValueError(f"expected {expected}, got {text[:80]!r}")
-    return text
-
-
-def _absolute(text: str) -> str:
-    path = PurePosixPath(text)
-    if not path.is_absolute() or ".." in path.parts or "\0" in text:
-        raise ValueError(f"expected an absolute path, got {text[:80]!r}")
-    return str(path)
-
-
-def _relative(text: str) -> str:
-    path = PurePosixPath(text)
-    if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in text:
-        raise ValueError(f"expected a path inside the repository, got {text[:80]!r}")
-    return str(path)
-
-
-def _without_password(url: str) -> str:
-    try:
-        password = urlsplit(url).password
-    except ValueError as error:
-        raise ValueError(f"expected an address, got {url[:80]!r} ({error})") from None
-    if password:
-        raise ValueError('expected an address without a password; name the secret instead: { env = "NAME" }')
-    return url
-
-
-def _web(url: str) -> str:
-    parts = urlsplit(_without_password(url))
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"expected an http:// or https:// address, got {url[:80]!r}")
-    return url
-
-
-def _matching(pattern: str, expected: str) -> AfterValidator:
-    def check(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(f"expected {expected}, got {text[:80]!r}")
-        return text
-
-    return AfterValidator(check)
-
-
-Duration = Annotated[timedelta, BeforeValidator(duration)]
-Name = Annotated[str, AfterValidator(_name)]
-Absolute = Annotated[str, AfterValidator(_absolute)]
-Relative = Annotated[str, AfterValidator(_relative)]
-Url = Annotated[str, AfterValidator(_web)]
-PythonVersion = Annotated[str, _matching(r"3\.\d{1,2}(\.\d{1,3})?", 'a Python version such as "3.12"')]
-Branch = Annotated[
-    str, _matching(r"(?!-|/|.*(\.\.|//|@\{|\.lock$|[/.]$))[^\x00-\x20\x7f~^:?*\[\\]{1,200}", "the name of a branch")
-]
-Volume = Annotated[
-    str, _matching(r"[^:\0]+:/[^:\0]*(:ro|:rw)?", '"/host/path:/container/path[:ro]" or "name:/container/path"')
-]
-Port = Annotated[str, _matching(r"((\d+\.){3}\d+:)?\d{1,5}:\d{1,5}(/(tcp|udp))?", '"8080:80" or "127.0.0.1:8080:80"')]
-
-
-class Model(BaseModel):
-    """No unknown keys, no changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class IndexSettings(Model):
@@ -136,7 +64,7 @@ class GitSettings(Model):
     password: Secret | None = None
     ssh_key: Absolute | None = None
     signing: SigningSettings | None = None
-    author: Annotated[str, _matching(r"[^<>\n]+ <[^<>\s]+@[^<>\s]+>", '"Name <address>"')] = (
+    author: Annotated[str, matching(r"[^<>\n]+ <[^<>\s]+@[^<>\s]+>", '"Name <address>"')] = (
         "toplayer <toplayer@localhost.invalid>"
     )
 
@@ -150,7 +78,7 @@ class ImageSettings(Model):
     python: PythonVersion
     platform: str = "linux/amd64"
     libc: Annotated[
-        str, _matching(r"(manylinux|musllinux)_\d+_\d+", '"manylinux_2_28", "musllinux_1_2" or the like')
+        str, matching(r"(manylinux|musllinux)_\d+_\d+", '"manylinux_2_28", "musllinux_1_2" or the like')
     ] = "manylinux_2_28"
     interpreter: Absolute = "/usr/local/bin/python3"
     venv: Absolute = "/opt/venv"
@@ -171,49 +99,15 @@ class ImageSettings(Model):
             raise ValueError(f"base: expected host/path:tag, oci:/directory:tag or scratch, got {self.base!r}")
         for address in (self.repository, self.base):
             if address.startswith("oci:"):
-                _absolute(address.removeprefix("oci:"))
+                absolute(address.removeprefix("oci:"))
         Platform.parse(self.platform)
-        return self
-
-
-class HealthSettings(Model):
-    """How a host proves that the new image works.
-
-    With a `command` it has to exit with 0, inside the container (or the release directory); without one, the image's
-    own HEALTHCHECK decides if it has one, and else the container has to run for `steady` without a restart.
-    """
-
-    command: tuple[str, ...] = ()
-    timeout: Duration = timedelta(seconds=30)
-    steady: Duration = timedelta(seconds=5)
-    within: Duration = timedelta(minutes=2)
-
-
-class RunSettings(Model):
-    """What a host runs: the whole specification of the container, so that nothing is copied from what ran before."""
-
-    command: tuple[str, ...] = ()
-    env: dict[str, str | Secret] = Field(default_factory=dict)
-    volumes: tuple[Volume, ...] = ()
-    ports: tuple[Port, ...] = ()
-    network: str = ""
-    restart: Literal["no", "always", "unless-stopped", "on-failure"] = "unless-stopped"
-    order: Literal["stop-first", "start-first"] = "stop-first"
-    stop_signal: Annotated[str, _matching(r"(SIG[A-Z0-9+]+)?", 'a signal such as "SIGTERM"')] = ""
-    stop_grace: Duration = timedelta(seconds=10)
-    health: HealthSettings = HealthSettings()
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.order == "start-first" and self.ports:
-            raise ValueError("order: expected stop-first, because two containers cannot publish the same port")
         return self
 
 
 class GitHubAppSettings(Model):
     """A GitHub App in place of a token: its id, and its private key (PEM)."""
 
-    id: Annotated[str, _matching(r"[A-Za-z0-9.]{1,40}", "the id of a GitHub App, as a text")]
+    id: Annotated[str, matching(r"[A-Za-z0-9.]{1,40}", "the id of a GitHub App, as a text")]
     key: Secret
 
 
@@ -227,11 +121,11 @@ class ForgeSettings(Model):
 
     kind: Literal["github", "gitlab", "gitea"]
     url: Url | None = None
-    project: Annotated[str, _matching(r"([A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+)?", '"owner/name"')] = ""
+    project: Annotated[str, matching(r"([A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+)?", '"owner/name"')] = ""
     token: Secret | None = None
     app: GitHubAppSettings | None = None
-    labels: tuple[Annotated[str, _matching(r"[^,\x00-\x1f]{1,50}", "a label without commas")], ...] = ()
-    reviewers: tuple[Annotated[str, _matching(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?", "a user, or a team")], ...] = ()
+    labels: tuple[Annotated[str, matching(r"[^,\x00-\x1f]{1,50}", "a label without commas")], ...] = ()
+    reviewers: tuple[Annotated[str, matching(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?", "a user, or a team")], ...] = ()
     draft: bool = False
     automerge: Literal["never", "checks"] = "never"
     method: Literal["merge", "squash", "rebase"] = "merge"
@@ -277,7 +171,7 @@ _FORGES = {"github": "https://github.com", "gitlab": "https://gitlab.com"}
 class AppSettings(Model):
     """One application: where its lockfile lives, how it moves, what is built and where it runs."""
 
-    repository: Annotated[str, AfterValidator(_without_password)]
+    repository: Annotated[str, AfterValidator(without_password)]
     branch: Branch = "main"
     lock: Relative
     propose: Literal["commit", "branch"] = "branch"
@@ -300,55 +194,6 @@ class AppSettings(Model):
         except ValueError as error:
             raise ValueError(f"forge.{error}") from None
         return self
-
-
-class TlsSettings(Model):
-    """Files of a mutual TLS connection."""
-
-    ca: Absolute
-    cert: Absolute
-    key: Absolute
-
-
-class HostSettings(Model):
-    """One host. `unix:///path` and `tcp://host:port` are Docker engines, `dir:/path` is a directory without Docker."""
-
-    name: Name
-    address: Annotated[
-        str,
-        _matching(
-            r"unix:///.+|tcp://[A-Za-z0-9.\[\]:-]+:\d{1,5}|dir:/.+", '"unix:///path", "tcp://host:port" or "dir:/path"'
-        ),
-    ]
-    tls: TlsSettings | None = None
-
-    @property
-    def kind(self) -> str:
-        """The row in the table of targets: `docker` or `dir`."""
-        return "dir" if self.address.startswith("dir:") else "docker"
-
-
-class FleetSettings(Model):
-    """The hosts that run the same image, and how careful a rollout is with them."""
-
-    waves: tuple[Annotated[Share, AfterValidator(lambda wave: (share(wave), wave)[1])], ...] = (1, "100%")
-    soak: Duration = timedelta(0)
-    at_once: Annotated[int, Field(ge=1, le=1000)] = 5
-    max_failures: Annotated[int, Field(ge=0)] = 0
-    hosts: tuple[HostSettings, ...] = ()
-
-    @model_validator(mode="after")
-    def _names_once(self) -> Self:
-        names = [host.name for host in self.hosts]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"hosts: expected every name once, got {', '.join(twice)} more than once")
-        return self
-
-    @property
-    def plan(self) -> Plan:
-        """What `decide` needs to know of the fleet."""
-        return Plan(waves=self.waves, soak=self.soak, at_once=self.at_once, max_failures=self.max_failures)
 
 
 class RegistrySettings(Model):
@@ -395,8 +240,8 @@ class ServiceSettings(Model):
     """The service itself. Without a `broker` it is one process; with one, as many as you like."""
 
     state: Absolute
-    ledger: Annotated[str, AfterValidator(_without_password)] | Secret | None = None
-    broker: Annotated[str, AfterValidator(_without_password)] | Secret | None = None
+    ledger: Annotated[str, AfterValidator(without_password)] | Secret | None = None
+    broker: Annotated[str, AfterValidator(without_password)] | Secret | None = None
     contact: str = ""
     poll: Duration = timedelta(minutes=15)
     look: Duration = timedelta(seconds=5)

@@ -11,11 +11,12 @@ from kombu.exceptions import OperationalError
 from watcher.cli.hands import Finding
 from watcher.ecosystems import ECOSYSTEMS
 from watcher.errors import Refused, ToplayerError
+from watcher.fleet import HostSettings
 from watcher.head import Head
 from watcher.http import Http, Limits
 from watcher.ledger import Ledger, utcnow
 from watcher.lookup import Lookup, Outcome
-from watcher.settings import AppSettings, HostSettings, Settings
+from watcher.settings import AppSettings, Settings
 from watcher.units import size
 from workers import sentry
 from workers.fleet.targets import connect

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from watcher import config
 from watcher.errors import SettingsRefused
-from watcher.settings import Settings, duration
+from watcher.fields import duration
+from watcher.settings import Settings
 
 EXAMPLE = config.example()
 SECRETS = sorted(set(re.findall(r'\{ env = "(\w+)" \}', EXAMPLE)))

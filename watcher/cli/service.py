@@ -10,9 +10,9 @@ from watcher import config, view
 from watcher.cli.context import Context
 from watcher.cli.out import emit, progress, say, talk
 from watcher.errors import Refused
+from watcher.fields import duration
 from watcher.ledger import utcnow
 from watcher.notice import lines, notices
-from watcher.settings import duration
 from watcher.unfinished import unfinished
 
 FAILED, PARTLY = 1, 3

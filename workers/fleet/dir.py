@@ -22,8 +22,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from watcher.fleet import HostSettings
 from watcher.image import Digest, Platform
-from watcher.settings import HostSettings
 from workers.fleet.health import presentable
 from workers.fleet.host import Fenced, Health, HostBusy, HostRefused, Proof, Running, Service
 from workers.fleet.image import manifest_of, read_manifest

@@ -6,8 +6,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from watcher.fleet import HostSettings
 from watcher.image import Digest
-from watcher.settings import HostSettings
 from workers.fleet import swap
 from workers.fleet.engine import Engine, Listed
 from workers.fleet.health import died, presentable, proof_of, proof_of_command

@@ -21,8 +21,8 @@ from docker.tls import TLSConfig
 from docker.utils.json_stream import json_stream
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from watcher.fleet import TlsSettings
 from watcher.image import Digest, Platform
-from watcher.settings import TlsSettings
 from workers.fleet.answer import answered, not_answered, pull_failed
 from workers.fleet.host import HostRefused
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
-from watcher.settings import HostSettings
+from watcher.fleet import HostSettings
 from workers.fleet import dir as directory
 from workers.fleet import docker
 from workers.fleet.host import Host

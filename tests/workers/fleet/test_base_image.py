@@ -7,7 +7,7 @@ from tests.rig.base_image import PYTHON, base_image
 from tests.rig.engine import RealEngine
 from tests.rig.registry import Registry
 from tests.workers.fleet.worlds import service
-from watcher.settings import HostSettings
+from watcher.fleet import HostSettings
 from workers.fleet.host import Health, Proof
 from workers.fleet.targets import connect
 from workers.oci.stores import open_store

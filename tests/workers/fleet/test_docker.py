@@ -21,8 +21,8 @@ from tests.rig.proxy import Asked, Instead, half_the_time, proxy
 from tests.rig.registry import PASSWORD, USERNAME, Registry, registry
 from tests.workers.fleet.worlds import LATER, RUNS, DockerWorld, deploy, docker_world, service
 from watcher.errors import Refused, Temporary
+from watcher.fleet import HostSettings, TlsSettings
 from watcher.image import Digest
-from watcher.settings import HostSettings, TlsSettings
 from workers.fleet.docker import DockerHost
 from workers.fleet.engine import Engine
 from workers.fleet.host import Health, HostRefused, HostUnreachable, Proof, Running

@@ -10,8 +10,8 @@ from tests.rig.death import changes_over_http, dies_at
 from tests.rig.engine import RealEngine
 from tests.rig.registry import Registry
 from tests.workers.fleet.worlds import LATER, DockerWorld, deploy, docker_world
+from watcher.fleet import HostSettings
 from watcher.image import Digest
-from watcher.settings import HostSettings
 from workers.fleet.host import Health, Host, Running
 from workers.fleet.targets import connect
 

@@ -15,8 +15,8 @@ from tests.fakes.store import FakeStore
 from tests.rig.engine import RealEngine
 from tests.rig.image import busybox, layer, publish
 from tests.rig.registry import Registry
+from watcher.fleet import HostSettings
 from watcher.image import Digest
-from watcher.settings import HostSettings
 from workers.fleet.host import Health, Host, Service
 from workers.fleet.targets import connect
 from workers.oci.layout import LayoutStore
