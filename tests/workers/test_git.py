@@ -352,6 +352,66 @@ def test_a_branch_that_is_not_as_we_saw_it_is_not_rewritten(local: Place) -> Non
     assert not local.origin.tip("toplayer/x")
 
 
+def test_a_branch_of_ours_is_deleted_where_we_saw_it_and_nowhere_else(place: Place) -> None:
+    repository = place.repository()
+    ours = place.origin.write({"x": "1"}, branch="toplayer/shop/requests")
+    repository.fetch()
+    with pytest.raises(BranchMoved):
+        repository.delete("toplayer/shop/requests", place.origin.tip())
+    assert place.origin.tip("toplayer/shop/requests") == ours
+
+    repository.delete("toplayer/shop/requests", ours)
+
+    assert repository.fetch().branches == {}
+    with pytest.raises(BranchMoved):
+        repository.delete("toplayer/shop/requests", ours)
+
+
+def test_only_a_branch_of_ours_is_ever_deleted(local: Place) -> None:
+    with pytest.raises(GitRefused, match="is not a branch of ours"):
+        local.repository().delete("main", local.origin.tip())
+
+    assert local.origin.tip()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "fits"),
+    [
+        ({"app/main.py": "print(1)\n"}, True),
+        ({"lock.txt": "a==1\nb==1\nc==1\nd==1\ne==2\n"}, True),
+        ({"lock.txt": "a==2\nb==1\nc==1\nd==1\ne==1\n"}, True),
+        ({"lock.txt": "a==3\nb==1\nc==1\nd==1\ne==1\n"}, False),
+        ({"lock.txt": "a==1\nb==2\nc==1\nd==1\ne==1\n"}, False),
+        ({"lock.txt": None}, False),
+        ({"lock.txt": b"\0\1\2"}, False),
+        ({"lock.txt": None, "lock.txt/inside": "a directory"}, False),
+        ({}, True),
+    ],
+)
+def test_a_change_is_seen_to_fit_as_git_would_merge_it(
+    local: Place, theirs: dict[str, str | bytes | None], fits: bool
+) -> None:
+    local.origin.write({"lock.txt": "a==1\nb==1\nc==1\nd==1\ne==1\n"}, "The lock")
+    repository = local.repository()
+    commit = bump(repository, repository.fetch().tip, "a==2\nb==1\nc==1\nd==1\ne==1\n")
+    repository.push(commit, "toplayer/shop/a", None)
+    local.origin.write(theirs, "Meanwhile")
+    local.origin.write({"other": "1"}, "And more")
+
+    fresh = local.repository()
+    seen = fresh.fetch()
+
+    assert fresh.conflicts(seen.branches["toplayer/shop/a"], seen.tip) is not fits
+
+
+def test_a_new_file_that_somebody_else_made_too_does_not_fit(local: Place) -> None:
+    repository = local.repository()
+    commit = repository.commit(repository.fetch().tip, {"new.txt": b"1\n"}, "New", BOT, MONDAY)
+    local.origin.write({"new.txt": "2\n"}, "New, too")
+
+    assert repository.conflicts(commit, repository.fetch().tip)
+
+
 def test_a_branch_in_the_way_of_ours_is_refused_and_not_tried_forever(local: Place) -> None:
     local.origin.write({"x": "1"}, branch="toplayer/x")
     repository = local.repository()
@@ -399,6 +459,25 @@ def test_a_token_is_nowhere_but_in_the_request(
     assert "you sent *** as ***" in seen
     assert all(secret not in seen for secret in (TOKEN, encoded))
     assert all(secret.encode() not in file.read_bytes() for file in files for secret in (TOKEN, encoded))
+
+
+def test_who_has_no_password_logs_in_with_what_the_forge_gives(origin: Origin, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def login() -> tuple[str, str]:
+        asked.append(1)
+        return "bot", TOKEN
+
+    with git_host(tmp_path / "srv", {"bot": TOKEN}) as host:
+        mine = Repository(f"{host.url}/shop.git", "main", tmp_path / "a.git", GitSettings(), login)
+        assert mine.fetch().tip == origin.tip()
+        own = Repository(f"{host.url}/shop.git", "main", tmp_path / "b.git", with_token(tmp_path), login)
+        assert own.fetch().tip == origin.tip()
+    assert Repository(str(origin.directory), "main", tmp_path / "c.git", GitSettings(), login).fetch()
+
+    assert set(host.credentials) == {f"bot:{TOKEN}"}
+    assert not [line for line in host.commands if TOKEN in line]
+    assert len(asked) == 1
 
 
 def test_a_token_in_place_of_a_user_name_is_a_secret_too(origin: Origin, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The door to git: one remote repository per app, by git's own program and a bare mirror in the state directory."""
 
 from workers.git.errors import BranchMoved, GitRefused, GitUnreachable
+from workers.git.remote import Login
 from workers.git.repository import OURS, Commit, Repository, Survey
 
-__all__ = ["OURS", "BranchMoved", "Commit", "GitRefused", "GitUnreachable", "Repository", "Survey"]
+__all__ = ["OURS", "BranchMoved", "Commit", "GitRefused", "GitUnreachable", "Login", "Repository", "Survey"]

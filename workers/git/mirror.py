@@ -59,6 +59,17 @@ class Mirror:
             where = remote.where if remote else str(tree or self.directory)
             raise translated(error, where, far=remote is not None) from None
 
+    def read(self, *words: str, input: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
+        """What `git words…` writes."""
+        return self.git(*words, input=input, env=env).stdout
+
+    def tree(self, commit: str, *paths: str) -> list[tuple[str, str, str]]:
+        """Mode, object and path of every file at the commit, or of what is at `paths`."""
+        deep = () if paths else ("-r",)
+        out = self.read("--literal-pathspecs", "ls-tree", "-z", "--full-tree", *deep, commit, "--", *paths)
+        entries = (os.fsdecode(line).split("\t", 1) for line in out.split(b"\0") if line)
+        return [(head.split()[0], head.split()[2], path) for head, path in entries]
+
     def has(self, commit: str) -> bool:
         """Whether the commit is here."""
         return (

@@ -4,7 +4,7 @@ import base64
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -25,6 +25,10 @@ _HELPER = (
 _SSH_OPTIONS = ("BatchMode=yes", "StrictHostKeyChecking=accept-new", "ConnectTimeout=20", "ServerAliveInterval=20")
 
 
+Login = Callable[[], tuple[str, str]]
+"""Gives a user name and a password that are good for the next hour. Raises what is to be told if it has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remote:
     """A remote as one git command needs it: `url` for its arguments, `where` for people, the rest to reach it by."""
@@ -43,17 +47,18 @@ class Remote:
         return text
 
 
-def remote(url: str, git: GitSettings, state: Path) -> Remote:
+def remote(url: str, git: GitSettings, state: Path, login: Login | None = None) -> Remote:
     """The remote at `url` (a path, or a file, http, https or ssh address, or `user@host:path`).
 
-    Secrets are read now. Keys of ssh hosts that were never met are kept in `state` (`known_hosts`), and refused when
-    they change. A `GitRefused` says what is wrong with the address or with the secret.
+    Secrets are read now; `login` is asked if the settings name none for an http(s) address. Keys of ssh hosts that were
+    never met are kept in `state` (`known_hosts`), and refused when they change. A `GitRefused` says what is wrong with
+    the address or with the secret.
     """
     where = shown(url)
     if not _is_allowed(url):
         raise GitRefused(where, f"expected a path or an address ({PROTOCOLS.replace(':', ', ')}), got {where!r}")
     if url.startswith(("http://", "https://")):
-        return _http(url, git, where)
+        return _http(url, git, where, login)
     if url.startswith(("/", ".", "file://")):
         return Remote(url, where)
     return Remote(url, where, env=_ssh(git, state))
@@ -74,7 +79,7 @@ def shown(url: str) -> str:
     return inert(urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])))
 
 
-def _http(url: str, git: GitSettings, where: str) -> Remote:
+def _http(url: str, git: GitSettings, where: str, login: Login | None) -> Remote:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     bare = urlunsplit(parts._replace(netloc=host))
@@ -82,10 +87,12 @@ def _http(url: str, git: GitSettings, where: str) -> Remote:
         password = git.password.reveal() if git.password else ""
     except LookupError as error:
         raise GitRefused(where, f"its password cannot be read: {error}", "see apps.*.git.password") from None
+    username = unquote(parts.username or "") or git.username
+    if git.password is None and not parts.username and login is not None:
+        username, password = login()
     env = {"GIT_SSL_CAINFO": ca} if (ca := _authorities()) else {}
     if not password and not parts.username:
         return Remote(bare, where, env=env)
-    username = unquote(parts.username or "") or git.username
     options = ("-c", f"credential.{parts.scheme}://{host}.helper={_HELPER}")
     env |= {"TOPLAYER_GIT_USERNAME": username, "TOPLAYER_GIT_PASSWORD": password}
     return Remote(bare, where, options, env, _spellings(username if parts.username else "", username, password))

@@ -11,8 +11,10 @@ from typing import Self
 
 from watcher.settings import AppSettings, GitSettings
 from workers.git.errors import BranchMoved, GitRefused, plain, translated
+from workers.git.merge import fits
 from workers.git.mirror import Mirror, on_disk
-from workers.git.remote import Remote, remote, shown
+from workers.git.remote import Login, Remote, remote, shown
+from workers.git.signing import signing
 from workers.process import ToolFailed
 from workers.scratch import scratch
 
@@ -73,14 +75,15 @@ class Repository:
     `MirrorDamaged`, `ToolTimedOut`.
     """
 
-    def __init__(self, url: str, branch: str, mirror: Path, git: GitSettings) -> None:
-        self._url, self._branch, self._git = url, branch, git
+    def __init__(self, url: str, branch: str, mirror: Path, git: GitSettings, login: Login | None = None) -> None:
+        """`login` is asked for credentials where the settings have none, and only if the repository is on http(s)."""
+        self._url, self._branch, self._git, self._login = url, branch, git, login
         self._mirror, self._here = Mirror(mirror), set[str]()
 
     @classmethod
-    def of(cls, name: str, app: AppSettings, state: Path) -> Self:
+    def of(cls, name: str, app: AppSettings, state: Path, login: Login | None = None) -> Self:
         """The repository of the app called `name`, with its mirror in the state directory."""
-        return cls(app.repository, app.branch, state / "git" / f"{name}.git", app.git)
+        return cls(app.repository, app.branch, state / "git" / f"{name}.git", app.git, login)
 
     @property
     def where(self) -> str:
@@ -107,7 +110,7 @@ class Repository:
 
     def show(self, commit: str) -> Commit:
         """The commit itself."""
-        head, _, message = self._read("cat-file", "commit", self._at_hand(commit)).partition(b"\n\n")
+        head, _, message = self._mirror.read("cat-file", "commit", self._at_hand(commit)).partition(b"\n\n")
         lines = [line.split(" ", 1) for line in head.decode("utf-8", "replace").split("\n") if " " in line]
         facts = dict(lines)
         return Commit(
@@ -120,53 +123,73 @@ class Repository:
 
     def files(self, commit: str) -> tuple[str, ...]:
         """The paths of all files at the commit, sorted as git sorts them."""
-        return tuple(path for _, _, path in self._tree(self._at_hand(commit)))
+        return tuple(path for _, _, path in self._mirror.tree(self._at_hand(commit)))
 
     def read(self, commit: str, path: str, largest: int = LARGEST) -> bytes | None:
         """The bytes of the file at the commit, or None if there is no such file (a directory is none)."""
         place = f"{self.where}: {path} at {commit[:12]}"
-        for mode, blob, _ in self._tree(self._at_hand(commit), path):
+        for mode, blob, _ in self._mirror.tree(self._at_hand(commit), path):
             if mode == "120000":
                 raise GitRefused(place, "is a symbolic link", "name the file that it points to")
             if mode not in ("100644", "100755"):
                 return None
-            size = int(self._read("cat-file", "-s", blob))
+            size = int(self._mirror.read("cat-file", "-s", blob))
             if size > largest:
                 raise GitRefused(place, f"expected at most {largest} bytes, got {size}")
-            return self._read("cat-file", "blob", blob)
+            return self._mirror.read("cat-file", "blob", blob)
         return None
 
     def export(self, commit: str, directory: Path) -> None:
         """Writes the commit's files into an empty directory, with executable bits and symbolic links, as a checkout."""
-        modules = [path for mode, _, path in self._tree(self._at_hand(commit)) if mode == "160000"]
+        modules = [path for mode, _, path in self._mirror.tree(self._at_hand(commit)) if mode == "160000"]
         if modules:
             hint = "toplayer does not fetch other repositories: put the files into this one"
             raise GitRefused(f"{self.where} at {commit[:12]}", f"has submodules: {', '.join(modules[:5])}", hint)
         with self._index() as index:
-            self._read("read-tree", commit, env=index)
+            self._mirror.read("read-tree", commit, env=index)
             self._mirror.git("checkout-index", "--all", "--quiet", env=index, tree=directory)
+
+    def conflicts(self, commit: str, onto: str) -> bool:
+        """Whether what `commit` changed in its parent no longer fits on the commit `onto`, as git merges files."""
+        parents = self.show(commit).parents
+        if not parents or onto in (commit, *parents):
+            return False
+        return not fits(self._mirror, self._at_hand(parents[0]), commit, self._at_hand(onto), self._scratch)
 
     # --- what we make of it ---
 
     def commit(self, parent: str, files: Mapping[str, bytes], message: str, author: str, when: datetime) -> str:
-        """Writes a commit on top of `parent` with these files in place of what was there; its id.
+        """Writes a commit on top of `parent` with these files in place of what was there; its id. Signed, if so set.
 
-        `author` is `Name <address>`. The same arguments give the same id, and nobody else sees it before a `push`.
+        `author` is `Name <address>`. The same arguments give the same id, but for signatures that hold a time (GnuPG's)
+        or chance (ECDSA's). Nobody else sees it before a `push`.
         """
-        modes = {path: mode for mode, _, path in self._tree(self._at_hand(parent), *files)}
+        modes = {path: mode for mode, _, path in self._mirror.tree(self._at_hand(parent), *files)}
         with self._index() as index:
-            self._read("read-tree", parent, env=index)
+            self._mirror.read("read-tree", parent, env=index)
             entries = []
             for path, content in files.items():
-                blob = self._read("hash-object", "-w", "--stdin", input=content).decode().strip()
+                blob = self._mirror.read("hash-object", "-w", "--stdin", input=content).decode().strip()
                 mode = "100755" if modes.get(path) == "100755" else "100644"
                 entries += ["--cacheinfo", f"{mode},{blob},{path}"]
-            self._read("update-index", "--add", *entries, env=index)
-            tree = self._read("write-tree", env=index).decode().strip()
+            self._mirror.read("update-index", "--add", *entries, env=index)
+            tree = self._mirror.read("write-tree", env=index).decode().strip()
         said = message.replace("\0", "").encode("utf-8", "replace")
-        made = self._read("commit-tree", tree, "-p", parent, input=said, env=_signed(author, when)).decode().strip()
+        made = self._sealed(("commit-tree", tree, "-p", parent), said, _signed(author, when))
         self._here.add(made)
         return made
+
+    def _sealed(self, words: tuple[str, ...], said: bytes, env: dict[str, str]) -> str:
+        with on_disk(self._scratch), signing(self._git.signing, self._scratch) as key:
+            argv = (*key.options, words[0], *key.words, *words[1:])
+            try:
+                ran = self._mirror.git(*argv, input=said, env=env | key.env, inherit=key.inherit)
+            except GitRefused as error:
+                if self._git.signing is None:
+                    raise
+                where, why = str(self._git.signing.key), f"the signing key cannot be used: {error.why}"
+                raise GitRefused(where, why, "see apps.*.git.signing") from None
+        return ran.stdout.decode().strip()
 
     def push(self, commit: str, branch: str, expected: str | None) -> None:
         """Moves `branch` of the remote from `expected` (None: it does not exist) to `commit`, or says why not.
@@ -176,8 +199,17 @@ class Repository:
         """
         if expected and not branch.startswith(OURS) and expected not in (commit, *self.show(commit).parents):
             raise GitRefused(self.where, f"{commit[:12]} does not grow out of the tip of `{branch}`")
+        self._send(commit, branch, expected or "")
+
+    def delete(self, branch: str, expected: str) -> None:
+        """Deletes a branch of ours, if its tip is `expected`: `BranchMoved` if it is anywhere else, or nowhere."""
+        if not branch.startswith(OURS):
+            raise GitRefused(self.where, f"`{branch}` is not a branch of ours")
+        self._send("", branch, expected)
+
+    def _send(self, commit: str, branch: str, expected: str) -> None:
         ref = f"refs/heads/{branch}"
-        words = ("push", "--porcelain", "--no-verify", f"--force-with-lease={ref}:{expected or ''}", "--")
+        words = ("push", "--porcelain", "--no-verify", f"--force-with-lease={ref}:{expected}", "--")
         to = self._remote()
         ran = self._mirror.git(*words, to.url, f"{commit}:{ref}", remote=to, accept=(0, 1))
         if ran.code == 0:
@@ -197,29 +229,22 @@ class Repository:
         return f"+refs/heads/{self._branch}:{_TIP}", f"+refs/heads/{OURS}*:{_BRANCHES}*"
 
     def _remote(self) -> Remote:
-        return remote(self._url, self._git, self._mirror.directory.parent)
+        return remote(self._url, self._git, self._mirror.directory.parent, self._login)
 
     def _fetch(self, lock: int, *refs: str, depth: int = _DEPTH) -> None:
         to = self._remote()
         words = ("--quiet", "--prune", "--no-tags", "--no-write-fetch-head", f"--depth={depth}", "--")
         self._mirror.git("fetch", *words, to.url, *refs, remote=to, inherit=(lock,))
 
-    def _read(self, *words: str, input: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
-        return self._mirror.git(*words, input=input, env=env).stdout
-
     @contextlib.contextmanager
     def _index(self) -> Iterator[dict[str, str]]:
         """The environment in which git's index is a file that nobody else knows, and that is gone afterwards."""
-        place = self._mirror.directory.with_suffix(".tmp")
-        with on_disk(place), scratch(place) as directory:
+        with on_disk(self._scratch), scratch(self._scratch) as directory:
             yield {"GIT_INDEX_FILE": str(directory / "index")}
 
-    def _tree(self, commit: str, *paths: str) -> list[tuple[str, str, str]]:
-        """Mode, object and path of every entry, or of those at `paths`."""
-        deep = () if paths else ("-r",)
-        out = self._read("--literal-pathspecs", "ls-tree", "-z", "--full-tree", *deep, commit, "--", *paths)
-        entries = (os.fsdecode(line).split("\t", 1) for line in out.split(b"\0") if line)
-        return [(head.split()[0], head.split()[2], path) for head, path in entries]
+    @property
+    def _scratch(self) -> Path:
+        return self._mirror.directory.with_suffix(".tmp")
 
     def _at_hand(self, commit: str) -> str:
         """The commit, made sure to be in the mirror: an old one may have been swept out, or never have come."""
