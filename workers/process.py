@@ -22,11 +22,12 @@ from watcher.inert import inert
 MEMORY = 8 * 1024**3
 """Bytes of address space for each process of a tool. Address space, not memory in use: that is what Linux can limit."""
 OUTPUT = 64 * 1024**2
-"""Bytes that a tool may write to stdout. Of stderr, the last ones are kept."""
+"""Bytes that a tool may write to stdout."""
 GRACE = timedelta(seconds=3)
 """How long a tool has to take its lock files away when its time is up."""
 
-_SAID = 64 * 1024
+SAID = 64 * 1024
+"""Bytes of stderr that are kept, unless somebody wants more of it."""
 _CHUNK = 64 * 1024
 # What a machine may need to reach the world, and nothing else of ours.
 _PASSED = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR")
@@ -34,7 +35,7 @@ _PASSED = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE"
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a tool said, whole (stderr: its last 64 KiB), and its exit code."""
+    """What a tool said, whole (stderr: its last bytes), and its exit code."""
 
     stdout: bytes
     stderr: bytes
@@ -84,10 +85,12 @@ def run(
     secrets: Collection[str] = (),
     memory: int = MEMORY,
     inherit: Collection[int] = (),
+    keep: int = SAID,
 ) -> Ran:
     """Runs a tool to its end; `env` is its whole environment, `accept` the exit codes that are not failures.
 
     `inherit` are descriptors that stay open until the tool has ended, even if we are killed before: a lock, say.
+    `keep` is how many bytes of stderr are kept: the last ones.
 
     Raises `ToolFailed` (also for a tool that is not installed, or that writes more than `OUTPUT` bytes) and
     `ToolTimedOut`. Neither holds any of the `secrets`. Whatever the tool started and left behind is killed.
@@ -110,7 +113,7 @@ def run(
     with contextlib.suppress(OSError):
         # From outside: code of ours that ran between fork and exec could deadlock in a process with threads.
         resource.prlimit(process.pid, resource.RLIMIT_AS, (memory, memory))
-    talk = _Talk(process, input)
+    talk = _Talk(process, input, keep)
     try:
         ended = talk.listen(until)
         if not ended:
@@ -128,19 +131,19 @@ def run(
     if not ended:
         raise ToolTimedOut(tool, deadline.total_seconds(), said)
     if code not in accept:
-        raise ToolFailed(tool, code, said or _said(talk.stdout[-_SAID:], secrets))
+        raise ToolFailed(tool, code, said or _said(talk.stdout[-SAID:], secrets))
     return Ran(bytes(talk.stdout), bytes(talk.stderr), code)
 
 
 class _Talk:
     """Both directions of a conversation with a process, until it ends or is cut off."""
 
-    def __init__(self, process: subprocess.Popen[bytes], input: bytes) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], input: bytes, keep: int) -> None:
         assert process.stdin
         assert process.stdout
         assert process.stderr
         self.stdout, self.stderr, self.too_much = bytearray(), bytearray(), False
-        self._input = memoryview(input)
+        self._input, self._keep = memoryview(input), keep
         self._stdin, self._pipes = process.stdin, (process.stdin, process.stdout, process.stderr)
         self._end = os.pidfd_open(process.pid)
         self._selector = selectors.DefaultSelector()
@@ -187,7 +190,7 @@ class _Talk:
         if not data:
             self._selector.unregister(key.fileobj)
         key.data.extend(data)
-        del self.stderr[:-_SAID]
+        del self.stderr[: -self._keep]
         self.too_much = len(self.stdout) > OUTPUT
         return len(data)
 

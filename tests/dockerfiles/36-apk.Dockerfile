@@ -1,0 +1,3 @@
+FROM alpine:3
+RUN apk add --no-cache git
+COPY . /src

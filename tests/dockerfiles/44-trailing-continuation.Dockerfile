@@ -1,0 +1,3 @@
+FROM busybox
+COPY docs /docs
+RUN echo the end \

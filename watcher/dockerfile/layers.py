@@ -1,0 +1,45 @@
+"""Which layer of an image came of which instruction."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from watcher.dockerfile.graph import WORKED_ON, Graph
+
+# `|2 NAME=value OTHER=value /bin/sh -c `, as far as it is there.
+_IN_FRONT = re.compile(r"^(?:\|\d+ .*?)?/\S*sh (?:-\S+ )*?(?:-o \S+ )?-\S*c ", re.DOTALL)
+_BLANKS = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One row of an image's history that has files: who made it, and what it weighs (bytes, compressed)."""
+
+    created_by: str
+    size: int
+
+
+def layers_of(graph: Graph, layers: Sequence[Layer]) -> Mapping[int, int]:
+    """The sizes of the layers that the steps of an image made when it was last built, by the steps' numbers.
+
+    Rows and steps are matched in their order, by what they say; the base's rows are at the bottom and match nothing.
+    """
+    numbers = [number for number in graph.image if graph.steps[number].instruction.keyword in WORKED_ON]
+    ours = [_plain(graph.steps[number].said) for number in numbers]
+    theirs = [_plain(layer.created_by) for layer in layers]
+    # From the top, where the image ends as its last stage does.
+    matcher = SequenceMatcher(None, ours[::-1], theirs[::-1], autojunk=False)
+    found: dict[int, int] = {}
+    for here, there, length in matcher.get_matching_blocks():
+        for n in range(length):
+            found[numbers[::-1][here + n]] = layers[::-1][there + n].size
+    return found
+
+
+def _plain(text: str) -> str:
+    """What a row of history says of its instruction: without BuildKit's mark, shell, arguments and blanks."""
+    keyword, _, rest = text.removesuffix("# buildkit").strip().partition(" ")
+    if keyword == "RUN":
+        rest = _IN_FRONT.sub("", rest, count=1)
+    return f"{keyword} {_BLANKS.sub('', rest)}"

@@ -1,0 +1,92 @@
+"""What BuildKit says while it builds (`--progress=plain`): which steps it had, which it worked on, and what failed.
+
+Every line begins with the number of its vertex: `#7 [build 2/5] RUN make`, then `#7 CACHED`, or what the command
+wrote with the seconds in front, and `#7 DONE 1.2s`, `#7 CANCELED` or `#7 ERROR: …`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_LINE = re.compile(r"#(\d+) (.*)")
+_OUTPUT = re.compile(r"\d+\.\d+ ?(.*)")
+_LABEL = re.compile(r"\[(?:[a-z0-9]+/\S+ )?(?:(?P<stage>\S+) )? *(?P<number>\d+)/(?P<of>\d+)\] (?P<rest>.*)")
+_ENDED = re.compile(r"(?:DONE(?: (?P<seconds>[\d.]+)s)?|CACHED|CANCELED|ERROR:?(?P<error>.*))")
+_ID = re.compile(r"(?:writing image|exporting config) (sha256:[0-9a-f]{64})")
+_KEPT = 100
+_TOLD = 20
+
+
+@dataclass(slots=True)
+class Worked:
+    """One vertex. `label` is `[stage 2/5]`, or empty for what is no instruction; `said` are its last lines."""
+
+    name: str
+    label: str = ""
+    cached: bool = False
+    seconds: float = 0.0
+    error: str | None = None
+    said: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A build, as it went. `image` is the engine's id of what was made, or empty."""
+
+    vertices: tuple[Worked, ...]
+    image: str = ""
+    is_buildkit: bool = True
+
+    @property
+    def steps(self) -> Mapping[str, Worked]:
+        """The instructions that BuildKit had to look at, by their labels."""
+        return {vertex.label: vertex for vertex in self.vertices if vertex.label}
+
+    @property
+    def failure(self) -> str:
+        """The failing step and the last lines that it wrote; empty if none failed."""
+        failed = next((vertex for vertex in self.vertices if vertex.error is not None), None)
+        if failed is None:
+            return ""
+        return "\n".join([failed.name, *failed.said[-_TOLD:], failed.error or ""]).strip()
+
+
+def read(text: str) -> Progress:
+    """The progress in what `docker build --progress=plain` wrote, whole or broken off."""
+    vertices: dict[str, Worked] = {}
+    image = ""
+    for row in text.splitlines():
+        found = _LINE.fullmatch(row.rstrip())
+        if found is None:
+            continue
+        number, rest = found.groups()
+        vertex = vertices.get(number)
+        if vertex is None:
+            vertices[number] = _vertex(rest)
+        elif named := _ID.match(rest):
+            image = named[1]
+        else:
+            _more(vertex, rest)
+    return Progress(tuple(vertices.values()), image, bool(vertices))
+
+
+def _vertex(name: str) -> Worked:
+    found = _LABEL.fullmatch(name)
+    if found is None:
+        return Worked(name)
+    stage = f"{found['stage']} " if found["stage"] else ""
+    return Worked(name, f"[{stage}{found['number']}/{found['of']}]")
+
+
+def _more(vertex: Worked, rest: str) -> None:
+    if output := _OUTPUT.fullmatch(rest):
+        vertex.said.append(output[1])
+        del vertex.said[:-_KEPT]
+        return
+    ended = _ENDED.fullmatch(rest)
+    if ended is None:
+        return
+    vertex.cached = vertex.cached or rest == "CACHED"
+    vertex.seconds += float(ended["seconds"] or 0)
+    if ended["error"] is not None:
+        vertex.error = ended["error"].strip()
