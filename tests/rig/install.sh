@@ -14,6 +14,9 @@ need busybox busybox-static
 need openssl openssl
 need skopeo skopeo
 need ip iproute2
+need php php-cli
+need composer composer
+need unzip unzip
 [ -n "$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || need initdb postgresql
 [ -n "$missing" ] || exit 0
 

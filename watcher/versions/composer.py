@@ -1,0 +1,164 @@
+"""Composer's versions: what they are, their order, and which of them a constraint accepts.
+
+What the functions refuse, they refuse with a `NotComposer`, a `ValueError`. See `semver` for the specification.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from watcher.versions.kind import Kind, kind
+from watcher.versions.semver import constraint as constraints
+from watcher.versions.semver import interval
+from watcher.versions.semver.bump import bumped
+from watcher.versions.semver.version import (
+    FLAG,
+    STABILITIES,
+    NotComposer,
+    compare_key,
+    is_branch,
+    normalize,
+    normalize_branch,
+    stability,
+)
+
+__all__ = [
+    "STABILITIES",
+    "Composer",
+    "NotComposer",
+    "accepted",
+    "alias_of",
+    "bumped",
+    "compare",
+    "is_stable_enough",
+    "is_subset",
+    "newest",
+    "normalize",
+    "satisfies",
+    "short",
+    "stability",
+]
+
+_FLAGGED = re.compile(rf"[^@]*?@({FLAG})$", re.ASCII | re.IGNORECASE)
+_EXACT = re.compile(r"[^,\s@]+", re.ASCII)
+_ALIASED = re.compile(r"([^,\s@]+) as .+", re.ASCII)
+_OPEN_END = re.compile(r"(?:\.9999999)+(?=-dev$)")
+_NUMERIC_PREFIX = re.compile(r"((?:\d++\.)*\d++)(?:\.x)?-dev", re.ASCII | re.IGNORECASE)
+_DEFAULT_BRANCH = "9999999-dev"
+
+
+def compare(a: str, b: str) -> int:
+    """-1, 0 or 1: whether `a` is older than `b`, the same, or newer. See `compare_key` for branches."""
+    mine, other = compare_key(normalize(a)), compare_key(normalize(b))
+    return (mine > other) - (mine < other)
+
+
+def satisfies(version: str, constraint: str) -> bool:
+    """Whether `constraint` accepts `version`, whatever its stability."""
+    return constraints.parse(constraint).admits(normalize(version))
+
+
+def is_subset(constraint: str, of: str) -> bool:
+    """Whether `of` accepts every version that `constraint` does."""
+    return interval.is_subset(constraints.parse(constraint), constraints.parse(of))
+
+
+def accepted(constraint: str, minimum: str = "stable") -> str:
+    """The least stable versions of a package that a project lets in which requires it so.
+
+    A flag (`@beta`) has the word, of several the least stable one; else an exact version that is less stable than the
+    project's `minimum`; else that.
+    """
+    parts = [part for one in constraints.alternatives(constraint) for part in constraints.together(one)]
+    flags = [_spelled(found[1]) for part in parts if (found := _FLAGGED.match(part))]
+    exact = [_ALIASED.sub(r"\1", part) for part in parts]
+    inferred = [stability(part) for part in exact if _EXACT.fullmatch(part)]
+    return max(flags or [*inferred, minimum], key=STABILITIES.index)
+
+
+def is_stable_enough(version: str, least: str) -> bool:
+    """Whether a version is at least as stable as `least`, one of STABILITIES."""
+    return STABILITIES.index(stability(version)) <= STABILITIES.index(least)
+
+
+def newest(
+    versions: Iterable[str], constraint: str = "*", *, minimum: str = "stable", prefer_stable: bool = False
+) -> str | None:
+    """What Composer takes: the newest of `versions` that a project accepts, or None.
+
+    With `prefer_stable` a more stable one goes before a newer one.
+    """
+    least, read = accepted(constraint, minimum), constraints.parse(constraint)
+    fitting = [one for one in versions if is_stable_enough(one, least) and read.admits(normalize(one))]
+
+    def rank(version: str) -> Any:
+        stable = -STABILITIES.index(stability(version)) if prefer_stable else 0
+        return stable, compare_key(normalize(version))
+
+    return max(fitting, key=rank, default=None)
+
+
+def alias_of(version: str, aliases: object, *, default_branch: bool = False) -> str:
+    """The numbers that a branch stands for (`dev-main` for `2.x-dev`), in normal form; empty if it is none.
+
+    `aliases` is a package's `extra.branch-alias`, whatever that holds; what Composer ignores in it is ignored here.
+    """
+    if stability(version) != "dev":
+        return ""
+    for branch, target in aliases.items() if isinstance(aliases, dict) else ():
+        if isinstance(target, str) and target.endswith("-dev") and str(branch).lower() == version.lower():
+            numeric = target if target == _DEFAULT_BRANCH else normalize_branch(target[:-4])
+            if not is_branch(numeric) and _is_within(target, version):
+                return numeric
+    return _DEFAULT_BRANCH if default_branch and is_branch(version) else ""
+
+
+def _is_within(alias: str, branch: str) -> bool:
+    """Of a numeric branch, only a part can be an alias: 1.x-dev may stand for 1.2.x-dev and not for 2.x-dev."""
+    mine, its = _NUMERIC_PREFIX.fullmatch(branch), _NUMERIC_PREFIX.fullmatch(alias)
+    return mine is None or its is None or f"{its[1]}.".startswith(f"{mine[1]}.")
+
+
+def short(version: str) -> str:
+    """How people write a version: `1.2.0` for 1.2.0.0, `1.x-dev` for 1.9999999.9999999.9999999-dev.
+
+    The same text for every spelling of a version, and its normal form is the version's.
+    """
+    normal = normalize(version)
+    if is_branch(normal):
+        return normal
+    numbers, dash, suffix = _OPEN_END.sub(".x", normal).partition("-")
+    if numbers.count(".") == 3:
+        numbers = numbers.removesuffix(".0")
+    # In capitals it is a word of its own to Composer.
+    text = numbers + dash + suffix.replace("stable", "STABLE")
+    # What was a date may look like three numbers now.
+    return text if normalize(text) == normal else numbers.replace(".", "-") + dash + suffix
+
+
+def _spelled(flag: str) -> str:
+    return next(one for one in STABILITIES if one.lower() == flag.lower())
+
+
+class Composer:
+    """The scheme of Packagist."""
+
+    def normal(self, version: str) -> str:
+        return short(version)
+
+    def key(self, version: str) -> Any:
+        return compare_key(normalize(version))
+
+    def is_prerelease(self, version: str) -> bool:
+        return stability(version) != "stable"
+
+    def allows(self, constraint: str, version: str) -> bool:
+        return not constraint or satisfies(version, constraint)
+
+    def kind(self, before: str, after: str) -> Kind:
+        old, new = normalize(before), normalize(after)
+        return Kind.MAJOR if is_branch(old) or is_branch(new) else kind(_numbers(old), _numbers(new))
+
+
+def _numbers(normal: str) -> list[int]:
+    return [int(number) for number in normal.partition("-")[0].split(".")]
