@@ -16,7 +16,8 @@ mkdir -p "/usr/lib/$tool"
 { echo "$@"; date; cat /proc/uptime; } > "/usr/lib/$tool/log"
 take() { for file in "$@"; do [ -f "$file" ] && cat "$file"; done; }
 case "$tool $1 $2" in
-    "composer install "*|"composer dump-autoload "*) mkdir -p vendor/composer && take composer.lock > vendor/composer/installed.json;
+    "composer install "*|"composer dump-autoload "*)
+        mkdir -p vendor/composer && take composer.lock > vendor/composer/installed.json
         date > vendor/autoload.php;;
     "npm ci "*) mkdir -p node_modules && take package.json > node_modules/installed;;
     "npm run build") mkdir -p dist && cat web/* > dist/index.html;;
