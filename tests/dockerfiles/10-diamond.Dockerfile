@@ -1,18 +1,18 @@
 FROM busybox AS base
-RUN mkdir /work
+RUN mkdir /w
 
 FROM base AS left
-COPY src/a.c /work/
-RUN cp /work/a.c /work/left
+COPY src/a.c /w/
+RUN cp /w/a.c /w/left
 
 FROM base AS right
-COPY src/b.c /work/
-RUN cp /work/b.c /work/right
+COPY src/b.c /w/
+RUN cp /w/b.c /w/right
 
 FROM base AS never
-COPY docs /work/docs
+COPY docs /w/docs
 
 FROM base
-COPY --from=left /work/left /left
-COPY --from=right /work/right /right
+COPY --from=left /w/left /left
+COPY --from=right /w/right /right
 RUN cat /left /right > /both

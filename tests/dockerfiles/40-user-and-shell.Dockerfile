@@ -1,7 +1,7 @@
 FROM busybox
-RUN echo 'app:x:1000:1000::/home:/bin/sh' >> /etc/passwd
+RUN echo 'app:x:1000:1000::/srv:/bin/sh' >> /etc/passwd
 USER app
-WORKDIR /home/work
+WORKDIR /srv/job
 COPY app/util.py .
 SHELL ["/bin/busybox", "sh", "-c"]
 USER root
