@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from watcher import decide, lockfiles
-from watcher.bump import Bump, BumpStage
+from watcher.bump import Bump, BumpStage, Part
 from watcher.desk import Desk
 from watcher.ecosystems import ECOSYSTEMS
 from watcher.head import Head
@@ -33,9 +33,10 @@ from workers.image.wheelhouse import Wheelhouse
 from workers.notify.post import LIMITS, poster
 from workers.notify.tell import channel, tell
 from workers.oci.stores import open_store
+from workers.propose.move import Move
 from workers.propose.propose import propose
 from workers.propose.survey import survey
-from workers.propose.uv import Uv
+from workers.propose.workshop import Workshop
 from workers.scratch import scratch
 
 log = logging.getLogger("toplayer")
@@ -86,17 +87,18 @@ def _propose_due(desk: Desk, bump: Bump, now: datetime) -> bool:
 
 def _propose(desk: Desk, bump: Bump) -> Bump:
     app = desk.settings.apps[bump.app]
-    index = next(index for index in desk.settings.indexes.values() if index.kind == bump.ecosystem)
-    uv = Uv(_state(desk.settings), index, Wheels.of(app.image))
+    shop = Workshop.of(app, desk.settings.indexes.values(), _state(desk.settings))
     repository = _repository(desk.settings, bump.app)
-    return propose(bump, app, repository, _release(desk.ledger, bump), uv, desk.clock)
+    return propose(bump, app, repository, [_move(desk.ledger, part) for part in bump.parts], shop, desk.clock)
 
 
-def _release(ledger: Ledger, bump: Bump) -> Release:
-    """The release as the index had it when it was last asked."""
-    lookups = ledger.all(Lookup, package=bump.package)
-    known = (release for lookup in lookups for release in lookup.releases if release.version == bump.to_version)
-    return next(known, Release(package=bump.package, version=bump.to_version))
+def _move(ledger: Ledger, part: Part) -> Move:
+    """With the release as the index had it when it was last asked."""
+    package, version = part.package, part.to_version
+    lookups = ledger.all(Lookup, package=package)
+    known = (release for lookup in lookups for release in lookup.releases if release.version == version)
+    release = next(known, Release(package=package, version=version))
+    return Move(package=package, version=version, release=release)
 
 
 # --- build ----------------------------------------------------------------------------------------------------------

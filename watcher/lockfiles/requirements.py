@@ -3,20 +3,20 @@
 The format: https://pip.pypa.io/en/stable/reference/requirements-file-format/.
 """
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from packaging.requirements import Requirement
 
 from watcher.lockfiles.compiled import compiled
 from watcher.lockfiles.lines import Line, lines
 from watcher.lockfiles.place import Place
-from watcher.lockfiles.wanted import constraint_of, included, wanted_in
+from watcher.lockfiles.wanted import INCLUDE, Wanted, constraint_of, included, inside, wanted_in
 from watcher.pin import Pin
 
 _OPTION = re.compile(r"(--[a-z][a-z-]*|-[a-zA-Z])[\s=]*(.*)")
-_INCLUDES = ("-r", "-c", "--requirement", "--constraint")
 _OPTIONS = (
     *("-i", "--index-url", "--extra-index-url", "--no-index", "-f", "--find-links", "--trusted-host"),
     *("--no-binary", "--only-binary", "--prefer-binary", "--require-hashes", "--pre", "--use-feature"),
@@ -31,10 +31,11 @@ _ASKED = re.compile(r"-r\s+\S+|\S+ \((?:pyproject\.toml|setup\.py|setup\.cfg)(?:
 
 
 class Requirements:
-    """A requirements file as a lock: every requirement in it is pinned by `==`.
+    """A requirements file as a lock: every requirement in it is pinned by `==`, there or in a file that it includes.
 
-    What is asked for by a file, a directory or an address has no version that an index could better, and is no pin.
-    Options are passed over. A file that includes others is refused: its pins are not all in it.
+    What is included by `-r` counts as if it stood here; what by `-c` pins what is asked for without a version, and what
+    that needs. A pin's `lock` is the file that it stands in. What is asked for by a file, a directory or an address has
+    no version that an index could better, and is no pin. Options are passed over.
     """
 
     ecosystem = "pypi"
@@ -48,28 +49,68 @@ class Requirements:
 
     def pins(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Pin, ...]:
         """See `Format`. Direct is what the notes (`# via -r …`) or else the inputs say; where neither is there, all."""
-        logical = lines(text, path)
-        made = compiled(logical, path)
+        made = compiled(lines(text, path), path)
         wanted = wanted_in(made.inputs, made.limits, manifests) if made else ()
         asked = {one.package for one in wanted if one.asks}
-        vias = {line.first: _via(line) for line in logical}
-        by_note = any(vias.values())
+        rows = list(_rows(text, path, manifests, asks=True, above=()))
+        by_note = any(row.via for row in rows)
         found: dict[tuple[str, str], Pin] = {}
-        for line in logical:
-            place = Place(path, f"line {line.first}")
-            pin = _pin(line, place)
+        loose: dict[str, _Row] = {}
+        for row in rows:
+            pin = _pin(row)
             if pin is None:
                 continue
-            if (pin.package, pin.marker) in found:
-                raise place.wrong("a package once", f"{pin.package} again")
-            via = vias[line.first]
-            noted = not via or any(_ASKED.fullmatch(source) for source in via)
-            found[pin.package, pin.marker] = replace(
-                pin,
-                direct=noted if by_note or not asked else pin.package in asked,
-                constraint=constraint_of(pin.package, pin.marker, wanted),
-            )
-        return tuple(found.values())
+            if not pin.version:
+                if row.asks:
+                    loose[pin.package] = row
+                wanted = (*wanted, Wanted(pin.package, pin.constraint, pin.marker, row.asks))
+                continue
+            twin = found.get((pin.package, pin.marker))
+            if twin is not None and (twin.lock == pin.lock or twin.version != pin.version):
+                raise row.place.wrong("a package once", f"{pin.package} again")
+            noted = not row.via or any(_ASKED.fullmatch(source) for source in row.via)
+            direct = noted if by_note or not asked else pin.package in asked
+            found[pin.package, pin.marker] = twin or replace(pin, direct=direct and (row.asks or pin.package in loose))
+        pinned = {package for package, _ in found}
+        for package, row in loose.items():
+            if package not in pinned:
+                raise row.place.wrong("one exact version (name==1.0)", row.line.text)
+        return tuple(replace(pin, constraint=constraint_of(pin.package, pin.marker, wanted)) for pin in found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A line and where it stands. `asks`: not in a file that only limits."""
+
+    line: Line
+    place: Place
+    asks: bool
+
+    @property
+    def via(self) -> tuple[str, ...]:
+        return _via(self.line)
+
+
+def _rows(text: str, path: str, manifests: Mapping[str, str], *, asks: bool, above: tuple[str, ...]) -> Iterator[_Row]:
+    """The lines of a file, and in the place of a line that includes another file, that one's. Limits come last."""
+    later: list[tuple[str, Place]] = []
+    for line in lines(text, path):
+        place = Place(path, f"line {line.first}")
+        match = INCLUDE.fullmatch(line.text)
+        if match is None:
+            yield _Row(line, place, asks)
+            continue
+        other = inside(posixpath.dirname(path), match[2])
+        if other not in manifests:
+            raise place.wrong("a file of the repository", match[2])
+        if other in (path, *above):
+            raise place.wrong("no file that includes itself", match[2])
+        if match[1] in ("-r", "--requirement"):
+            yield from _rows(manifests[other], other, manifests, asks=asks, above=(path, *above))
+        else:
+            later.append((other, place))
+    for other, _ in later:
+        yield from _rows(manifests[other], other, manifests, asks=False, above=(path, *above))
 
 
 def _via(line: Line) -> tuple[str, ...]:
@@ -86,10 +127,12 @@ def _via(line: Line) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _pin(line: Line, place: Place) -> Pin | None:
-    if not line.text or _is_option(line.text, place):
+def _pin(row: _Row) -> Pin | None:
+    """The pin in a line, if it is one. Without a version: a requirement that leaves it open, or only a limit on it."""
+    place = row.place
+    if not row.line.text or _is_option(row.line.text, place):
         return None
-    body, *options = " ".join(line.text.split()).split(" --")
+    body, *options = " ".join(row.line.text.split()).split(" --")
     if _NO_NAME.match(body):
         return None
     if "://" in body:
@@ -98,13 +141,13 @@ def _pin(line: Line, place: Place) -> Pin | None:
     if requirement.url:
         return None
     specifiers = list(requirement.specifier)
-    if len(specifiers) != 1 or specifiers[0].operator not in ("==", "===") or specifiers[0].version.endswith("*"):
-        raise place.wrong("one exact version (name==1.0)", body)
+    exact = len(specifiers) == 1 and specifiers[0].operator in ("==", "===") and not specifiers[0].version.endswith("*")
     return Pin(
         ecosystem="pypi",
         package=place.package(requirement.name),
-        version=place.version(specifiers[0].version),
+        version=place.version(specifiers[0].version) if exact else "",
         lock=place.path,
+        constraint="" if exact else str(requirement.specifier),
         marker=str(requirement.marker or ""),
         hashes=tuple(sorted(_hashes(options, place))),
         extras=tuple(sorted(requirement.extras)),
@@ -115,11 +158,8 @@ def _is_option(text: str, place: Place) -> bool:
     match = _OPTION.fullmatch(text)
     if match is None:
         return False
-    option, value = match[1], match[2]
-    if option in _INCLUDES:
-        raise place.wrong("every pin in this one file", f"{option} {value}")
-    if option not in _OPTIONS:
-        raise place.wrong("a requirement, or an option that pip knows", option)
+    if match[1] not in _OPTIONS:
+        raise place.wrong("a requirement, or an option that pip knows", match[1])
     return True
 
 

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from watcher.lockfiles.lines import lines
 
-_INCLUDE = re.compile(r"(-r|-c|--requirement|--constraint)(?:\s*=\s*|\s+|(?<=^-[rc]))(\S+)")
+INCLUDE = re.compile(r"(-r|-c|--requirement|--constraint)(?:\s*=\s*|\s+|(?<=^-[rc]))(\S+)")
 _LONGEST = 4_000
 
 
@@ -72,7 +72,7 @@ def _includes(text: str, path: str) -> Iterator[tuple[str, bool]]:
     if path.endswith(".toml"):
         return
     for line in lines(text, path):
-        match = _INCLUDE.fullmatch(line.text)
+        match = INCLUDE.fullmatch(line.text)
         other = inside(posixpath.dirname(path), match[2]) if match else ""
         if match and other:
             yield other, match[1] in ("-r", "--requirement")

@@ -1,4 +1,6 @@
-"""requirements.txt, pinned by hand: its text is edited, and uv says whether what comes of it can be installed."""
+"""requirements.txt, pinned by hand: its text is edited, and that of what it includes; uv says whether what comes of it
+can be installed.
+"""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -9,12 +11,15 @@ from packaging.utils import canonicalize_name
 from watcher.inert import inert
 from watcher.lockfiles.lines import lines
 from watcher.lockfiles.requirements import Requirements
+from watcher.lockfiles.wanted import included
 from watcher.pin import Pin
 from watcher.release import Release
 from watcher.versions import SCHEMES
+from workers.propose.bench import Unsolved
 from workers.propose.edit import edited
-from workers.propose.tool import Move
-from workers.propose.uv import Unsolved, Uv
+from workers.propose.move import Move
+from workers.propose.uv import Uv
+from workers.propose.workshop import Workshop
 
 _INDEX = re.compile(r"(?:-i|--index-url|--extra-index-url)[=\s]+(https?://[^\s@]+)")
 _ADDRESS = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*@")
@@ -33,20 +38,21 @@ class ByHand:
         return not any(_MADE.search(comment) for line in lines(text, path)[:1] for comment in line.comments)
 
     def beside(self, text: str, path: str) -> tuple[str, ...]:
-        """Nothing: the file says it all."""
-        return ()
+        """What it includes by `-r` and `-c`, and so on."""
+        return included(text, path)
 
-    def run(self, files: Mapping[str, str], path: str, move: Move | None, uv: Uv) -> str:
-        if move is None:
-            return files[path]
-        before = _FORMAT.pins(files[path], path, {})
-        mine = [pin for pin in before if pin.package == move.package]
-        if len({SCHEMES["pypi"].key(pin.version) for pin in mine}) > 1:
-            raise Unsolved(f"the file pins it to {' and to '.join(sorted(pin.version for pin in mine))}", _SEVERAL)
-        hashes = hashes_of(move.release) if any(pin.hashes for pin in mine) else ()
-        text = edited(files[path], path, move.package, move.version, hashes)
-        _installable(before, _FORMAT.pins(text, path, {}), move, text, path, uv)
-        return text
+    def run(self, files: Mapping[str, str], path: str, moves: Sequence[Move], shop: Workshop) -> Mapping[str, str]:
+        before = _FORMAT.pins(files[path], path, files)
+        made = dict(files)
+        for move in moves:
+            mine = [pin for pin in before if pin.package == move.package]
+            if len({SCHEMES["pypi"].key(pin.version) for pin in mine}) > 1:
+                raise Unsolved(f"the file pins it to {' and to '.join(sorted(pin.version for pin in mine))}", _SEVERAL)
+            hashes = hashes_of(move.release) if any(pin.hashes for pin in mine) else ()
+            made = {name: edited(text, name, move.package, move.version, hashes) for name, text in made.items()}
+        if moves:
+            _installable(before, _FORMAT.pins(made[path], path, made), moves, made, path, shop.uv)
+        return made
 
 
 def hashes_of(release: Release) -> tuple[str, ...]:
@@ -58,21 +64,25 @@ def hashes_of(release: Release) -> tuple[str, ...]:
     return tuple(sorted({f"sha256:{file.hashes['sha256']}" for file in release.files}))
 
 
-def _installable(before: Sequence[Pin], after: Sequence[Pin], move: Move, text: str, path: str, uv: Uv) -> None:
+def _installable(
+    before: Sequence[Pin], after: Sequence[Pin], moves: Sequence[Move], files: Mapping[str, str], path: str, uv: Uv
+) -> None:
     """Raises `Unsolved` if what is pinned now contradicts itself, or needs a package that it does not pin.
 
     A file that was not complete before does not have to be complete now.
     """
-    logical = lines(text, path)
+    logical = [line for name, text in files.items() for line in lines(text, name)]
     indexes = [line.text for line in logical if _INDEX.fullmatch(line.text)]
     elsewhere = [canonicalize_name(match[1]) for line in logical if (match := _ADDRESS.match(line.text))]
-    needed = _needed(after, indexes, elsewhere, move, uv)
-    if needed and not _needed(before, indexes, elsewhere, move, uv):
+    needed = _needed(after, indexes, elsewhere, moves, uv)
+    if needed and not _needed(before, indexes, elsewhere, moves, uv):
         names = ", ".join(needed)
         raise Unsolved(f"it needs {names} now, which the file does not pin", f"add a pin for {names} to {path}")
 
 
-def _needed(pins: Sequence[Pin], indexes: Sequence[str], elsewhere: Collection[str], move: Move, uv: Uv) -> list[str]:
+def _needed(
+    pins: Sequence[Pin], indexes: Sequence[str], elsewhere: Collection[str], moves: Sequence[Move], uv: Uv
+) -> list[str]:
     """The packages that the pins need on the image's platform and do not pin. `Unsolved` if they contradict each other.
 
     uv is given the pins as we read them and not the file: no path and no option of it counts but its indexes.
@@ -80,7 +90,8 @@ def _needed(pins: Sequence[Pin], indexes: Sequence[str], elsewhere: Collection[s
     excluded = "".join(f"{name}\n" for name in elsewhere)
     with uv.bench({"elsewhere.txt": excluded}) as bench:
         words = ["pip", "compile", "-", "--excludes", "elsewhere.txt", "--no-header", "--no-annotate", "--quiet"]
-        words += ["--refresh-package", move.package, *uv.for_target]
+        words += [word for move in moves for word in ("--refresh-package", move.package)]
+        words += uv.for_target
         resolved = bench.uv(words, input="\n".join([*indexes, *map(_requirement, pins), ""]))
     return sorted(_names(resolved) - {pin.package for pin in pins})
 

@@ -1,30 +1,31 @@
 """A bump → a commit with the moved lock, on the app's branch or on a branch of ours. Safe to do again at any point."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from watcher.bump import Bump, BumpStage
 from watcher.decide import settled
 from watcher.head import Head
-from watcher.release import Release
 from watcher.settings import AppSettings
 from watcher.versions import SCHEMES
 from workers.git import Commit, Repository
 from workers.propose.errors import BranchTaken
 from workers.propose.message import TRAILER, branch_of, message_of
+from workers.propose.move import Move
 from workers.propose.survey import survey
-from workers.propose.tool import Move
 from workers.propose.tools import moved
-from workers.propose.uv import Uv
+from workers.propose.workshop import Workshop
 
 Clock = Callable[[], datetime]
 
 
-def propose(bump: Bump, app: AppSettings, repository: Repository, release: Release, uv: Uv, clock: Clock) -> Bump:
+def propose(
+    bump: Bump, app: AppSettings, repository: Repository, moves: Sequence[Move], shop: Workshop, clock: Clock
+) -> Bump:
     """The bump, proposed: `branch` and `commit` say where. Or ended, if the lock has moved by itself in the meantime.
 
-    `proposed_at` is when it is pushed, so a survey that saw less is known to be older. The date of the commit is the
-    bump's, so whoever does this again on the same tip makes the same commit. Raises
+    `moves` are all of its parts. `proposed_at` is when it is pushed, so a survey that saw less is known to be older.
+    The date of the commit is the bump's, so whoever does this again on the same tip makes the same commit. Raises
     `BranchMoved` if the branch moved while we worked, `BranchTaken` if a person works on the branch of ours, and what
     `moved`, `lockfiles.read` and git raise. Nothing is left behind then.
     """
@@ -40,8 +41,7 @@ def propose(bump: Bump, app: AppSettings, repository: Repository, release: Relea
         standing = _ours(repository, branch, tip)
         if standing.trailer(TRAILER) == bump.id and _stands_on(standing, head.commit, app.lock, repository):
             return bump.at(BumpStage.PROPOSED, clock(), branch=branch, commit=tip)
-    move = Move(package=bump.package, version=bump.to_version, release=release)
-    made = moved(app.lock, move, lambda path: repository.read(head.commit, path), uv, clock())
+    made = moved(app.lock, moves, lambda path: repository.read(head.commit, path), shop, clock())
     files = {path: text.encode() for path, text in made.files.items()}
     commit = repository.commit(head.commit, files, message_of(bump, made.diff), app.git.author, bump.found_at)
     repository.push(commit, branch, tip)

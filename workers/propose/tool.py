@@ -1,20 +1,10 @@
 """What every lock tool has in common."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from watcher.release import Release
-from workers.propose.uv import Uv
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """What a lock tool is asked for: `package` at `version` (both in normal form), which is the index's `release`."""
-
-    package: str
-    version: str
-    release: Release
+from workers.propose.move import Move
+from workers.propose.workshop import Workshop
 
 
 class LockTool(Protocol):
@@ -28,9 +18,10 @@ class LockTool(Protocol):
         """The files that the tool reads beside the one at `path`, if they are there. Asked again for each of those."""
         ...
 
-    def run(self, files: Mapping[str, str], path: str, move: Move | None, uv: Uv) -> str:
-        """The lockfile at `path` as the tool leaves it, asked for `move`, or for nothing but to keep it as it is.
+    def run(self, files: Mapping[str, str], path: str, moves: Sequence[Move], shop: Workshop) -> Mapping[str, str]:
+        """The files as the tool leaves them: the lockfile at `path`, and what has to change with it.
 
-        Raises `Unsolved` with the reason if there is no such lock, and what `Bench.uv` raises.
+        It is asked for `moves`, or without any to keep the lock as it is. Raises `Unsolved` with the reason if there is
+        no such lock, and `IndexRefused`, `IndexUnreachable`, `InterpreterMissing` and `ToolTimedOut`.
         """
         ...

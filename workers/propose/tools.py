@@ -12,18 +12,22 @@ from watcher.lockfiles.diff import LockDiff, changes
 from watcher.lockfiles.lines import lines
 from watcher.pin import Pin
 from watcher.versions import SCHEMES
+from workers.propose.bench import Unsolved
 from workers.propose.by_hand import ByHand
 from workers.propose.errors import LockRefused, NotYetThere
-from workers.propose.tool import LockTool, Move
-from workers.propose.uv import Unsolved, Uv
+from workers.propose.move import Move
+from workers.propose.tool import LockTool
 from workers.propose.uv_compile import UvCompile
 from workers.propose.uv_lock import UvLock
+from workers.propose.workshop import Workshop
 
 TOOLS: tuple[LockTool, ...] = (UvLock(), UvCompile(), ByHand())
 """The first that keeps a lockfile is its tool. Another one is a file, and a word here."""
 YOUNG = timedelta(hours=1)
 """How long an index may need to have all of a release, everywhere."""
 _MOST_FILES = 200
+
+Fetch = Callable[[str], bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,12 @@ class Moved:
     diff: LockDiff
 
 
-def moved(path: str, move: Move, fetch: Callable[[str], bytes | None], uv: Uv, now: datetime) -> Moved:
-    """The lockfile at `path` with the package at the version that is asked for, and nothing moved without need.
+def moved(path: str, moves: Sequence[Move], fetch: Fetch, shop: Workshop, now: datetime) -> Moved:
+    """The lockfile at `path` with the packages at the versions that are asked for, and nothing moved without need.
 
-    `fetch` gives the bytes of a file in the repository, or None. Raises `LockRefused`, `NotYetThere` if the release is
-    so young (at `now`, UTC) that the index may not have it all, `LockfileUnreadable`, and what `fetch` and `uv` raise.
+    `fetch` gives the bytes of a file in the repository, or None. Raises `LockRefused`, `NotYetThere` if a release is
+    so young (at `now`, UTC) that the index may not have it all, `LockfileUnreadable`, and what `fetch` and the tools
+    raise.
     """
     fetch = cache(fetch)
     before = read(path, fetch)
@@ -46,17 +51,26 @@ def moved(path: str, move: Move, fetch: Callable[[str], bytes | None], uv: Uv, n
         text = _text(path, fetch(path) or b"")
         tool = _tool(text, path)
         files = _gathered(tool, text, path, fetch)
-        _check(move, before)
-        after = tool.run(files, path, move, uv)
-        diff = changes(before, _pins(files, path, after))
-        _landed(move, _pins(files, path, after))
-        _no_more_than_needed(move, diff, lambda: changes(before, _pins(files, path, tool.run(files, path, None, uv))))
+        for move in moves:
+            _check(move, before)
+        made = tool.run(files, path, moves, shop)
+        after = _pins({**files, **made}, path)
+        diff = changes(before, after)
+        for move in moves:
+            _landed(move, after)
+        idle = cache(lambda: changes(before, _pins({**files, **tool.run(files, path, (), shop)}, path)))
+        _no_more_than_needed({move.package for move in moves}, diff, idle)
     except Unsolved as error:
-        released = move.release.released_at
-        if error.missing and released is not None and now - released < YOUNG:
-            raise NotYetThere(move.package, move.version, error.why) from error
-        raise LockRefused(path, move.package, move.version, error.why, error.hint) from error
-    return Moved({path: after}, diff)
+        raise _told(path, moves, error, now) from error
+    return Moved({name: text for name, text in made.items() if text != files.get(name)}, diff)
+
+
+def _told(path: str, moves: Sequence[Move], error: Unsolved, now: datetime) -> LockRefused | NotYetThere:
+    names, versions = (", ".join(words) for words in ([m.package for m in moves], [m.version for m in moves]))
+    times = [move.release.released_at for move in moves]
+    if error.missing and any(time is not None and now - time < YOUNG for time in times):
+        return NotYetThere(names, versions, error.why)
+    return LockRefused(path, names, versions, error.why, error.hint)
 
 
 def _check(move: Move, before: Sequence[Pin]) -> None:
@@ -82,9 +96,9 @@ def _landed(move: Move, after: Sequence[Pin]) -> None:
         raise Unsolved("a lock is only found without it, for older versions of what needs it", missing=True)
 
 
-def _no_more_than_needed(move: Move, diff: LockDiff, idle: Callable[[], LockDiff]) -> None:
+def _no_more_than_needed(asked: set[str], diff: LockDiff, idle: Callable[[], LockDiff]) -> None:
     """Others may come, go and go forward with it. What the tool would do unasked (`idle`) is not the move's doing."""
-    others = [change for change in diff.changed if change.after.package != move.package]
+    others = [change for change in diff.changed if change.after.package not in asked]
     for change in others:
         old, new = change.before, change.after
         key = SCHEMES[old.ecosystem].key
@@ -108,7 +122,7 @@ def _tool(text: str, path: str) -> LockTool:
     raise Unsolved(f"it was made by {maker}, which toplayer does not run", "compile it with `uv pip compile` once")
 
 
-def _gathered(tool: LockTool, text: str, path: str, fetch: Callable[[str], bytes | None]) -> dict[str, str]:
+def _gathered(tool: LockTool, text: str, path: str, fetch: Fetch) -> dict[str, str]:
     files = {path: text}
     waiting = [*tool.beside(text, path)]
     while waiting and len(files) < _MOST_FILES:
@@ -120,9 +134,8 @@ def _gathered(tool: LockTool, text: str, path: str, fetch: Callable[[str], bytes
     return files
 
 
-def _pins(files: Mapping[str, str], path: str, text: str) -> tuple[Pin, ...]:
-    texts = {**files, path: text}
-    return read(path, lambda name: texts[name].encode() if name in texts else None)
+def _pins(files: Mapping[str, str], path: str) -> tuple[Pin, ...]:
+    return read(path, lambda name: files[name].encode() if name in files else None)
 
 
 def _text(path: str, data: bytes) -> str:

@@ -8,39 +8,28 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 import uv
 
-from watcher.errors import IndexRefused, IndexUnreachable, Refused, ToplayerError
+from watcher.errors import IndexRefused, IndexUnreachable, ToplayerError
 from watcher.inert import inert
 from watcher.settings import IndexSettings
 from watcher.wheels import Wheels
-from workers.process import ToolFailed, environment, run
+from workers.process import ToolFailed, environment
+from workers.propose.bench import Bench, Unsolved, on_disk
 from workers.propose.errors import InterpreterMissing
+from workers.propose.move import Move
 from workers.scratch import scratch
 
-DEADLINE = timedelta(minutes=5)
 BUILDS_NOTHING = "toplayer builds nothing, and"
 """How the stand-in for a project's build backend begins to say why it cannot answer."""
 
 # What `--python-platform` has names for, by the version of glibc. Older ones resolve alike.
 _GLIBC = (17, 28, *range(31, 41))
-
-
-class Unsolved(Refused):
-    """uv found no lock. `missing`: because something is not on the index, which for a young release can change."""
-
-    def __init__(self, why: str, hint: str = "", *, missing: bool = False) -> None:
-        self.why, self.hint, self.missing = why, hint, missing
-        super().__init__(why, hint)
-
-    def __str__(self) -> str:
-        return self.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +46,14 @@ class Uv:
         return f"--python-version={self.target.python}", f"--python-platform={_platform(self.target)}"
 
     @contextlib.contextmanager
-    def bench(self, files: Mapping[str, str]) -> Iterator["Bench"]:
+    def bench(self, files: Mapping[str, str]) -> Iterator["UvBench"]:
         """A throwaway copy of `files` (by their paths in the repository) to work on."""
-        with _disk(self.state), scratch(self.state / "scratch") as root:
+        with on_disk(self.state), scratch(self.state / "scratch") as root:
             # uv looks for its configuration in every directory above, too. Here it finds an empty one, and stops.
             (root / "uv.toml").touch()
             with _in_memory(self._netrc()) as netrc:
-                bench = Bench(root / "work", self._environment(root), self._password(), netrc)
+                env = {**self._environment(root), "NETRC": f"/proc/self/fd/{netrc}"}
+                bench = UvBench(root / "work", env, (self._password(),), (netrc,))
                 bench.root.mkdir()
                 for path, text in files.items():
                     bench.write(path, text)
@@ -103,13 +93,8 @@ class Uv:
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class UvBench(Bench):
     """A throwaway directory, and uv in it."""
-
-    root: Path
-    env: Mapping[str, str]
-    secret: str
-    netrc: int
 
     def uv(self, words: Sequence[str], directory: str = "", *, input: str = "", any_python: bool = True) -> str:
         """What `uv words…` says on stdout, run in a directory of the copy.
@@ -120,47 +105,16 @@ class Bench:
         """
         ours = ("--python", sys.executable, "--no-python-downloads") if any_python else ()
         try:
-            ran = run(
-                [uv.find_uv_bin(), *words, *ours],
-                cwd=self.root / _inside(directory),
-                env={**self.env, "NETRC": f"/proc/self/fd/{self.netrc}"},
-                inherit=(self.netrc,),
-                deadline=DEADLINE,
-                input=input.encode(),
-                secrets=(self.secret,),
-            )
+            ran = self.run([uv.find_uv_bin(), *words, *ours], directory, input=input)
         except ToolFailed as error:
             raise translated(error.said, error.hint) from None
         return ran.stdout.decode("utf-8", "replace")
 
-    def write(self, path: str, text: str) -> None:
-        """Puts a file into the copy."""
-        place = self.root / _inside(path)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(text.encode())
 
-    def read(self, path: str) -> str:
-        """A file of the copy, as uv left it. `Unsolved` if it would carry the index's password away."""
-        text = (self.root / _inside(path)).read_bytes().decode()
-        if self.secret and self.secret in text:
-            raise Unsolved(f"uv wrote the index's password into {path}", "keep --emit-index-url out of its command")
-        return text
-
-
-@contextlib.contextmanager
-def _disk(place: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        why = f"{place} cannot be written: {error.strerror}"
-        raise Unsolved(why, "make room on the disk, and check the owner of the directory") from error
-
-
-def _inside(path: str) -> PurePosixPath:
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\0" in path:
-        raise Unsolved(f"expected a path inside of the repository, got {path[:80]!r}")
-    return pure
+def upgrades(moves: Iterable[Move]) -> list[str]:
+    """The options that move packages. A page of the index that is in uv's cache may be from before the release."""
+    words = (["--upgrade-package", f"{m.package}=={m.version}", "--refresh-package", m.package] for m in moves)
+    return [word for some in words for word in some]
 
 
 def configuration(directory: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -10,9 +10,11 @@ from watcher.inert import inert
 from watcher.lockfiles.compiled import Compiled, compiled
 from watcher.lockfiles.lines import lines
 from watcher.lockfiles.wanted import included, inside
+from workers.propose.bench import Unsolved
 from workers.propose.manifest import unbuilt
-from workers.propose.tool import Move
-from workers.propose.uv import Unsolved, Uv, configuration
+from workers.propose.move import Move
+from workers.propose.uv import configuration, upgrades
+from workers.propose.workshop import Workshop
 
 
 class Kind(Enum):
@@ -57,12 +59,12 @@ class UvCompile:
             return (*named, *configuration(made.directory))
         return included(text, path) if path.endswith((".txt", ".in")) else ()
 
-    def run(self, files: Mapping[str, str], path: str, move: Move | None, uv: Uv) -> str:
+    def run(self, files: Mapping[str, str], path: str, moves: Sequence[Move], shop: Workshop) -> Mapping[str, str]:
         made = compiled(lines(files[path], path), path)
         assert made is not None
-        with uv.bench(unbuilt(files)) as bench:
-            bench.uv(argv(made, path, move, uv.for_target), made.directory)
-            return like(files[path], bench.read(path))
+        with shop.uv.bench(unbuilt(files)) as bench:
+            bench.uv(argv(made, path, moves, shop.uv.for_target), made.directory)
+            return {path: like(files[path], bench.read(path))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +116,13 @@ def _checked(word: Word, directory: str) -> Word:
     return word
 
 
-def argv(made: Compiled, path: str, move: Move | None, target: Iterable[str]) -> list[str]:
-    """The words behind `uv`: the header's, the move, and of `target` (`--option=value`) what the header leaves open."""
+def argv(made: Compiled, path: str, moves: Sequence[Move], target: Iterable[str]) -> list[str]:
+    """The words behind `uv`: the header's, the moves, and of `target` (`--option=value`) what is still open."""
     given = [word for word in words(made) if word.kind != Kind.OUTPUT]
     said = [text for word in given for text in word.spelled()]
     output = ["--output-file", posixpath.relpath(path, made.directory or ".")]
-    moved = ["--upgrade-package", f"{move.package}=={move.version}", "--refresh-package", move.package] if move else []
     free = [] if "--universal" in said else [word for word in target if word.partition("=")[0] not in said]
-    return ["pip", "compile", *said, *output, *moved, *free, "--quiet"]
+    return ["pip", "compile", *said, *output, *upgrades(moves), *free, "--quiet"]
 
 
 def like(old: str, new: str) -> str:

@@ -2,13 +2,15 @@
 
 import posixpath
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from watcher.lockfiles.wanted import inside
+from workers.propose.bench import Unsolved
 from workers.propose.manifest import unbuilt
-from workers.propose.tool import Move
-from workers.propose.uv import Unsolved, Uv, configuration
+from workers.propose.move import Move
+from workers.propose.uv import configuration, upgrades
+from workers.propose.workshop import Workshop
 
 _OWN = ("virtual", "editable", "directory")
 _START = "[[package]]\n"
@@ -30,10 +32,10 @@ class UvLock:
         manifests = (inside(here, posixpath.join(place, "pyproject.toml")) for place in sorted(places))
         return (*configuration(here), *filter(None, manifests))
 
-    def run(self, files: Mapping[str, str], path: str, move: Move | None, uv: Uv) -> str:
+    def run(self, files: Mapping[str, str], path: str, moves: Sequence[Move], shop: Workshop) -> Mapping[str, str]:
         here = posixpath.dirname(path)
-        with uv.bench(unbuilt(files)) as bench:
-            bench.uv(argv(move), here, any_python=False)
+        with shop.uv.bench(unbuilt(files)) as bench:
+            bench.uv(argv(moves), here, any_python=False)
             made = bench.read(path)
             # uv writes the format of its own day, and files that appeared since. Where its older self still takes the
             # old text, only what moved is taken from the new one.
@@ -44,15 +46,13 @@ class UvLock:
             except Unsolved:
                 bench.write(path, made)
                 bench.uv(["lock", "--check"], here, any_python=False)
-                return made
-            return kept
+                return {path: made}
+            return {path: kept}
 
 
-def argv(move: Move | None) -> list[str]:
+def argv(moves: Sequence[Move]) -> list[str]:
     """The words behind `uv`. A page of the index that is still in uv's cache may be from before the release."""
-    if move is None:
-        return ["lock"]
-    return ["lock", "--upgrade-package", f"{move.package}=={move.version}", "--refresh-package", move.package]
+    return ["lock", *upgrades(moves)]
 
 
 def grafted(old: str, new: str) -> str:

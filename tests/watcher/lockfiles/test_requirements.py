@@ -1,12 +1,14 @@
 """requirements.txt as people write it, as uv and pip-tools compile it, and as an enemy would."""
 
 import contextlib
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watcher.errors import LockfileUnreadable
+from watcher.lockfiles import read
 from watcher.lockfiles.requirements import Requirements
 from watcher.pin import Pin
 
@@ -122,10 +124,10 @@ def test_what_comes_by_file_directory_or_address_is_no_pin(line: str) -> None:
         ("six==1.*", "line 1: expected one exact version (name==1.0), got 'six==1.*'"),
         ("six==1.0,!=1.1", "line 1: expected one exact version"),
         ("six==1.0\nSIX==1.1", "line 2: expected a package once, got 'six again'"),
-        ("-r base.txt", "line 1: expected every pin in this one file, got '-r base.txt'"),
-        ("-rbase.txt", "line 1: expected every pin in this one file, got '-r base.txt'"),
-        ("--requirement=base.txt", "line 1: expected every pin in this one file, got '--requirement base.txt'"),
-        ("-c limits.txt", "line 1: expected every pin in this one file, got '-c limits.txt'"),
+        ("-r base.txt", "line 1: expected a file of the repository, got 'base.txt'"),
+        ("-rbase.txt", "line 1: expected a file of the repository, got 'base.txt'"),
+        ("--requirement=base.txt", "line 1: expected a file of the repository, got '--requirement base.txt'"),
+        ("-c limits.txt", "line 1: expected a file of the repository, got '-c limits.txt'"),
         ("--explode", "line 1: expected a requirement, or an option that pip knows, got '--explode'"),
         ("six==1.0 --hash=md5:aa", "line 1: expected a hash such as sha256:…, got 'md5:aa'"),
         (f"six==1.0 --hash=sha256:{A[1:]}", "line 1: expected a hash such as sha256:…"),
@@ -314,3 +316,38 @@ def test_whatever_a_file_holds_only_our_own_error_comes_out(text: str, manifest:
         for pin in Requirements().pins(text, "requirements.txt", {"a.in": manifest}):
             assert (pin.package + pin.version).isascii()
             assert (pin.package + pin.version + pin.marker + pin.constraint).isprintable()
+
+
+# --- files that include others --------------------------------------------------------------------------------------
+
+
+def test_pins_stand_in_the_file_that_has_them_and_limits_pin_what_is_left_open() -> None:
+    files = {
+        "app/requirements.txt": "-r base/all.txt\n-c ../limits.txt\nside==1.0\nopen>=2,<3\n",
+        "app/base/all.txt": "core == 1.0  # why\n",
+        "limits.txt": "open==2.4\nneeded==0.1\ncore>=1\n",
+    }
+
+    pins = read("app/requirements.txt", lambda path: files[path].encode() if path in files else None)
+
+    assert [(pin.package, pin.version, pin.lock, pin.direct, pin.constraint) for pin in pins] == [
+        ("core", "1.0", "app/base/all.txt", True, ">=1"),
+        ("side", "1.0", "app/requirements.txt", True, ""),
+        ("open", "2.4", "limits.txt", True, "<3,>=2"),
+        ("needed", "0.1", "limits.txt", False, ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a.txt": "-r b.txt\n"}, "a.txt: line 1: expected a file of the repository, got 'b.txt'"),
+        ({"a.txt": "-r ../../etc/b.txt\n"}, "a.txt: line 1: expected a file of the repository"),
+        ({"a.txt": "-r b.txt\n", "b.txt": "-r a.txt\n"}, "b.txt: line 1: expected "),
+        ({"a.txt": "-r b.txt\nside==1\n", "b.txt": "side==2\n"}, "a.txt: line 2: expected a package once"),
+        ({"a.txt": "-c b.txt\nside\n", "b.txt": "other==2\n"}, "a.txt: line 2: expected one exact version"),
+    ],
+)
+def test_what_is_included_badly_is_told_with_its_place(files: dict[str, str], said: str) -> None:
+    with pytest.raises(LockfileUnreadable, match=re.escape(said)):
+        read("a.txt", lambda path: files[path].encode() if path in files else None)

@@ -10,7 +10,7 @@ from tests.workers.propose.world import (
     release,
 )
 from workers.propose.errors import LockRefused
-from workers.propose.tool import Move
+from workers.propose.move import Move
 from workers.propose.uv import Uv
 
 
@@ -87,3 +87,19 @@ def test_a_release_without_hashes_does_not_go_into_a_file_with_hashes(index: Sim
     with pytest.raises(LockRefused, match="no file of it"):
         move({"requirements.txt": f"side==1.0 --hash=sha256:{'a' * 64}\n"}, "requirements.txt", bare, uv)
     assert after({"requirements.txt": "side==1.0\n"}, "requirements.txt", wish, uv) == "side==1.1\n"
+
+
+def test_a_pin_moves_in_whichever_of_the_included_files_it_stands(index: SimpleIndex, uv: Uv) -> None:
+    index.publish("side", "1.1")
+    files = {
+        "requirements.txt": "-r base.txt\n-c limits.txt\ncore\n",
+        "base.txt": "side==1.0 ; python_version > '3'  # why\r\n",
+        "limits.txt": "core==1.0\nside == 1.0\n",
+    }
+
+    made = move(files, "requirements.txt", move_to(index, "side", "1.1"), uv)
+
+    assert made.files == {
+        "base.txt": "side==1.1 ; python_version > '3'  # why\r\n",
+        "limits.txt": "core==1.0\nside == 1.1\n",
+    }

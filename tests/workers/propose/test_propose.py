@@ -12,7 +12,7 @@ import pytest
 from tests.rig.death import dies_at
 from tests.rig.git_server import Origin, git_host
 from tests.rig.simple_index import SimpleIndex
-from tests.workers.propose.world import MONDAY, changed_lines, compiled, locked, release
+from tests.workers.propose.world import MONDAY, changed_lines, compiled, locked, move_to
 from watcher.bump import Bump, BumpStage
 from watcher.errors import LockfileUnreadable
 from watcher.head import Head
@@ -23,6 +23,7 @@ from workers.propose.message import TRAILER
 from workers.propose.propose import propose
 from workers.propose.survey import survey
 from workers.propose.uv import Uv
+from workers.propose.workshop import Workshop
 
 LATER = MONDAY + timedelta(hours=3)
 BRANCH = "toplayer/shop/side"
@@ -54,8 +55,8 @@ class World:
 
     def propose(self, bump: Bump | None = None, now: datetime = LATER) -> Bump:
         bump = bump or self.bump()
-        found = release(self.index, bump.package, bump.to_version)
-        return propose(bump, self.app, self.repository(), found, self.uv, lambda: now)
+        moves = [move_to(self.index, part.package, part.to_version) for part in bump.parts]
+        return propose(bump, self.app, self.repository(), moves, Workshop(uv=self.uv), lambda: now)
 
     def branching(self) -> "World":
         return replace(self, app=self.app.model_copy(update={"propose": "branch"}))
@@ -200,9 +201,9 @@ def test_what_moves_with_it_stands_in_the_message(index: SimpleIndex, uv: Uv, tm
 def test_a_proposal_is_as_old_as_its_push_and_not_as_the_order(world: World) -> None:
     ticks = iter(LATER + timedelta(seconds=second) for second in range(100))
     wanted = world.bump()
-    found = release(world.index, wanted.package, wanted.to_version)
+    found = [move_to(world.index, wanted.package, wanted.to_version)]
 
-    bump = propose(wanted, world.app, world.repository(), found, world.uv, lambda: next(ticks))
+    bump = propose(wanted, world.app, world.repository(), found, Workshop(uv=world.uv), lambda: next(ticks))
 
     # A survey that began after the order, and before the push, has not seen it.
     assert bump.proposed_at is not None
@@ -321,11 +322,11 @@ def test_a_remote_that_refuses_is_quoted_and_nothing_is_left(world: World, branc
 def test_a_branch_that_moves_while_we_work_is_worked_on_again(world: World) -> None:
     moves = iter([lambda: world.origin.write({"requirements.txt": "core==1.0\nside==1.0\n"}, "Meanwhile")])
     repository = Overtaking(world.repository(), lambda: next(moves, lambda: None)())
-    found = release(world.index, "side", "1.1")
+    found = [move_to(world.index, "side", "1.1")]
 
     with pytest.raises(BranchMoved):
-        propose(world.bump(), world.app, repository, found, world.uv, lambda: LATER)
-    propose(world.bump(), world.app, repository, found, world.uv, lambda: LATER)
+        propose(world.bump(), world.app, repository, found, Workshop(uv=world.uv), lambda: LATER)
+    propose(world.bump(), world.app, repository, found, Workshop(uv=world.uv), lambda: LATER)
 
     assert world.origin.log() == ["Bump side from 1.0 to 1.1", "Meanwhile", "First"]
     assert world.origin.text("requirements.txt") == "core==1.0\nside==1.1\n"
@@ -372,7 +373,7 @@ def test_a_remote_with_bad_days_gets_one_commit_in_the_end(world: World, answers
 @pytest.mark.parametrize("branching", [False, True])
 def test_killed_before_any_of_its_commands_it_makes_one_commit_in_the_end(world: World, branching: bool) -> None:
     world = world.branching() if branching else world
-    found = release(world.index, "side", "1.1")
+    found = [move_to(world.index, "side", "1.1")]
     branch, count, killed = BRANCH if branching else "main", 0, True
     commits = set[str]()
     while killed:
@@ -380,9 +381,9 @@ def test_killed_before_any_of_its_commands_it_makes_one_commit_in_the_end(world:
         killed = dies_at(
             count,
             lambda event, _: event == "subprocess.Popen",
-            lambda: propose(world.bump(), world.app, world.repository(), found, world.uv, lambda: LATER),
+            lambda: propose(world.bump(), world.app, world.repository(), found, Workshop(uv=world.uv), lambda: LATER),
         )
-        bump = propose(world.bump(), world.app, world.repository(), found, world.uv, lambda: LATER)
+        bump = propose(world.bump(), world.app, world.repository(), found, Workshop(uv=world.uv), lambda: LATER)
         assert world.origin.log(branch) == ["Bump side from 1.0 to 1.1", "First"]
         assert bump.commit == world.origin.tip(branch)
         commits.add(bump.commit)
@@ -399,11 +400,11 @@ def test_killed_before_any_of_its_commands_it_makes_one_commit_in_the_end(world:
 @pytest.mark.parametrize("branching", [False, True])
 def test_killed_after_the_push_and_before_the_note_it_makes_no_second_commit(world: World, branching: bool) -> None:
     world = world.branching() if branching else world
-    found = release(world.index, "side", "1.1")
+    found = [move_to(world.index, "side", "1.1")]
 
     def die(repository: Repository) -> None:
         try:
-            propose(world.bump(), world.app, repository, found, world.uv, lambda: LATER)
+            propose(world.bump(), world.app, repository, found, Workshop(uv=world.uv), lambda: LATER)
         finally:
             os.kill(os.getpid(), 9)
 

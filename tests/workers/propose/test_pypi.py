@@ -15,7 +15,7 @@ from watcher.lookup import Lookup, Outcome
 from watcher.settings import IndexSettings
 from workers.process import environment
 from workers.propose.errors import LockRefused
-from workers.propose.tool import Move
+from workers.propose.move import Move
 from workers.propose.uv import Uv
 
 pytestmark = pytest.mark.journey

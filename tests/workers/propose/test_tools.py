@@ -21,7 +21,7 @@ from watcher.errors import IndexRefused, IndexUnreachable, LockfileUnreadable
 from watcher.secret import Secret
 from watcher.settings import IndexSettings
 from workers.propose.errors import LockRefused, NotYetThere
-from workers.propose.tool import Move
+from workers.propose.move import Move
 from workers.propose.uv import Uv
 
 

@@ -19,7 +19,7 @@ from watcher.lockfiles.compiled import compiled as compiled_by
 from watcher.lockfiles.lines import lines
 from watcher.release import Release
 from workers.propose.errors import LockRefused
-from workers.propose.tool import Move
+from workers.propose.move import Move
 from workers.propose.uv import Uv
 from workers.propose.uv_compile import argv
 
@@ -143,7 +143,7 @@ def test_the_command_is_the_header_s_with_the_move_and_the_image(header: str, ex
     assert made
     wish = Move(package="side", version="1.1", release=Release(package="side", version="1.1"))
 
-    words = argv(made, "a.txt", wish, ("--python-version=3.12", "--python-platform=linux"))
+    words = argv(made, "a.txt", [wish], ("--python-version=3.12", "--python-platform=linux"))
 
     moved = "--upgrade-package side==1.1 --refresh-package side"
     tail = f"--output-file a.txt {moved} --quiet"

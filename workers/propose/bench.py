@@ -1,0 +1,93 @@
+"""A throwaway copy of what a lock tool reads, and one tool at work in it: no configuration but the project's, no secret
+but the index's, a deadline, and a limit on memory.
+"""
+
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+
+from watcher.errors import LockfileUnreadable, Refused
+from workers.process import Ran, run
+
+DEADLINE = timedelta(minutes=5)
+
+
+class Unsolved(Refused):
+    """No lock was found. `missing`: because something is not on the index, which for a young release can change."""
+
+    def __init__(self, why: str, hint: str = "", *, missing: bool = False) -> None:
+        self.why, self.hint, self.missing = why, hint, missing
+        super().__init__(why, hint)
+
+    def __str__(self) -> str:
+        return self.why
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A throwaway directory. `env` is a tool's whole environment, `secrets` is what it must not carry away."""
+
+    root: Path
+    env: Mapping[str, str]
+    secrets: Collection[str] = ()
+    inherit: Collection[int] = ()
+
+    def run(
+        self,
+        argv: Sequence[str],
+        directory: str = "",
+        *,
+        input: str = "",
+        accept: Collection[int] = (0,),
+        deadline: timedelta = DEADLINE,
+        **env: str,
+    ) -> Ran:
+        """Runs a tool in a directory of the copy, with `env` added. Raises `ToolFailed` and `ToolTimedOut`."""
+        return run(
+            argv,
+            cwd=self.root / inside(directory),
+            env={**self.env, **env},
+            inherit=self.inherit,
+            deadline=deadline,
+            input=input.encode(),
+            accept=accept,
+            secrets=self.secrets,
+        )
+
+    def write(self, path: str, text: str) -> None:
+        """Puts a file into the copy."""
+        place = self.root / inside(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(text.encode())
+
+    def read(self, path: str) -> str:
+        """A file of the copy, as the tool left it. `Unsolved` if it would carry the index's password away."""
+        try:
+            text = (self.root / inside(path)).read_bytes().decode()
+        except FileNotFoundError:
+            raise Unsolved(f"its tool left no {path}") from None
+        except UnicodeDecodeError as error:
+            raise LockfileUnreadable(path, "", "UTF-8", f"something else at byte {error.start}") from None
+        if any(secret in text for secret in self.secrets if secret):
+            raise Unsolved(f"its tool wrote the index's password into {path}", "keep credentials out of its command")
+        return text
+
+
+@contextlib.contextmanager
+def on_disk(place: Path) -> Iterator[None]:
+    """What goes wrong with the disk is told as such."""
+    try:
+        yield
+    except OSError as error:
+        why = f"{place} cannot be written: {error.strerror}"
+        raise Unsolved(why, "make room on the disk, and check the owner of the directory") from error
+
+
+def inside(path: str) -> PurePosixPath:
+    """`path`, if it stays in the repository; else an `Unsolved`."""
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or "\0" in path:
+        raise Unsolved(f"expected a path inside of the repository, got {path[:80]!r}")
+    return pure

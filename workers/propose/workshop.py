@@ -1,0 +1,23 @@
+"""Where the lock tools of one app work."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from watcher.settings import AppSettings, IndexSettings
+from watcher.wheels import Wheels
+from workers.propose.uv import Uv
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """The tools, each set up for the app."""
+
+    uv: Uv
+
+    @classmethod
+    def of(cls, app: AppSettings, indexes: Iterable[IndexSettings], state: Path) -> Self:
+        """The tools for `app`, asking the first index of each kind, or without any the public one."""
+        known = {index.kind: index for index in reversed(list(indexes))}
+        return cls(uv=Uv(state, known.get("pypi") or IndexSettings(kind="pypi"), Wheels.of(app.image)))
