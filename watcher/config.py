@@ -87,6 +87,8 @@ def _across(settings: Settings) -> Iterable[str]:
             continue
         yield from _pulls(settings, name, app)
     yield from _shared_directories(settings)
+    for name in settings.indexes.keys() & settings.advisories.keys():
+        yield f"advisories.{name}: expected another name than that of an index, got {name!r}"
     for path, secret in settings.secrets().items():
         missing = secret.missing()
         if missing:

@@ -8,7 +8,7 @@ it acts, because its message may be late, or the second of its kind. Nothing els
     host: pending ──(its wave)──▶ called ──roll──▶ fetched ──roll──▶ proving ──roll──▶ done (or failed ──▶ returned)
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,9 +16,11 @@ from watcher.bump import Bump, BumpStage
 from watcher.errors import Temporary
 from watcher.head import Head
 from watcher.lookup import IndexState
+from watcher.policy import Policy
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from watcher.versions import Scheme
 from watcher.wave import Share, plan_waves
+from watcher.window import Wait, wait
 
 GIVEN_UP_AFTER = 3
 """Attempts after which a host that went away in the middle no longer holds a newer rollout back."""
@@ -50,33 +52,60 @@ def survey_due(head: Head, bumps: Collection[Bump], every: timedelta, now: datet
 
 
 def poll_due(state: IndexState, unseen: bool, every: timedelta, now: datetime) -> bool:
-    """Whether an index should be polled: it is time, or there are packages that it was never asked about."""
-    return state.is_due(now) and (unseen or state.polled_at is None or now - state.polled_at >= every)
+    """Whether an index should be polled: it is time, or there are packages that it was never asked about, or for which
+    it did not answer."""
+    if unseen or state.attempts or state.polled_at is None:
+        return state.is_due(now)
+    return state.is_due(now) and now - state.polled_at >= every
 
 
 def settled(bump: Bump, head: Head, scheme: Scheme, now: datetime) -> Bump:
     """What a survey tells about an open bump: merged, overtaken, closed by a person, or still as it was."""
     if head.surveyed_at is None or head.reason or not bump.stage.is_open:
         return bump
-    versions = [pin.version for pin in head.pins if (pin.ecosystem, pin.package) == (bump.ecosystem, bump.package)]
-    if not versions:
+    now_at = {part: _versions(part.package, bump.ecosystem, head) for part in bump.parts}
+    left = {part: versions for part, versions in now_at.items() if versions}
+    if not left:
         return bump.at(BumpStage.CLOSED, now, reason=f"{bump.package} is no longer in the lockfile")
-    if all(version == bump.to_version for version in versions):
+    if all(version == part.to_version for part, versions in left.items() for version in versions):
         return bump.at(BumpStage.MERGED, now, commit=head.commit)
-    if all(scheme.key(version) >= scheme.key(bump.to_version) for version in versions):
-        return bump.at(BumpStage.SUPERSEDED, now, reason=f"the lockfile is already at {max(versions, key=scheme.key)}")
+    if all(scheme.key(one) >= scheme.key(part.to_version) for part, versions in left.items() for one in versions):
+        newest = ", ".join(max(versions, key=scheme.key) for versions in left.values())
+        return bump.at(BumpStage.SUPERSEDED, now, reason=f"the lockfile is already at {newest}")
     seen_since = bump.proposed_at is not None and head.surveyed_at > bump.proposed_at
     if bump.stage is BumpStage.PROPOSED and seen_since and bump.branch not in dict(head.branches):
         return bump.at(BumpStage.CLOSED, now, reason=f"{bump.branch} does not hold it any more, and it was not merged")
     return bump
 
 
-def next_bump(bumps: Collection[Bump], paused: bool, now: datetime) -> Bump | None:
-    """The bump to propose now: the oldest one found, and only while none of the app is waiting to be merged."""
+def _versions(package: str, ecosystem: str, head: Head) -> list[str]:
+    return [pin.version for pin in head.pins if (pin.ecosystem, pin.package) == (ecosystem, package)]
+
+
+Wishes = Callable[[str], Policy]
+"""What an app wants for a package of this name."""
+
+
+def waits(bump: Bump, wishes: Wishes, now: datetime) -> Wait | None:
+    """What keeps a bump from beginning now: a window or a freeze of one of its packages. A person's order waits for
+    neither."""
+    if bump.by:
+        return None
+    policies = [wishes(part.package) for part in bump.parts]
+    found = [wait(policy.windows, policy.freeze, now) for policy in policies]
+    return max((one for one in found if one), key=lambda one: one.until, default=None)
+
+
+def next_bump(bumps: Collection[Bump], wishes: Wishes, paused: bool, now: datetime) -> Bump | None:
+    """The bump to propose now, and only while none of the app is waiting to be merged.
+
+    One that fixes an advisory goes first, then what a person ordered, then the oldest.
+    """
     if paused or any(bump.stage is BumpStage.PROPOSED for bump in bumps):
         return None
     found = [bump for bump in bumps if bump.stage is BumpStage.FOUND and bump.is_due(now)]
-    return min(found, key=lambda bump: (bump.found_at, bump.id), default=None)
+    ready = [bump for bump in found if waits(bump, wishes, now) is None]
+    return min(ready, key=lambda bump: (not bump.advisories, not bump.by, bump.found_at, bump.id), default=None)
 
 
 # --- a rollout ------------------------------------------------------------------------------------------------------

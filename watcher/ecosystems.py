@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from watcher.indexes import INDEXES, Index
+from watcher.indexes import INDEXES, Index, pypi
 from watcher.settings import ImageSettings, IndexSettings
 from watcher.target import Target
 from watcher.versions import SCHEMES, Scheme
@@ -14,15 +14,17 @@ from watcher.wheels import Wheels
 class Ecosystem:
     """A world of packages.
 
-    `index` makes an index of its kind, `target` tells what an image of these settings can install. `well_known` is a
-    package to ask an index for in order to see whether it answers; one that does not have it answers, too.
+    `index` makes an index of its kind, and `address` is that of the public one. `target` tells what an image of these
+    settings can install. `well_known` is a package to ask an index for in order to see whether it answers; one that
+    does not have it answers, too.
     """
 
     index: Callable[[IndexSettings], Index]
+    address: Callable[[], str]
     scheme: Scheme
     target: Callable[[ImageSettings], Target]
     well_known: str
 
 
-ECOSYSTEMS = {"pypi": Ecosystem(INDEXES["pypi"], SCHEMES["pypi"], Wheels.of, "pip")}
+ECOSYSTEMS = {"pypi": Ecosystem(INDEXES["pypi"], pypi.address, SCHEMES["pypi"], Wheels.of, "pip")}
 """By the name that pins, bumps and index settings have for it."""

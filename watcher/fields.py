@@ -14,6 +14,8 @@ _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 def duration(value: object) -> timedelta:
     """`"90s"`, `"15m"`, `"3d"`, or several of them in a row (`"1h30m"`)."""
+    if isinstance(value, timedelta):
+        return value
     text = value if isinstance(value, str) else ""
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
@@ -75,7 +77,14 @@ def matching(pattern: str, expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _globs(value: object) -> object:
+    """One glob is a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
 Duration = Annotated[timedelta, BeforeValidator(duration)]
+Glob = Annotated[str, matching(r"[A-Za-z0-9*?\[\]!._/-]{1,200}", 'the name of a package, or a glob such as "aws-*"')]
+Globs = Annotated[tuple[Glob, ...], BeforeValidator(_globs)]
 Name = Annotated[str, AfterValidator(_name)]
 Absolute = Annotated[str, AfterValidator(absolute)]
 Relative = Annotated[str, AfterValidator(_relative)]

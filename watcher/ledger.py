@@ -1,26 +1,39 @@
 """The ledger: the only state. SQL through SQLAlchemy Core; SQLite in WAL mode by default, PostgreSQL by URL.
 
 Every change is one transaction that writes over exactly the revision that was read, and the event that it is goes in
-with it. Nothing is deleted but leases and holds.
+with it. Nothing is deleted but leases, holds and the note of which decision stands for a pin that is gone.
 """
 
 import contextlib
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, make_url, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    bindparam,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    make_url,
+    select,
+    update,
+)
 from sqlalchemy.exc import DatabaseError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 
-from watcher import schema
+from watcher import schema, standing
 from watcher.decision import Decision
 from watcher.entry import Entry
 from watcher.errors import LedgerRefused, LedgerUnreachable, Overtaken, ToplayerError
 from watcher.event import Event, told
 from watcher.holder import is_dead, new_holder
-from watcher.tables import SHELVES, decisions, events, holds, leases
+from watcher.standing import Standing, Weighing
+from watcher.tables import SHELVES, events, holds, leases
 
 E = TypeVar("E", bound=Entry)
 LEASE = timedelta(seconds=60)
@@ -70,14 +83,24 @@ class Ledger:
             rows = connection.execute(query.limit(limit) if limit is not None else query)
             return tuple(kind(**row._mapping) for row in rows)
 
-    def names(self, kind: type[Entry], column: str, **where: Any) -> set[str]:
-        """The values of one field, without reading the rest."""
+    def rows(self, kind: type[Entry], *columns: str, **where: Any) -> list[tuple[Any, ...]]:
+        """Some fields of entries, without reading the rest."""
         table = SHELVES[kind]
-        query = select(table.c[column])
-        for name, value in where.items():
-            query = query.where(table.c[name] == value)
+        query = select(*(table.c[name] for name in columns))
+        for name, wanted in where.items():
+            query = query.where(table.c[name] == wanted)
         with self._reading() as connection:
-            return set(connection.scalars(query))
+            return [tuple(row) for row in connection.execute(query)]
+
+    def tally(self, kind: type[Entry], **where: Any) -> str:
+        """A text that is another one as soon as one of these entries is, or there is one more of them."""
+        table = SHELVES[kind]
+        query = select(func.count(), func.coalesce(func.sum(table.c.revision), 0))
+        for name, wanted in where.items():
+            query = query.where(table.c[name] == wanted)
+        with self._reading() as connection:
+            count, revisions = connection.execute(query).one()
+            return f"{count}/{revisions}"
 
     def add(self, entry: E, now: datetime) -> E | None:
         """The entry as written, or None if one of its key is there already (that one is left alone)."""
@@ -94,14 +117,16 @@ class Ledger:
         """All changes and their events, in one transaction or not at all."""
         written: list[E] = []
         with self._writing() as connection:
+            updates = _Updates(connection)
             for before, after in changes:
                 if before is not None and before == after:
                     written.append(after)
                     continue
-                written.append(_put(connection, before, after))
+                written.append(updates.put(before, after))
                 happened = told(before, after, now)
                 if happened is not None:
                     _note(connection, happened)
+            updates.run()
         return written
 
     # --- events ---
@@ -130,28 +155,40 @@ class Ledger:
 
     # --- decisions ---
 
-    def decide(self, decision: Decision) -> bool:
-        """Keeps a decision if it differs from the last one for its pin; tells whether it did."""
-        last = self.decisions(decision.app, decision.package, limit=1)
-        if decision.same_as(last[0] if last else None):
-            return False
+    def decide(
+        self, *made: Decision, basis: Mapping[str, str] | None = None, happened: Iterable[Event] = ()
+    ) -> list[Decision]:
+        """Lets decisions stand for their pins, and notes the events that they are; those that say something new.
+
+        `basis` says for each package what its decision was made from.
+        """
         with self._writing() as connection:
-            connection.execute(insert(decisions).values({f.name: getattr(decision, f.name) for f in fields(decision)}))
-        return True
+            for one in happened:
+                _note(connection, one)
+            return standing.keep(connection, made, basis or {})
+
+    def standing(self, app: str) -> dict[str, Standing]:
+        """The decisions that stand for the pins of an app, by package."""
+        with self._reading() as connection:
+            return standing.standing(connection, app)
 
     def decisions(
         self, app: str, package: str = "", *, before: datetime | None = None, limit: int | None = None
     ) -> tuple[Decision, ...]:
         """The decisions for an app, or for one package of it, newest first; those made until `before` (UTC)."""
-        query = select(*(decisions.c[field.name] for field in fields(Decision))).where(decisions.c.app == app)
-        if package:
-            query = query.where(decisions.c.package == package)
-        if before is not None:
-            query = query.where(decisions.c.at <= before)
-        query = query.order_by(decisions.c.id.desc())
         with self._reading() as connection:
-            rows = connection.execute(query.limit(limit) if limit is not None else query)
+            rows = connection.execute(standing.past(app, package, before, limit))
             return tuple(Decision(**row._mapping) for row in rows)
+
+    def weighing(self, app: str) -> Weighing | None:
+        """How the pins of an app were weighed last."""
+        with self._reading() as connection:
+            return standing.weighing(connection, app)
+
+    def weighed(self, app: str, made: Weighing, gone: Collection[str] = ()) -> None:
+        """Notes that the pins of an app have been weighed, and that those of the packages `gone` are no more."""
+        with self._writing() as connection:
+            standing.weighed(connection, app, made, gone)
 
     # --- holds ---
 
@@ -275,21 +312,52 @@ class Ledger:
             raise LedgerRefused(self.where, _words(error), "is this file a ledger of toplayer?") from error
 
 
-def _put(connection: Connection, before: E | None, after: E) -> E:
-    table = SHELVES[type(after)]
-    keys = [column.name for column in table.primary_key]
-    if before is None:
-        connection.execute(insert(table).values(_row(after)))
+class _Updates:
+    """Writes entries, those in one statement that change in the same fields: a thousand lookups that found nothing new
+    are one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._key: tuple[type[Entry], tuple[str, ...]] | None = None
+        self._rows: list[dict[str, Any]] = []
+        self._names: list[str] = []
+
+    def put(self, before: E | None, after: E) -> E:
+        """The entry as it will be written."""
+        if before is None:
+            self._connection.execute(insert(SHELVES[type(after)]).values(_row(after)))
+            return after
+        after = replace(after, revision=before.revision + 1)
+        # Only what is another value is written: the releases of a package that has not changed are not packed again.
+        old = _row(before)
+        changed = {name: value for name, value in _row(after).items() if value is not old[name]}
+        key = type(after), tuple(changed)
+        if key != self._key:
+            self.run()
+            self._key = key
+        same = {f"{_WAS}{name}": old[name] for name in (*_keys(type(after)), "revision")}
+        self._rows.append(changed | same)
+        self._names.append(after.name)
         return after
-    after = replace(after, revision=before.revision + 1)
-    # Only what is another value is written: the releases of a package that has not changed are not packed again.
-    old = _row(before)
-    changed = {name: value for name, value in _row(after).items() if value is not old[name]}
-    same = [table.c[key] == getattr(before, key) for key in keys]
-    result = connection.execute(update(table).where(*same, table.c.revision == before.revision).values(changed))
-    if result.rowcount != 1:
-        raise Overtaken(after.name)
-    return after
+
+    def run(self) -> None:
+        """Writes what waits. `Overtaken` if one of the entries is no longer as it was."""
+        if self._key is None or not self._rows:
+            return
+        kind, changed = self._key
+        table = SHELVES[kind]
+        same = [table.c[name] == bindparam(f"{_WAS}{name}") for name in (*_keys(kind), "revision")]
+        query = update(table).where(*same).values({name: bindparam(name) for name in changed})
+        if self._connection.execute(query, self._rows).rowcount != len(self._rows):
+            raise Overtaken(self._names[0] if len(self._names) == 1 else f"one of {len(self._names)} entries")
+        self._rows, self._names = [], []
+
+
+_WAS = "was_"
+
+
+def _keys(kind: type[Entry]) -> list[str]:
+    return [column.name for column in SHELVES[kind].primary_key]
 
 
 def _row(entry: Entry) -> dict[str, Any]:

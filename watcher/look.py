@@ -16,12 +16,14 @@ from watcher.entry import Entry
 from watcher.errors import Overtaken
 from watcher.head import Head
 from watcher.ledger import Ledger
-from watcher.lookup import IndexState, Lookup
+from watcher.lookup import IndexState
 from watcher.order import Order
 from watcher.receiver import Receiver
 from watcher.rollout import HostState, Rollout, RolloutStage
 from watcher.settings import AppSettings, Settings
 from watcher.versions import SCHEMES
+from watcher.watchlist import Watchlist
+from watcher.weigh import weigh
 
 
 @dataclass(slots=True)
@@ -60,8 +62,11 @@ def _look_at_app(desk: Desk, name: str, app: AppSettings, now: datetime, result:
         result.due.append((Order.SURVEY, name))
     settled = [(bump, decide.settled(bump, head, SCHEMES[bump.ecosystem], now)) for bump in bumps]
     bumps = tuple(_write(ledger, settled, now, result))
+    if weigh(name, desk.settings, ledger, now):
+        result.turned += 1
+        bumps = ledger.all(Bump, app=name, stage=[BumpStage.FOUND, BumpStage.PROPOSED])
     paused = ledger.is_held(name)
-    proposal = decide.next_bump(bumps, paused, now)
+    proposal = decide.next_bump(bumps, app.policy.of, paused, now)
     if proposal is not None:
         result.due.append((Order.PROPOSE, proposal.id))
     _look_at_rollouts(desk, name, app, head, paused, now, result)
@@ -110,22 +115,18 @@ def _hosts(
 
 
 def _look_at_indexes(desk: Desk, now: datetime, result: Round) -> None:
-    every = desk.every(desk.settings.toplayer.poll, now)
-    for name in desk.settings.indexes:
-        wanted = packages_of(desk.settings, desk.ledger, name)
-        state = desk.ledger.find(IndexState, index=name)
-        if state is None:
-            state = desk.ledger.add(IndexState(index=name), now) or IndexState(index=name)
-        unseen = not wanted <= desk.ledger.names(Lookup, "package", index=name)
-        if wanted and decide.poll_due(state, unseen, every, now):
+    settings, ledger = desk.settings, desk.ledger
+    watched = Watchlist.read(settings, ledger)
+    every = dict.fromkeys(settings.indexes, settings.toplayer.poll)
+    every |= {name: source.every for name, source in settings.advisories.items()}
+    states = {state.index: state for state in ledger.all(IndexState, index=list(every))}
+    for name, interval in every.items():
+        if not (watched.packages(name) if name in settings.indexes else watched.subjects()):
+            continue
+        state = states.get(name) or ledger.add(IndexState(index=name), now) or IndexState(index=name)
+        unseen = watched.is_unseen(name) if name in settings.indexes else watched.is_unheard(name, ledger)
+        if decide.poll_due(state, unseen, desk.every(interval, now), now):
             result.due.append((Order.POLL, name))
-
-
-def packages_of(settings: Settings, ledger: Ledger, index: str) -> set[str]:
-    """The packages that the apps pin and that come from this index."""
-    kind = settings.indexes[index].kind
-    heads = ledger.all(Head, app=list(settings.apps))
-    return {pin.package for head in heads for pin in head.pins if pin.ecosystem == kind and pin.source == "index"}
 
 
 def _look_at_receivers(desk: Desk, now: datetime, result: Round) -> None:

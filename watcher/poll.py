@@ -1,107 +1,107 @@
-"""Polling one index: what is new of every pinned package, what the policy makes of it, and the bumps that follow."""
+"""Polling one index, or one source of advisories: what it says of every package that an app pins, kept as it comes."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
 from datetime import datetime
+from typing import TypeVar
 
-from watcher.bump import Bump, BumpStage
-from watcher.decision import Decision, Verdict
-from watcher.ecosystems import ECOSYSTEMS
-from watcher.head import Head
+from watcher.advisories import Source
 from watcher.http import Http
 from watcher.indexes import Index
 from watcher.ledger import Ledger
-from watcher.look import packages_of
-from watcher.lookup import IndexState, Lookup, Outcome
-from watcher.pin import Pin
-from watcher.policy import Rules, choose
-from watcher.settings import AppSettings, Settings
+from watcher.lookup import Bulletin, IndexState, Lookup, Outcome
+from watcher.settings import Settings
+from watcher.watchlist import Watchlist
+
+L = TypeVar("L", Lookup, Bulletin)
+_AT_ONCE = 100
+"""Answers that are written together. A process that dies half-way has asked for no more than these in vain."""
+_BOOKKEEPING = frozenset(
+    ("looked_at", "answered_at", "changed_at", "etag", "last_modified", "digest", "reason", "attempts", "due_at")
+) | {"revision"}
 
 
-def poll(state: IndexState, settings: Settings, ledger: Ledger, index: Index, http: Http, now: datetime) -> IndexState:
-    """Asks the index about every package that an app pins, and decides; the index's state after it.
-
-    What each lookup comes to is kept as it comes, so a process that dies half-way has not asked in vain.
-    """
-    wanted = packages_of(settings, ledger, state.index)
+def poll_index(
+    state: IndexState, settings: Settings, ledger: Ledger, index: Index, http: Http, now: datetime
+) -> IndexState:
+    """Asks the index about every package whose turn it is there; the index's state after it."""
+    wanted = Watchlist.read(settings, ledger).packages(state.index)
     known = {lookup.package: lookup for lookup in ledger.all(Lookup, index=state.index)}
     asked = [known.get(package) or Lookup(index=state.index, package=package) for package in sorted(wanted)]
-    found: dict[str, Lookup] = {}
-    for lookup in index.look_up(asked, http, now):
-        before = known.get(lookup.package)
-        found[lookup.package] = ledger.write([(before, lookup)], now)[0]
-    for name, app in settings.apps.items():
-        decide(name, app, settings.indexes[state.index].kind, found, ledger, now)
-    return _after(state, found.values(), now)
+    answers = (dated(known.get(answer.package), answer, now) for answer in index.look_up(asked, http, now))
+    return _after(state, _kept({lookup.name: lookup for lookup in known.values()}, answers, ledger, now), now)
 
 
-def _after(state: IndexState, found: Iterable[Lookup], now: datetime) -> IndexState:
-    """The index's state: polled, and unreachable if it has answered for nobody."""
-    lookups = list(found)
-    unknown = [lookup for lookup in lookups if lookup.outcome is Outcome.UNKNOWN]
-    polled = replace(state, polled_at=now, packages=len(lookups), unknown=len(unknown))
-    if not unknown:
-        return replace(polled, answered_at=now, attempts=0, due_at=None, reason="")
-    due = min((lookup.due_at for lookup in unknown if lookup.due_at), default=None)
-    answered_at = now if len(unknown) < len(lookups) else state.answered_at
-    return replace(polled, answered_at=answered_at, attempts=state.attempts + 1, due_at=due, reason=unknown[0].reason)
+def poll_source(
+    state: IndexState, settings: Settings, ledger: Ledger, source: Source, http: Http, now: datetime
+) -> IndexState:
+    """Asks the source of advisories about every package that it may know the name of; its state after it."""
+    wanted = Watchlist.read(settings, ledger).subjects()
+    known = {(one.ecosystem, one.package): one for one in ledger.all(Bulletin, source=state.index)}
+    asked = [
+        known.get(subject) or Bulletin(source=state.index, ecosystem=subject[0], package=subject[1])
+        for subject in sorted(wanted)
+    ]
+    answers = source.look_up(asked, http, now)
+    return _after(state, _kept({one.name: one for one in known.values()}, answers, ledger, now), now)
 
 
-def decide(
-    name: str, app: AppSettings, ecosystem: str, found: dict[str, Lookup], ledger: Ledger, now: datetime
-) -> None:
-    """Chooses for each pin of the app that was looked up, keeps the decisions, and notes the bumps that they are."""
-    head = ledger.find(Head, app=name)
-    target = ECOSYSTEMS[ecosystem].target(app.image)
-    bumps = ledger.all(Bump, app=name)
-    for pin in head.pins if head else ():
-        if pin.ecosystem != ecosystem or pin.package not in found or not target.wants(pin):
-            continue
-        rules = Rules(
-            app=name,
-            target=target,
-            cooldown=app.policy.cooldown,
-            ignored=app.policy.ignore,
-            direct_only=app.policy.watch == "direct",
-            silenced=_silenced(bumps, pin),
-        )
-        decision = choose(pin, found[pin.package], rules, now)
-        ledger.decide(decision)
-        if decision.verdict is Verdict.TAKEN:
-            _note(name, pin, decision, found[pin.package], bumps, ledger, now)
-
-
-def _silenced(bumps: Iterable[Bump], pin: Pin) -> dict[str, str]:
-    """The versions that came to nothing before, and why. A person's `toplayer bump` opens one of them again.
-
-    One that was merged, and is newer than the pin, was taken back by a person: it does not come again by itself.
-    """
-    said = {BumpStage.CLOSED: "closed", BumpStage.FAILED: "failed", BumpStage.MERGED: "merged, and then taken back"}
-    ended = [bump for bump in bumps if bump.package == pin.package and bump.stage in said]
-    return {bump.to_version: bump.reason or said[bump.stage] for bump in ended}
-
-
-def _note(
-    app: str, pin: Pin, decision: Decision, lookup: Lookup, bumps: Iterable[Bump], ledger: Ledger, now: datetime
-) -> None:
-    """The bump to the candidate. One that was found for an older candidate, and not proposed yet, gives way to it."""
-    older = [b for b in bumps if b.package == pin.package and b.stage is BumpStage.FOUND]
-    made = Bump(
-        id=Bump.id_of(app, pin.package, decision.candidate),
-        app=app,
-        ecosystem=pin.ecosystem,
-        package=pin.package,
-        from_version=pin.version,
-        to_version=decision.candidate,
-        found_at=now,
-        released_at=next(r.released_at for r in lookup.releases if r.version == decision.candidate),
-        why=decision.said,
+def dated(before: Lookup | None, after: Lookup, now: datetime) -> Lookup:
+    """The lookup, in which files of unknown age have the time at which we first saw them."""
+    if before is not None and after.releases is before.releases:
+        return after
+    if all(file.uploaded_at for release in after.releases for file in release.files):
+        return after
+    old = before.releases if before is not None else ()
+    seen = {file.filename: file.seen_at or now for release in old for file in release.files}
+    return replace(
+        after,
+        releases=tuple(
+            replace(
+                release,
+                files=tuple(
+                    file if file.uploaded_at else replace(file, seen_at=seen.get(file.filename, now))
+                    for file in release.files
+                ),
+            )
+            for release in after.releases
+        ),
     )
-    said = f"{made.to_version} is newer"
-    changes = [(b, b.at(BumpStage.SUPERSEDED, now, reason=said)) for b in older if b.id != made.id]
-    before = next((b for b in bumps if b.id == made.id), None)
-    if before is None:
-        ledger.write([*changes, (None, made)], now)
-    elif not before.stage.is_open:
-        # It gave way to a newer release that is not to be had any more.
-        ledger.write([*changes, (before, replace(made, revision=before.revision))], now)
+
+
+def _kept(known: dict[str, L], answers: Iterable[L], ledger: Ledger, now: datetime) -> list[L]:
+    """The answers, written some at a time."""
+    kept: list[L] = []
+    waiting: list[tuple[L | None, L]] = []
+    for answer in answers:
+        before = known.get(answer.name)
+        changed = before is None or _differs(before, answer)
+        waiting.append((before, replace(answer, changed_at=now) if changed else answer))
+        if len(waiting) == _AT_ONCE:
+            kept += ledger.write(waiting, now)
+            waiting = []
+    return kept + ledger.write(waiting, now)
+
+
+def _differs(before: L, after: L) -> bool:
+    """Whether it says something else, and not only at another time."""
+    pairs = ((getattr(before, f.name), getattr(after, f.name)) for f in fields(after) if f.name not in _BOOKKEEPING)
+    return any(old is not new and old != new for old, new in pairs)
+
+
+def _after(state: IndexState, found: Sequence[Lookup | Bulletin], now: datetime) -> IndexState:
+    """The index's state: polled, and unreachable if it has answered for nobody."""
+    unknown = [one for one in found if one.outcome is Outcome.UNKNOWN]
+    # Of all of them, and not only of those that changed now: a poll before this one may have died before it said so.
+    changed = max((one.changed_at for one in found if one.changed_at), default=state.changed_at)
+    polled = replace(state, polled_at=now, packages=len(found), unknown=len(unknown), changed_at=changed)
+    if not unknown:
+        return replace(polled, answered_at=now, attempts=0, due_at=None, reason="", unknown_since=None)
+    return replace(
+        polled,
+        answered_at=now if len(unknown) < len(found) else state.answered_at,
+        attempts=state.attempts + 1,
+        due_at=min((one.due_at for one in unknown if one.due_at), default=None),
+        reason=unknown[0].reason,
+        unknown_since=state.unknown_since or now,
+    )

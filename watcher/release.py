@@ -7,7 +7,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """One file of a release. `uploaded_at` is UTC or unknown; `yanked` is the reason, or None if it is not yanked."""
+    """One file of a release. `yanked` is the reason, or None if it is not yanked.
+
+    `uploaded_at` is UTC or unknown; where it is unknown, `seen_at` is when we first saw the file.
+    """
 
     filename: str
     url: str
@@ -15,6 +18,7 @@ class File:
     size: int | None = None
     requires_python: str = ""
     uploaded_at: datetime | None = None
+    seen_at: datetime | None = None
     yanked: str | None = None
 
 

@@ -15,6 +15,7 @@ from watcher.fields import (
     Absolute,
     Branch,
     Duration,
+    Globs,
     Model,
     Name,
     PythonVersion,
@@ -27,24 +28,38 @@ from watcher.fields import (
 from watcher.fleet import FleetSettings, RunSettings
 from watcher.image import Platform, Reference
 from watcher.secret import Secret
+from watcher.wishes import PolicySettings
 
 
 class IndexSettings(Model):
-    """An index of packages. Without `url` it is the public index of its kind."""
+    """An index of packages. Without `url` it is the public index of its kind.
+
+    `only` are globs: these packages come from this index and from no other. An `explicit` index answers for what a lock
+    has from it, and for nothing else. `advisories`: whether sources of advisories may know the names of its packages.
+    """
 
     kind: Literal["pypi"]
     url: Url | None = None
     username: str = ""
     password: Secret | None = None
     private: bool = False
+    only: Globs = ()
+    explicit: bool = False
+    advisories: bool | None = None
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the names of its packages may leave the house: by default those of the public index only."""
+        return self.url is None if self.advisories is None else self.advisories
 
 
-class PolicySettings(Model):
-    """Which releases may come in by themselves."""
+class AdvisorySettings(Model):
+    """A source of advisories. Without `url` it is the public one of its kind."""
 
-    watch: Literal["direct", "all"] = "direct"
-    cooldown: Duration = timedelta(days=3)
-    ignore: tuple[str, ...] = ()
+    kind: Literal["osv"]
+    url: Url | None = None
+    every: Duration = timedelta(hours=1)
+    private: bool = False
 
 
 class SigningSettings(Model):
@@ -253,6 +268,7 @@ class Settings(Model):
 
     toplayer: ServiceSettings
     indexes: dict[Name, IndexSettings] = Field(default_factory=lambda: {"pypi": IndexSettings(kind="pypi")})
+    advisories: dict[Name, AdvisorySettings] = Field(default_factory=lambda: {"osv": AdvisorySettings(kind="osv")})
     apps: dict[Name, AppSettings] = Field(default_factory=dict)
     fleets: dict[Name, FleetSettings] = Field(default_factory=dict)
     registries: dict[str, RegistrySettings] = Field(default_factory=dict)

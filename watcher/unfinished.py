@@ -29,11 +29,11 @@ def unfinished(settings: Settings, ledger: Ledger, now: datetime) -> list[str]:
         lines += [
             f"{bump.package} {bump.from_version} → {bump.to_version}: {bump.reason or bump.stage}"
             for bump in bumps
-            if not waits_for_person and bump.attempts < TRIES
+            if not waits_for_person and bump.attempts < TRIES and decide.waits(bump, app.policy.of, now) is None
         ]
         for rollout in ledger.all(Rollout, app=name, stage=_MOVING):
             lines += _of_rollout(rollout, ledger.all(HostState, rollout=rollout.id, order="position"), now)
-    for state in ledger.all(IndexState, index=list(settings.indexes)):
+    for state in ledger.all(IndexState, index=[*settings.indexes, *settings.advisories]):
         if state.reason and state.attempts < TRIES:
             lines.append(f"{state.index}: {state.reason}")
     newest = ledger.last_event()

@@ -34,7 +34,9 @@ def status(settings: Settings, ledger: Ledger, apps: Iterable[str], past: int = 
         "apps": [app_row(head) for head in ledger.all(Head, app=names, order="app")],
         "bumps": [bump_row(bump) for bump in (*open_bumps, *ended)],
         "rollouts": [rollout_row(ledger, rollout) for rollout in rollouts],
-        "indexes": [index_row(state) for state in ledger.all(IndexState, index=list(settings.indexes))],
+        "indexes": [
+            index_row(state) for state in ledger.all(IndexState, index=[*settings.indexes, *settings.advisories])
+        ],
         "receivers": [receiver_row(ledger, r) for r in ledger.all(Receiver, receiver=list(settings.notify.names()))],
         "paused": ledger.holds(),
     }

@@ -66,6 +66,7 @@ def bump(ledger: Ledger, app: str, package: str, version: str, person: Person) -
         found_at=person.now,
         released_at=releases[wanted].released_at,
         why=f"asked for by {person.by}",
+        by=person.by,
     )
     before = ledger.find(Bump, id=made.id)
     if before is not None and before.stage.is_open:

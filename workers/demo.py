@@ -136,6 +136,8 @@ def _configuration(root: Path, ignore: str = "") -> str:
 state = "{root}/state"
 contact = "toplayer demo"
 
+[advisories]
+
 [apps.shop]
 repository = "{root}/shop.git"
 lock = "requirements.txt"

@@ -8,6 +8,7 @@ import sentry_sdk
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
+from watcher.advisories import SOURCES
 from watcher.cli.hands import Finding
 from watcher.ecosystems import ECOSYSTEMS
 from watcher.errors import Refused, ToplayerError
@@ -15,7 +16,7 @@ from watcher.fleet import HostSettings
 from watcher.head import Head
 from watcher.http import Http, Limits
 from watcher.ledger import Ledger, utcnow
-from watcher.lookup import Lookup, Outcome
+from watcher.lookup import Bulletin, Lookup, Outcome
 from watcher.settings import AppSettings, Settings
 from watcher.units import size
 from workers import sentry
@@ -51,6 +52,8 @@ def examine(settings: Settings, test_sentry: bool) -> Iterator[Finding]:
         yield _found("broker", lambda: _broker(settings))
     for index in settings.indexes:
         yield _found(f"index {index}", lambda index=index: _index(settings, index))  # type: ignore[misc]
+    for source in settings.advisories:
+        yield _found(f"advisories {source}", lambda source=source: _source(settings, source))  # type: ignore[misc]
     for name, app in settings.apps.items():
         yield from _app(settings, name, app)
     for receiver in settings.notify.names():
@@ -113,6 +116,18 @@ def _index(settings: Settings, name: str) -> str:
     if found.outcome is Outcome.UNKNOWN:
         raise Unwell(found.reason, f"see indexes.{name} in the configuration, and the way there from this machine")
     return f"answers ({len(found.releases)} releases of {found.package})"
+
+
+def _source(settings: Settings, name: str) -> str:
+    """Asks about the package that every index has."""
+    ecosystem, asked = next(iter(ECOSYSTEMS)), settings.advisories[name]
+    bare = Bulletin(source=name, ecosystem=ecosystem, package=ECOSYSTEMS[ecosystem].well_known)
+    with Http(settings.toplayer.contact, limits=Limits(attempts=1, deadline=20.0)) as http:
+        (found,) = SOURCES[asked.kind](asked).look_up([bare], http, utcnow())
+    if found.outcome is Outcome.UNKNOWN:
+        hint = f"releases are held until {name} answers; if it never will, leave it out: an empty [advisories]"
+        raise Unwell(found.reason, hint)
+    return f"answers ({len(found.advisories)} advisories about {found.package})"
 
 
 def _app(settings: Settings, name: str, app: AppSettings) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 Each method imports what it needs: Celery, Docker and Sentry take longer to import than `status` takes to answer.
 """
 
+import contextlib
 import os
 import signal
 import threading
@@ -14,13 +15,14 @@ from pathlib import Path
 
 from watcher.cli.hands import Finding
 from watcher.desk import Desk
-from watcher.errors import Refused
+from watcher.errors import Overtaken, Refused
 from watcher.head import Head
 from watcher.ledger import Ledger, utcnow
 from watcher.lookup import IndexState
 from watcher.order import Order
 from watcher.settings import Settings
 from watcher.unfinished import unfinished
+from watcher.weigh import weigh
 from workers import logs
 
 Tell = Callable[[str], None]
@@ -79,10 +81,14 @@ class Workers:
             tell(f"surveying {app}")
             ledger.add(Head(app=app), now)
             carry(Order.SURVEY, app, desk)
-        for index in settings.indexes:
+        # The sources of advisories come last: what they may be asked about depends on who has the packages.
+        for index in (*settings.indexes, *settings.advisories):
             tell(f"asking {index}")
             ledger.add(IndexState(index=index), now)
             carry(Order.POLL, index, desk)
+        for app in apps:
+            with contextlib.suppress(Overtaken):
+                weigh(app, settings, ledger, utcnow())
 
     def serve(self, settings: Settings, ledger: Ledger) -> None:
         from workers import embedded, sentry

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from watcher import decide, lockfiles
+from watcher.advisories import SOURCES
 from watcher.bump import Bump, BumpStage, Part
 from watcher.desk import Desk
 from watcher.ecosystems import ECOSYSTEMS
@@ -15,7 +16,7 @@ from watcher.image import Digest, Platform
 from watcher.ledger import Ledger
 from watcher.lookup import IndexState, Lookup
 from watcher.order import Order
-from watcher.poll import poll
+from watcher.poll import poll_index, poll_source
 from watcher.receiver import Receiver
 from watcher.release import Release
 from watcher.rollout import HostState, Rollout, RolloutStage
@@ -67,14 +68,18 @@ def _survey(desk: Desk, head: Head) -> Head:
 
 def _poll_due(desk: Desk, state: IndexState, now: datetime) -> bool:
     # Whether a package was never asked about is the look's question: it only sends the order sooner.
-    return state.index in desk.settings.indexes and state.is_due(now)
+    known = state.index in desk.settings.indexes or state.index in desk.settings.advisories
+    return known and state.is_due(now)
 
 
 def _poll(desk: Desk, state: IndexState) -> IndexState:
-    settings = desk.settings.indexes[state.index]
-    index = ECOSYSTEMS[settings.kind].index(settings)
-    with Http(desk.settings.toplayer.contact) as http:
-        return poll(state, desk.settings, desk.ledger, index, http, desk.clock())
+    settings, ledger = desk.settings, desk.ledger
+    with Http(settings.toplayer.contact) as http:
+        if state.index in settings.advisories:
+            asked = settings.advisories[state.index]
+            return poll_source(state, settings, ledger, SOURCES[asked.kind](asked), http, desk.clock())
+        index = settings.indexes[state.index]
+        return poll_index(state, settings, ledger, ECOSYSTEMS[index.kind].index(index), http, desk.clock())
 
 
 # --- propose --------------------------------------------------------------------------------------------------------
@@ -82,7 +87,8 @@ def _poll(desk: Desk, state: IndexState) -> IndexState:
 
 def _propose_due(desk: Desk, bump: Bump, now: datetime) -> bool:
     bumps = desk.ledger.all(Bump, app=bump.app, stage=[BumpStage.FOUND, BumpStage.PROPOSED])
-    return decide.next_bump(bumps, desk.ledger.is_held(bump.app), now) == bump
+    app = desk.settings.apps.get(bump.app)
+    return app is not None and decide.next_bump(bumps, app.policy.of, desk.ledger.is_held(bump.app), now) == bump
 
 
 def _propose(desk: Desk, bump: Bump) -> Bump:

@@ -52,7 +52,7 @@ class World:
         fleet: Mapping[str, Any] | None = None,
         more: str = "",
     ) -> None:
-        """Writes the configuration: by default an OCI layout, no base, a commit per bump, and no cooldown."""
+        """Writes the configuration: an OCI layout, no base, a commit per bump, no cooldown, and no advisories."""
         tables = {
             "toplayer": {"state": f"{self.root}/state", "look": "1s", **(service or {})},
             "apps.shop": {
@@ -72,6 +72,7 @@ class World:
                 **(image or {}),
             },
             "apps.shop.run": {**(run or {}), "health": {"command": list(health), "within": "20s"}},
+            "advisories": {},
             "fleets.field": {"waves": [1, "100%"], **(fleet or {})},
         }
         if self.index_url:

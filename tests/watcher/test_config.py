@@ -42,7 +42,7 @@ def faults(text: str) -> list[str]:
 
 def test_the_example_loads() -> None:
     settings = config.parse(EXAMPLE, "example")
-    assert settings.apps["shop"].policy.cooldown == timedelta(days=3)
+    assert settings.apps["shop"].policy.of("requests").cooldown.patch == timedelta(days=3)
     assert settings.fleets["field"].hosts[2].kind == "dir"
     assert settings.ledger_url == "sqlite:////var/lib/toplayer/ledger.db"
     assert settings.broker_url == ""

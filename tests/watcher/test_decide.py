@@ -10,6 +10,7 @@ from watcher.errors import Refused, Temporary
 from watcher.head import Head
 from watcher.image import Digest
 from watcher.pin import Pin
+from watcher.policy import DEFAULT, Policy
 from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
 from watcher.versions.pep440 import Pep440
 
@@ -29,6 +30,10 @@ def bump(now: datetime, to: str = "2.0", **more: object) -> Bump:
         found_at=now,
     )
     return replace(made, **more)  # type: ignore[arg-type]
+
+
+def next_bump(*bumps: Bump, now: datetime, paused: bool = False, policy: Policy = DEFAULT) -> Bump | None:
+    return decide.next_bump(bumps, lambda package: policy, paused, now)
 
 
 def head(now: datetime, version: str = "1.0", branches: tuple[tuple[str, str], ...] = ()) -> Head:
@@ -107,16 +112,16 @@ def test_a_repository_that_could_not_be_read_settles_nothing(now: datetime) -> N
 
 def test_one_bump_at_a_time_and_the_oldest_first(now: datetime) -> None:
     young, old = bump(now, "2.1"), bump(now - MINUTE, "2.0")
-    assert decide.next_bump((young, old), False, now) == old
-    assert decide.next_bump((young, old.at(BumpStage.PROPOSED, now)), False, now) is None
-    assert decide.next_bump((young, old), True, now) is None
+    assert next_bump(young, old, now=now) == old
+    assert next_bump(young, old.at(BumpStage.PROPOSED, now), now=now) is None
+    assert next_bump(young, old, now=now, paused=True) is None
 
 
 def test_a_bump_that_failed_for_a_moment_waits_its_time(now: datetime) -> None:
     waiting = bump(now).again(now, Temporary())
     assert waiting.due_at is not None
-    assert decide.next_bump((waiting,), False, now) is None
-    assert decide.next_bump((waiting,), False, waiting.due_at) == waiting
+    assert next_bump(waiting, now=now) is None
+    assert next_bump(waiting, now=waiting.due_at) == waiting
 
 
 def test_a_commit_is_wanted_once(now: datetime) -> None:

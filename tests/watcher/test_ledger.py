@@ -149,7 +149,7 @@ def test_entries_are_listed_by_what_they_are_and_in_the_order_asked_for(ledger: 
     assert names == ["p2", "p0"]
     assert len(ledger.all(Bump, limit=1)) == 1
     assert ledger.all(Bump, stage=[]) == ()
-    assert ledger.names(Bump, "package", app="shop") == {"p0", "p1", "p2"}
+    assert sorted(ledger.rows(Bump, "package", app="shop")) == [("p0",), ("p1",), ("p2",)]
 
 
 def test_events_only_ever_grow_and_are_read_from_where_one_stopped(ledger: Ledger, now: datetime) -> None:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.index import FakeIndex
 from watcher import config
 from watcher.bump import Bump, BumpStage
 from watcher.desk import Desk
 from watcher.head import Head
+from watcher.http import Http
 from watcher.image import Digest
 from watcher.ledger import EVERYTHING, Ledger
 from watcher.look import look
-from watcher.lookup import IndexState, Lookup, Outcome
+from watcher.lookup import IndexState, Lookup
 from watcher.order import Order
 from watcher.pin import Pin
 from watcher.receiver import Receiver
@@ -32,6 +34,9 @@ def settings(state: Path, hosts: int = 3) -> Settings:
         f"""
         [toplayer]
         state = "{state}"
+        [indexes.pypi]
+        kind = "pypi"
+        url = "https://index.example/simple"
         [apps.shop]
         repository = "{state}/repo"
         lock = "requirements.txt"
@@ -105,7 +110,11 @@ def surveyed(desk: Desk, commit: str = "c1", version: str = "1.0") -> Head:
 def polled(desk: Desk) -> None:
     now = desk.clock()
     desk.ledger.add(IndexState(index="pypi", polled_at=now), now)
-    desk.ledger.add(Lookup(index="pypi", package="django", outcome=Outcome.ANSWER, looked_at=now), now)
+    index = FakeIndex()
+    for version in ("1.0", "2.0"):
+        index.publish("django", version)
+    for lookup in index.look_up([Lookup(index="pypi", package="django")], Http(), now):
+        desk.ledger.add(lookup, now)
 
 
 def bump(now: datetime) -> Bump:
@@ -231,6 +240,9 @@ def test_a_fresh_run_asks_again_whatever_the_intervals_say(desk: Desk, clock: Cl
     surveyed(desk)
     polled(desk)
     desk.ledger.add(rollout(clock.now, stage=RolloutStage.DONE), clock.now)
+    desk.ledger.hold("shop", "ana", "", clock.now)
+    look(desk)
+    sent(desk)
     clock.now += timedelta(seconds=1)
     look(desk)
     assert sent(desk) - {(Order.TELL, "webhook:audit")} == set()

@@ -16,9 +16,9 @@ from urllib.parse import quote, urljoin
 
 from packaging.utils import NormalizedName, canonicalize_name, parse_sdist_filename, parse_wheel_filename
 from packaging.version import Version
-from pydantic_core import from_json
-from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
+from watcher import document
+from watcher.document import expect, shown
 from watcher.errors import IndexLied, IndexRefused, IndexUnreachable, Temporary
 from watcher.http import Http, Request, Response, basic
 from watcher.inert import inert
@@ -29,9 +29,6 @@ from watcher.settings import IndexSettings
 T = TypeVar("T")
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.1, text/html;q=0.01"
 _JSON = ("application/vnd.pypi.simple.v1+json", "application/vnd.pypi.simple.latest+json", "application/json")
-_MOST_VALUES = 1_200_000
-"""In one page: twice those of PyPI's largest, and few enough that a page of nothing but values fits into memory."""
-
 _VALIDATOR = re.compile(r"[\x20-\x7e]{1,500}")
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,400}")
 _ADDRESS = re.compile(r"https?://[\x21-\x7e]{1,2000}")
@@ -39,11 +36,19 @@ _SPECIFIER = re.compile(r"[\x20-\x7e]{0,500}")
 _HEX = re.compile(r"[0-9a-f]{8,256}")
 
 
+def address() -> str:
+    """Where PyPI is."""
+    # Imported only here: it brings an HTTP client and two parsers with it, and takes half a second.
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+    return PYPI_SIMPLE_ENDPOINT
+
+
 class PyPI:
     """An index at `settings.url`, or PyPI itself."""
 
     def __init__(self, settings: IndexSettings) -> None:
-        self.url = (settings.url or PYPI_SIMPLE_ENDPOINT).rstrip("/")
+        self.url = (settings.url or address()).rstrip("/")
         self._settings = settings
 
     def look_up(self, known: Sequence[Lookup], http: Http, now: datetime) -> Iterator[Lookup]:
@@ -123,9 +128,9 @@ def parse(body: bytes, package: str, url: str, content_type: str) -> tuple[Relea
     """
     page = _page(body, package, url, content_type)
     releases: dict[Version, dict[str, File]] = {}
-    for number, row in enumerate(_expect(page.get("files"), list, url, "files", "a list")):
+    for number, row in enumerate(expect(page.get("files"), list, url, "files", "a list")):
         where = f"files[{number}]"
-        named = _named(_expect(row, dict, url, where, "an object").get("filename"))
+        named = _named(expect(row, dict, url, where, "an object").get("filename"))
         if named is not None and named[0] == package:
             releases.setdefault(named[1], {}).setdefault(row["filename"], _file(row, url, where))
     return tuple(
@@ -137,20 +142,15 @@ def parse(body: bytes, package: str, url: str, content_type: str) -> tuple[Relea
 def _page(body: bytes, package: str, url: str, content_type: str) -> dict[str, Any]:
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in _JSON:
-        raise IndexLied(url, "content-type", "the JSON form of the Simple API (PEP 691)", _shown(kind))
-    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
-        raise IndexLied(url, "body", f"at most {_MOST_VALUES:,} values", "more")
-    try:
-        page = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise IndexLied(url, "body", "JSON", inert(str(error), 200)) from error
-    meta = _expect(_expect(page, dict, url, "body", "an object").get("meta"), dict, url, "meta", "an object")
-    api = _expect(meta.get("api-version"), str, url, "meta.api-version", "a text")
+        raise IndexLied(url, "content-type", "the JSON form of the Simple API (PEP 691)", shown(kind))
+    page = document.read(body, url)
+    meta = expect(expect(page, dict, url, "body", "an object").get("meta"), dict, url, "meta", "an object")
+    api = expect(meta.get("api-version"), str, url, "meta.api-version", "a text")
     if not re.fullmatch(r"1\.\d{1,4}", api):
-        raise IndexLied(url, "meta.api-version", "1.x", _shown(api))
+        raise IndexLied(url, "meta.api-version", "1.x", shown(api))
     name = page.get("name", package)
     if not isinstance(name, str) or canonicalize_name(name) != package:
-        raise IndexLied(url, "name", package, _shown(name))
+        raise IndexLied(url, "name", package, shown(name))
     return dict(page)
 
 
@@ -171,7 +171,7 @@ def _file(row: Mapping[str, Any], url: str, where: str) -> File:
         try:
             return reader(row.get(name))
         except (ValueError, TypeError, OverflowError):
-            raise IndexLied(url, f"{where}.{name}", expected, _shown(row.get(name))) from None
+            raise IndexLied(url, f"{where}.{name}", expected, shown(row.get(name))) from None
 
     return File(
         filename=row["filename"],
@@ -231,14 +231,3 @@ def _yanked(value: object) -> str | None:
     if isinstance(value, str):
         return inert(value, 300)
     raise ValueError
-
-
-def _expect(value: object, kind: type[T], url: str, where: str, expected: str) -> T:
-    if isinstance(value, kind):
-        return value
-    raise IndexLied(url, where, expected, _shown(value))
-
-
-def _shown(value: object) -> str:
-    """A value of an answer for a message: short, and without anything that a terminal would obey."""
-    return repr(value[:80]) if isinstance(value, str) else "nothing" if value is None else type(value).__name__

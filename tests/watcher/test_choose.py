@@ -8,15 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import MONDAY
+from watcher.choose import choose
 from watcher.decision import Decision, Verdict
 from watcher.lookup import Lookup, Outcome
 from watcher.pin import Pin
-from watcher.policy import Rules, choose
+from watcher.policy import Cooldown, Policy, Watch
 from watcher.release import File, Release
+from watcher.rules import Rules
 from watcher.versions import SCHEMES
 from watcher.wheels import Wheels
 
-RULES = Rules(app="shop", target=Wheels("3.12", "manylinux_2_28", "x86_64"), cooldown=timedelta(days=3))
+POLICY = Policy(watch=Watch.ALL)
+RULES = Rules(app="shop", target=Wheels("3.12", "manylinux_2_28", "x86_64"), policy=POLICY)
+AT_ONCE = replace(RULES, policy=replace(POLICY, cooldown=Cooldown(*[timedelta(0)] * 3)))
 PIN = Pin(ecosystem="pypi", package="requests", version="2.32.3", lock="uv.lock")
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -168,13 +172,15 @@ def test_an_index_that_does_not_tell_how_old_a_release_is_holds_it() -> None:
 
     assert (held.verdict, held.reasons[0].free_at) == (Verdict.HELD, None)
     assert held.said == "2.32.4 is held: the index does not say how old it is (cooldown 3 days)"
-    assert choose(PIN, releases, replace(RULES, cooldown=timedelta(0)), MONDAY).candidate == "2.32.4"
+    assert choose(PIN, releases, AT_ONCE, MONDAY).candidate == "2.32.4"
 
 
 def test_the_end_of_time_is_no_reason_to_fall_over() -> None:
     releases = known(release("2.32.4", at=datetime(9999, 12, 31, tzinfo=UTC)))
 
-    decision = choose(PIN, releases, replace(RULES, cooldown=timedelta(days=100_000)), MONDAY)
+    decision = choose(
+        PIN, releases, replace(RULES, policy=replace(POLICY, cooldown=Cooldown(*[timedelta(days=100_000)] * 3))), MONDAY
+    )
 
     assert decision.verdict is Verdict.HELD
 
@@ -191,13 +197,7 @@ def test_a_version_that_a_person_closed_stays_closed_and_the_next_one_does_not()
 @pytest.mark.parametrize(
     ("pin", "rules", "rule", "words"),
     [
-        (PIN, replace(RULES, ignored=("six", "req*")), "ignore", "requests is ignored by the policy (req*)"),
-        (
-            replace(PIN, direct=False),
-            replace(RULES, direct_only=True),
-            "direct",
-            "requests is there for another package, and the policy watches what the app asks for",
-        ),
+        (PIN, replace(RULES, policy=replace(POLICY, watch=Watch.NONE)), "ignore", "requests is ignored by the policy"),
         (
             replace(PIN, marker='sys_platform == "win32"'),
             RULES,
@@ -215,7 +215,13 @@ def test_a_pin_that_is_not_ours_to_move_says_so(pin: Pin, rules: Rules, rule: st
     assert choose(pin, Lookup(index="pypi", package="requests"), rules, MONDAY).said == words, "looked or not"
 
 
-def test_a_package_of_another_is_moved_where_all_are_watched() -> None:
+def test_a_package_of_another_is_moved_only_where_all_are_watched() -> None:
+    direct = replace(RULES, policy=Policy(watch=Watch.DIRECT))
+
+    left_alone = choose(replace(PIN, direct=False), known("2.32.4"), direct, MONDAY)
+
+    words = "requests is there for another package, and the policy watches what the app asks for"
+    assert (left_alone.verdict, left_alone.said) == (Verdict.REFUSED, words)
     assert choose(replace(PIN, direct=False), known("2.32.4"), RULES, MONDAY).candidate == "2.32.4"
 
 
@@ -287,4 +293,4 @@ def test_whatever_is_published_the_choice_keeps_its_promises(
         assert chosen.yanked is None
         assert scheme.allows(constraint, chosen.version)
         assert chosen.released_at
-        assert MONDAY - chosen.released_at >= RULES.cooldown
+        assert MONDAY - chosen.released_at >= POLICY.cooldown.patch

@@ -1,0 +1,65 @@
+"""Which index answers for a pin. Two packages of one name on two indexes are two packages, and one may be an attack."""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from watcher.address import normal
+from watcher.ecosystems import ECOSYSTEMS
+from watcher.lookup import Lookup, Outcome
+from watcher.pin import Pin
+from watcher.policy import matches
+from watcher.settings import IndexSettings
+
+Indexes = Mapping[str, IndexSettings]
+
+
+def route(pin: Pin, indexes: Indexes) -> tuple[str, ...]:
+    """The names of the indexes that may answer for the pin, in the order in which they are asked; perhaps none.
+
+    What the lock says of where it has the package from goes before everything else, and then what an index claims for
+    itself (`only`). The next one is asked only if the one before says that it does not have the package.
+    """
+    if pin.source != "index":
+        return ()
+    kin = {name: settings for name, settings in indexes.items() if settings.kind == pin.ecosystem}
+    claimed = tuple(name for name, settings in kin.items() if any(matches(glob, pin.package) for glob in settings.only))
+    usual = tuple(name for name, settings in kin.items() if not settings.only and not settings.explicit)
+    if not pin.registry:
+        return claimed or usual
+    served = tuple(name for name, settings in kin.items() if address_of(settings) == pin.registry)
+    return tuple(name for name in served if name in claimed) if claimed else served
+
+
+def unrouted(pin: Pin, indexes: Indexes) -> str:
+    """Why no index may answer for the pin, or an empty text if one may."""
+    if pin.source != "index" or route(pin, indexes):
+        return ""
+    if not pin.registry:
+        return f"no index of the configuration is for {pin.package}"
+    served = any(address_of(settings) == pin.registry for settings in indexes.values())
+    whose = "which is not the one that claims it" if served else "which is no index of the configuration"
+    return f"the lock has {pin.package} from {pin.registry}, {whose}"
+
+
+def address_of(settings: IndexSettings) -> str:
+    """An index's address in its one spelling."""
+    return _normal(settings.url or ECOSYSTEMS[settings.kind].address())
+
+
+@lru_cache(maxsize=256)
+def _normal(url: str) -> str:
+    return normal(url)
+
+
+def answer(pin: Pin, indexes: Indexes, known: Callable[[str, str], Lookup | None]) -> Lookup:
+    """What is known of the pin: the lookup of the first index on its way that has the package, or may have it.
+
+    `known` gives a lookup by index and package. One that was not made yet is *unknown*, and so is the answer then,
+    whatever the indexes behind it say.
+    """
+    found = Lookup(index="", package=pin.package)
+    for name in route(pin, indexes):
+        found = known(name, pin.package) or Lookup(index=name, package=pin.package)
+        if found.outcome is not Outcome.ABSENT:
+            break
+    return found

@@ -1,0 +1,70 @@
+"""What is to be watched: for each index and each source of advisories, the packages that it is to be asked about."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from watcher.head import Head
+from watcher.ledger import Ledger
+from watcher.lookup import Bulletin, Lookup, Outcome
+from watcher.pin import Pin
+from watcher.route import route
+from watcher.settings import Settings
+
+Subject = tuple[str, str]
+"""An ecosystem, and the name of a package in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watchlist:
+    """The pins of all apps, and what became of them so far: `outcomes` by index and package."""
+
+    settings: Settings
+    pins: tuple[Pin, ...]
+    outcomes: Mapping[str, Mapping[str, Outcome]]
+
+    @classmethod
+    def read(cls, settings: Settings, ledger: Ledger, heads: Iterable[Head] | None = None) -> "Watchlist":
+        """As the ledger knows it. `heads` are the apps', if they have been read already."""
+        heads = ledger.all(Head, app=list(settings.apps)) if heads is None else heads
+        outcomes = {
+            name: {row[0]: row[1] for row in ledger.rows(Lookup, "package", "outcome", index=name)}
+            for name in settings.indexes
+        }
+        return cls(settings, tuple(pin for head in heads for pin in head.pins), outcomes)
+
+    def packages(self, index: str) -> set[str]:
+        """Those that an index is to be asked about: it is their turn on the way of a pin (`watcher.route`)."""
+        found = set()
+        for pin in self.pins:
+            way = route(pin, self.settings.indexes)
+            before = way[: way.index(index)] if index in way else None
+            if before is not None and all(self._said(name, pin) is Outcome.ABSENT for name in before):
+                found.add(pin.package)
+        return found
+
+    def subjects(self) -> set[Subject]:
+        """Those that sources of advisories are to be asked about.
+
+        They come from a public index: the name of an internal package is nobody's business, and a public advisory about
+        that name is about another package.
+        """
+        return {(pin.ecosystem, pin.package) for pin in self.pins if self._is_public(pin)}
+
+    def is_unseen(self, index: str) -> bool:
+        """Whether there is a package that the index was never asked about."""
+        return not self.packages(index) <= self.outcomes[index].keys()
+
+    def is_unheard(self, source: str, ledger: Ledger) -> bool:
+        """Whether there is a package that the source of advisories was never asked about."""
+        asked = ledger.rows(Bulletin, "ecosystem", "package", source=source)
+        return not self.subjects() <= set(asked)
+
+    def _said(self, index: str, pin: Pin) -> Outcome | None:
+        return self.outcomes.get(index, {}).get(pin.package)
+
+    def _is_public(self, pin: Pin) -> bool:
+        for name in route(pin, self.settings.indexes):
+            said = self._said(name, pin)
+            if said is not Outcome.ABSENT:
+                return said is not None and self.settings.indexes[name].is_public
+        return False

@@ -1,0 +1,256 @@
+"""Weighing: what became known of an app's pins turns into decisions, and decisions into bumps.
+
+A matter of the ledger alone, so the look does it: whatever changed (an answer of an index, the lock, the configuration,
+the time), the next round sees it. What has not changed is not weighed again.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib.metadata import version
+
+from watcher.bump import Bump, BumpStage, Part
+from watcher.choose import choose
+from watcher.decision import Decision, Verdict
+from watcher.ecosystems import ECOSYSTEMS
+from watcher.event import Event
+from watcher.head import Head
+from watcher.inert import inert
+from watcher.ledger import Ledger
+from watcher.lookup import Bulletin, IndexState, Lookup
+from watcher.pin import Pin
+from watcher.route import answer, unrouted
+from watcher.rules import Rules
+from watcher.settings import Settings
+from watcher.standing import Standing, Weighing
+
+
+def weigh(name: str, settings: Settings, ledger: Ledger, now: datetime) -> bool:
+    """Lets the right decision stand for each pin of the app, and finds the bumps that follow; tells if it had to.
+
+    `Overtaken` if somebody else writes the same bumps at the same time; then nothing is lost, and the next call does
+    it.
+    """
+    head = ledger.find(Head, app=name)
+    if head is None or not head.commit:
+        return False
+    mark, before = _mark(head, settings, ledger), ledger.weighing(name)
+    if before is not None and before.stands(mark, now):
+        return False
+    bumps = ledger.all(Bump, app=name)
+    known = Known.read(settings, ledger)
+    standing = _decided(name, _pins(head, settings), known, bumps, ledger, now)
+    _find(name, standing, bumps, known, ledger, now)
+    gone = ledger.standing(name).keys() - standing.keys()
+    until = min((one.until for one in standing.values() if one.until and one.until > now), default=None)
+    # The mark is from before the reading: what came in meanwhile, and what we wrote ourselves, is looked at once more.
+    ledger.weighed(name, Weighing(mark, until), gone)
+    return True
+
+
+def _mark(head: Head, settings: Settings, ledger: Ledger) -> str:
+    """Everything that a decision about the app can depend on, but the time."""
+    app = settings.apps[head.app]
+    names = [*settings.indexes, *settings.advisories]
+    changed = sorted((state.index, str(state.changed_at)) for state in ledger.all(IndexState, index=names))
+    wishes = (app.policy, app.image, app.lock, settings.indexes, settings.advisories)
+    return _digest(head.commit, wishes, changed, ledger.tally(Bump, app=head.app))
+
+
+def _digest(*values: object) -> str:
+    return hashlib.blake2b(repr((version("toplayer"), *values)).encode(), digest_size=16).hexdigest()
+
+
+def _pins(head: Head, settings: Settings) -> list[Pin]:
+    """The pins to decide about: one for each package that is installed in the image, and of several the lowest."""
+    app, found = settings.apps[head.app], dict[str, Pin]()
+    for pin in head.pins:
+        ecosystem = ECOSYSTEMS.get(pin.ecosystem)
+        if ecosystem is None or not ecosystem.target(app.image).wants(pin):
+            continue
+        other = found.get(pin.package)
+        if other is None or ecosystem.scheme.key(pin.version) < ecosystem.scheme.key(other.version):
+            found[pin.package] = pin
+    return list(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What indexes and sources of advisories have said."""
+
+    settings: Settings
+    lookups: Mapping[tuple[str, str], Lookup]
+    bulletins: Mapping[tuple[str, str], Sequence[Bulletin]]
+
+    @classmethod
+    def read(cls, settings: Settings, ledger: Ledger) -> "Known":
+        """All of it. What it holds is unpacked only where somebody looks at it."""
+        lookups = ledger.all(Lookup, index=list(settings.indexes))
+        bulletins: dict[tuple[str, str], list[Bulletin]] = {}
+        for bulletin in ledger.all(Bulletin, source=list(settings.advisories), order="source"):
+            bulletins.setdefault((bulletin.ecosystem, bulletin.package), []).append(bulletin)
+        return cls(settings, {(lookup.index, lookup.package): lookup for lookup in lookups}, bulletins)
+
+    def of(self, pin: Pin) -> Lookup:
+        """What is known of the pin's package."""
+        return answer(pin, self.settings.indexes, lambda index, package: self.lookups.get((index, package)))
+
+    def against(self, pin: Pin, lookup: Lookup) -> Sequence[Bulletin]:
+        """What sources say of the package, as far as they are asked about it at all."""
+        index = self.settings.indexes.get(lookup.index)
+        return self.bulletins.get((pin.ecosystem, pin.package), ()) if index is not None and index.is_public else ()
+
+    def rules(self, pin: Pin, lookup: Lookup, app: str, silenced: Mapping[str, str]) -> Rules:
+        """What counts for the pin."""
+        settings, bulletins = self.settings.apps[app], self.against(pin, lookup)
+        return Rules(
+            app=app,
+            target=ECOSYSTEMS[pin.ecosystem].target(settings.image),
+            policy=settings.policy.of(pin.package),
+            silenced=silenced,
+            advisories=(*lookup.advisories, *(one for bulletin in bulletins for one in bulletin.advisories)),
+            uninformed=self._uninformed(pin, lookup, bulletins),
+            unrouted=unrouted(pin, self.settings.indexes),
+        )
+
+    def _uninformed(self, pin: Pin, lookup: Lookup, bulletins: Iterable[Bulletin]) -> str:
+        index = self.settings.indexes.get(lookup.index)
+        heard = {bulletin.source for bulletin in bulletins if bulletin.answered_at is not None}
+        silent = [name for name in self.settings.advisories if name not in heard]
+        if index is None or not index.is_public or not silent:
+            return ""
+        return f"{pin.package} is held until {' and '.join(silent)} tells what is known against it"
+
+    def basis(self, pin: Pin, lookup: Lookup, app: str, silenced: Mapping[str, str]) -> str:
+        """All that a decision about the pin is made from, in short."""
+        policy = self.settings.apps[app].policy.of(pin.package)
+        wishes = (policy.watch, policy.allow, policy.cooldown, policy.prereleases)
+        said = (lookup.index, lookup.outcome, lookup.changed_at, unrouted(pin, self.settings.indexes))
+        against = [(one.source, one.changed_at, one.answered_at is None) for one in self.against(pin, lookup)]
+        target = ECOSYSTEMS[pin.ecosystem].target(self.settings.apps[app].image)
+        return _digest(pin, wishes, said, against, sorted(silenced.items()), target)
+
+
+def _decided(
+    app: str, pins: Iterable[Pin], known: Known, bumps: Sequence[Bump], ledger: Ledger, now: datetime
+) -> dict[str, Standing]:
+    """The decisions that stand for these pins, of which those are made again whose basis is another one now."""
+    before, silenced = ledger.standing(app), _silenced(bumps)
+    made: list[Decision] = []
+    basis: dict[str, str] = {}
+    standing: dict[str, Standing] = {}
+    for pin in pins:
+        lookup, quiet = known.of(pin), silenced.get(pin.package, {})
+        basis[pin.package] = known.basis(pin, lookup, app, quiet)
+        old = before.get(pin.package)
+        if old is not None and old.stands(basis[pin.package], now):
+            standing[pin.package] = old
+        else:
+            made.append(choose(pin, lookup, known.rules(pin, lookup, app, quiet), now))
+            standing[pin.package] = Standing(made[-1], basis[pin.package])
+    if made:
+        ledger.decide(*made, basis=basis, happened=_hit(made, before))
+    return standing
+
+
+def _silenced(bumps: Iterable[Bump]) -> dict[str, dict[str, str]]:
+    """By package, the versions that came to nothing before, and why. A person's `toplayer bump` opens one again.
+
+    One that was merged, and is newer than the pin, was taken back by a person: it does not come again by itself.
+    """
+    said = {BumpStage.CLOSED: "closed", BumpStage.FAILED: "failed", BumpStage.MERGED: "merged, and then taken back"}
+    found: dict[str, dict[str, str]] = {}
+    for bump in bumps:
+        for part in bump.parts if bump.stage in said else ():
+            found.setdefault(part.package, {})[part.to_version] = bump.reason or said[bump.stage]
+    return found
+
+
+def _hit(made: Iterable[Decision], before: Mapping[str, Standing]) -> Iterator[Event]:
+    """An event for each pin that an advisory hits which did not hit it before."""
+    for one in made:
+        old = before.get(one.package)
+        known = old.decision.advisories if old is not None and old.decision.current == one.current else ()
+        fresh = [name for name in one.advisories if name not in known]
+        if fresh:
+            facts = {"package": one.package, "version": one.current, "advisories": ", ".join(fresh), "said": one.said}
+            yield Event(at=one.at, kind="pin.hit", app=one.app, subject=f"{one.app}:{one.package}", facts=facts)
+
+
+# --- bumps ----------------------------------------------------------------------------------------------------------
+
+
+def _find(
+    app: str, standing: Mapping[str, Standing], bumps: Sequence[Bump], known: Known, ledger: Ledger, now: datetime
+) -> None:
+    """Writes the bumps that the decisions are, and takes back those that they are not any more."""
+    decisions = {package: one.decision for package, one in standing.items()}
+    wanted = {bump.id: bump for bump in _wanted(app, decisions, bumps, known, now)}
+    by_id = {bump.id: bump for bump in bumps}
+    changes: list[tuple[Bump | None, Bump]] = []
+    for bump in bumps:
+        if bump.stage is BumpStage.FOUND and not bump.by and bump.id not in wanted:
+            said = _why_not(bump, decisions)
+            changes += [(bump, bump.at(BumpStage.SUPERSEDED, now, reason=said))] if said else []
+    for id, made in wanted.items():
+        before = by_id.get(id)
+        if before is None:
+            changes.append((None, made))
+        elif not before.stage.is_open:
+            # It gave way to something newer that is not to be had any more.
+            changes.append((before, replace(made, revision=before.revision)))
+    ledger.write(changes, now)
+
+
+def _wanted(
+    app: str, decisions: Mapping[str, Decision], bumps: Iterable[Bump], known: Known, now: datetime
+) -> Iterator[Bump]:
+    """The bumps that the decisions are, but for what is proposed already: one per package, or per group of them."""
+    proposed = {(p.package, p.to_version) for b in bumps if b.stage is BumpStage.PROPOSED for p in b.parts}
+    groups: dict[tuple[str, str], list[Decision]] = {}
+    policy = known.settings.apps[app].policy
+    for package, decision in decisions.items():
+        if decision.verdict is Verdict.TAKEN and (package, decision.candidate) not in proposed:
+            group = policy.of(package).group
+            groups.setdefault((group, "" if group else package), []).append(decision)
+    for (group, _), members in groups.items():
+        yield _bump(app, group, sorted(members, key=lambda one: one.package), known, now)
+
+
+def _bump(app: str, group: str, members: Sequence[Decision], known: Known, now: datetime) -> Bump:
+    first, *rest = members
+    parts = [Part(one.package, one.current, one.candidate) for one in members]
+    lookups = [known.lookups[one.index, one.package] for one in members]
+    times = [
+        release.released_at
+        for one, lookup in zip(members, lookups, strict=True)
+        for release in lookup.releases
+        if release.version == one.candidate
+    ]
+    return Bump(
+        id=Bump.id_of_group(app, group, parts) if rest else Bump.id_of(app, first.package, first.candidate),
+        app=app,
+        ecosystem=known.settings.indexes[first.index].kind,
+        package=first.package,
+        from_version=first.current,
+        to_version=first.candidate,
+        group=group,
+        others=tuple(parts[1:]),
+        advisories=tuple(sorted({name for one in members for name in one.fixes})),
+        found_at=now,
+        released_at=min((at for at in times if at), default=None),
+        why=inert("; ".join(one.said if not rest else f"{one.package}: {one.said}" for one in members)),
+    )
+
+
+def _why_not(bump: Bump, decisions: Mapping[str, Decision]) -> str:
+    """Why a bump that was found is not wanted any more; empty while we cannot know."""
+    mine = [decisions[part.package] for part in bump.parts if part.package in decisions]
+    if any(decision.verdict is Verdict.UNKNOWN for decision in mine):
+        return ""
+    to = {part.package: part.to_version for part in bump.parts}
+    other = next((one for one in mine if one.candidate != to[one.package]), None)
+    if other is None:
+        return "it is part of another bump now" if mine else "its packages are gone"
+    return f"{other.candidate} is the choice now" if other.verdict is Verdict.TAKEN else other.said
