@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo test tools check unit journeys clean constraints
+.PHONY: demo test tools check unit journeys kill clean constraints
 
 demo: $(VENV)/.demo  ## the main job on real PyPI, with no root, no Docker and no Redis
 	@$(BIN)/toplayer demo --directory var/demo
@@ -26,6 +26,9 @@ unit: $(VENV)/.test
 
 journeys: $(VENV)/.test
 	$(BIN)/pytest -m journey
+
+kill: $(VENV)/.test  ## SIGKILL at every single effect of the main job, not only at every fourth; takes minutes
+	TOPLAYER_EVERY_EFFECT=1 $(BIN)/pytest -m journey tests/journeys/test_kill.py
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: toplayer needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 2; }

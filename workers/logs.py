@@ -1,5 +1,6 @@
 """What the service logs: lines on standard error, in UTC, without secrets."""
 
+import copy
 import logging
 import sys
 import time
@@ -15,7 +16,7 @@ NOISY = ("httpx", "httpcore", "urllib3", "docker", "alembic", "hpack", "celery.b
 
 
 class Hide(logging.Formatter):
-    """A formatter that replaces secrets after everything else is said, tracebacks included."""
+    """A formatter that replaces secrets after everything else is said, tracebacks included; below errors those are one line."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s %(message)s")
@@ -26,6 +27,11 @@ class Hide(logging.Formatter):
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
 
     def format(self, record: logging.LogRecord) -> str:
+        if record.levelno < logging.ERROR and record.exc_info and record.exc_info[1]:
+            # Celery warns of a lost broker with a hundred lines of traceback, and then reconnects.
+            error, record = record.exc_info[1], copy.copy(record)
+            record.msg, record.args = f"{record.getMessage().strip()} ({type(error).__name__}: {error})", ()
+            record.exc_info = record.exc_text = None
         said: str = without(super().format(record), self._secrets)
         return said
 

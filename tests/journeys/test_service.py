@@ -1,8 +1,6 @@
 """The service mode: Celery workers, beats and a real Redis that forgets everything, with the same steps."""
 
 import contextlib
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +12,7 @@ from tests.rig.process import wait_for
 from tests.rig.redis import RealRedis, redis
 from tests.rig.registry import registry
 from tests.rig.simple_index import SimpleIndex
-from tests.rig.world import World, make_world
+from tests.rig.world import World, make_world, started
 
 pytestmark = pytest.mark.journey
 SOON = 90.0
@@ -36,26 +34,6 @@ def broker(tmp_path: Path) -> Iterator[RealRedis]:
 @pytest.fixture
 def world(tmp_path: Path, index: SimpleIndex) -> World:
     return make_world(tmp_path / "world", {"requirements.txt": "alpha==1.0\n"}, index.url)
-
-
-@contextlib.contextmanager
-def started(world: World, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """One process of the service. It has to live until it is told to end, and then to end."""
-    log = world.root / f"{words[0]}-{time.monotonic_ns()}.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            world.command(*words), env=world.environment, cwd=world.root, stdout=out, stderr=out, start_new_session=True
-        )
-    try:
-        yield process
-        assert process.poll() is None, f"{words} died:\n{log.read_text()[-3000:]}"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def service(broker: RealRedis) -> dict[str, object]:

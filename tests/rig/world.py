@@ -1,10 +1,13 @@
 """A whole installation in one directory: an app that people work on, its configuration, and the real command line."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,6 +110,26 @@ class World:
     def json(self, *words: str, expect: int | None = 0) -> Any:
         """What it prints with --json."""
         return json.loads(self.toplayer(*words, "--json", expect=expect).stdout)
+
+
+@contextlib.contextmanager
+def started(world: World, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One process of the service. It has to live until it is told to end, and then to end by itself, with 0."""
+    log = world.root / f"{words[0]}-{time.monotonic_ns()}.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            world.command(*words), env=world.environment, cwd=world.root, stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        yield process
+        assert process.poll() is None, f"{words} died:\n{log.read_text()[-3000:]}"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0, f"{words} ended badly:\n{log.read_text()[-3000:]}"
+        assert "Traceback" not in log.read_text()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def make_world(root: Path, files: Mapping[str, str], index_url: str = "") -> World:
