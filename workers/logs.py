@@ -16,7 +16,7 @@ NOISY = ("httpx", "httpcore", "urllib3", "docker", "alembic", "hpack", "celery.b
 
 
 class Hide(logging.Formatter):
-    """A formatter that replaces secrets after everything else is said, tracebacks included; below errors those are one line."""
+    """Replaces secrets after everything else is said, tracebacks included. Below errors a traceback is one line."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s %(message)s")
