@@ -1,15 +1,21 @@
 """Polling one index, or one source of advisories: what it says of every package that an app pins, kept as it comes."""
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
-from watcher.advisories import Source
+from watcher.advisories import SOURCES, Source
+from watcher.ecosystems import ECOSYSTEMS
+from watcher.errors import Overtaken
 from watcher.http import Http
 from watcher.indexes import Index
 from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, IndexState, Lookup, Outcome
+from watcher.order import Order
+from watcher.pin import Pin
+from watcher.route import answer
 from watcher.settings import Settings
 from watcher.watchlist import Watchlist
 
@@ -46,6 +52,61 @@ def poll_source(
     return _after(state, _kept({one.name: one for one in known.values()}, answers, ledger, now), now)
 
 
+def ask(pins: Iterable[Pin], settings: Settings, ledger: Ledger, http: Http, clock: Callable[[], datetime]) -> None:
+    """Looks up those of the pins that the ledger knows nothing of, or not in this version, and asks what is known
+    against them.
+
+    Raises `Overtaken` if an index is being polled right now.
+    """
+    pins = list(pins)
+    for _ in range(len(settings.indexes) + 1):
+        asked: dict[str, dict[str, Lookup]] = {}
+        for pin in pins:
+            lookup = answer(pin, settings.indexes, lambda index, package: _find(ledger, index, package))
+            if lookup.index and _is_news(pin, lookup, clock()):
+                asked.setdefault(lookup.index, {})[lookup.package] = lookup
+        if not asked:
+            break
+        for name, known in asked.items():
+            index = ECOSYSTEMS[settings.indexes[name].kind].index(settings.indexes[name])
+            with _alone(name, ledger, clock) as now:
+                before = {one.name: one for one in known.values() if one.looked_at}
+                answers = index.look_up(list(known.values()), http, now)
+                _kept(before, (dated(before.get(one.name), one, now) for one in answers), ledger, now)
+    subjects = Watchlist.read(settings, ledger, pins=pins).subjects()
+    for name, source in settings.advisories.items():
+        heard = {tuple(row) for row in ledger.rows(Bulletin, "ecosystem", "package", source=name)}
+        fresh = [Bulletin(source=name, ecosystem=one[0], package=one[1]) for one in sorted(subjects - heard)]
+        if fresh:
+            with _alone(name, ledger, clock) as now:
+                _kept({}, SOURCES[source.kind](source).look_up(fresh, http, now), ledger, now)
+
+
+_NEWS_FOR = timedelta(minutes=1)
+"""How long an answer without a certain version is not asked for again."""
+
+
+def _is_news(pin: Pin, lookup: Lookup, now: datetime) -> bool:
+    if lookup.looked_at is None:
+        return True
+    if lookup.outcome is Outcome.ABSENT or now - lookup.looked_at < _NEWS_FOR:
+        return False
+    return all(release.version != pin.version for release in lookup.releases)
+
+
+def _find(ledger: Ledger, index: str, package: str) -> Lookup | None:
+    return ledger.find(Lookup, index=index, package=package)
+
+
+@contextlib.contextmanager
+def _alone(name: str, ledger: Ledger, clock: Callable[[], datetime]) -> Iterator[datetime]:
+    """Nobody else polls this index meanwhile: its answers would be written over ours."""
+    with ledger.lease(f"{Order.POLL}:{name}", clock) as mine:
+        if not mine:
+            raise Overtaken(name)
+        yield clock()
+
+
 def dated(before: Lookup | None, after: Lookup, now: datetime) -> Lookup:
     """The lookup, in which files of unknown age have the time at which we first saw them."""
     if before is not None and after.releases is before.releases:
@@ -73,10 +134,10 @@ def _kept(known: dict[str, L], answers: Iterable[L], ledger: Ledger, now: dateti
     """The answers, written some at a time."""
     kept: list[L] = []
     waiting: list[tuple[L | None, L]] = []
-    for answer in answers:
-        before = known.get(answer.name)
-        changed = before is None or _differs(before, answer)
-        waiting.append((before, replace(answer, changed_at=now) if changed else answer))
+    for one in answers:
+        before = known.get(one.name)
+        changed = before is None or _differs(before, one)
+        waiting.append((before, replace(one, changed_at=now) if changed else one))
         if len(waiting) == _AT_ONCE:
             kept += ledger.write(waiting, now)
             waiting = []

@@ -8,8 +8,9 @@ from watcher.head import Head
 from watcher.ledger import Ledger
 from watcher.lookup import IndexState
 from watcher.receiver import Receiver
+from watcher.retry import LONGEST
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
-from watcher.settings import Settings
+from watcher.settings import AppSettings, Settings
 
 TRIES = 6
 """Failures in a row after which a thing that is tried again no longer counts as in motion."""
@@ -29,7 +30,7 @@ def unfinished(settings: Settings, ledger: Ledger, now: datetime) -> list[str]:
         lines += [
             f"{bump.package} {bump.from_version} → {bump.to_version}: {bump.reason or bump.stage}"
             for bump in bumps
-            if not waits_for_person and bump.attempts < TRIES and decide.waits(bump, app.policy.of, now) is None
+            if not waits_for_person and bump.attempts < TRIES and not _waits_for_an_hour(bump, app, now)
         ]
         for rollout in ledger.all(Rollout, app=name, stage=_MOVING):
             lines += _of_rollout(rollout, ledger.all(HostState, rollout=rollout.id, order="position"), now)
@@ -41,6 +42,12 @@ def unfinished(settings: Settings, ledger: Ledger, now: datetime) -> list[str]:
         if receiver.cursor < newest and not receiver.attempts:
             lines.append(f"{receiver.receiver}: {newest - receiver.cursor} events to deliver")
     return lines
+
+
+def _waits_for_an_hour(bump: Bump, app: AppSettings, now: datetime) -> bool:
+    """Whether a bump waits for its window, or until something that comes with it is old enough."""
+    later = bump.due_at is not None and bump.due_at - now > 2 * LONGEST
+    return later or decide.waits(bump, app.policy.of, now) is not None
 
 
 _MOVING = [RolloutStage.WANTED, RolloutStage.BUILT, RolloutStage.ROLLING, RolloutStage.HALTED]

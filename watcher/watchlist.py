@@ -23,14 +23,15 @@ class Watchlist:
     outcomes: Mapping[str, Mapping[str, Outcome]]
 
     @classmethod
-    def read(cls, settings: Settings, ledger: Ledger, heads: Iterable[Head] | None = None) -> "Watchlist":
-        """As the ledger knows it. `heads` are the apps', if they have been read already."""
-        heads = ledger.all(Head, app=list(settings.apps)) if heads is None else heads
+    def read(cls, settings: Settings, ledger: Ledger, pins: Iterable[Pin] | None = None) -> "Watchlist":
+        """As the ledger knows it; of these `pins` alone, if there are any given."""
+        if pins is None:
+            pins = [pin for head in ledger.all(Head, app=list(settings.apps)) for pin in head.pins]
         outcomes = {
             name: {row[0]: row[1] for row in ledger.rows(Lookup, "package", "outcome", index=name)}
             for name in settings.indexes
         }
-        return cls(settings, tuple(pin for head in heads for pin in head.pins), outcomes)
+        return cls(settings, tuple(pins), outcomes)
 
     def packages(self, index: str) -> set[str]:
         """Those that an index is to be asked about: it is their turn on the way of a pin (`watcher.route`)."""

@@ -4,11 +4,9 @@ A matter of the ledger alone, so the look does it: whatever changed (an answer o
 the time), the next round sees it. What has not changed is not weighed again.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from importlib.metadata import version
 
 from watcher.bump import Bump, BumpStage, Part
 from watcher.choose import choose
@@ -17,11 +15,10 @@ from watcher.ecosystems import ECOSYSTEMS
 from watcher.event import Event
 from watcher.head import Head
 from watcher.inert import inert
+from watcher.known import Known, digest, silenced
 from watcher.ledger import Ledger
-from watcher.lookup import Bulletin, IndexState, Lookup
+from watcher.lookup import IndexState
 from watcher.pin import Pin
-from watcher.route import answer, unrouted
-from watcher.rules import Rules
 from watcher.settings import Settings
 from watcher.standing import Standing, Weighing
 
@@ -55,11 +52,7 @@ def _mark(head: Head, settings: Settings, ledger: Ledger) -> str:
     names = [*settings.indexes, *settings.advisories]
     changed = sorted((state.index, str(state.changed_at)) for state in ledger.all(IndexState, index=names))
     wishes = (app.policy, app.image, app.lock, settings.indexes, settings.advisories)
-    return _digest(head.commit, wishes, changed, ledger.tally(Bump, app=head.app))
-
-
-def _digest(*values: object) -> str:
-    return hashlib.blake2b(repr((version("toplayer"), *values)).encode(), digest_size=16).hexdigest()
+    return digest(head.commit, wishes, changed, ledger.tally(Bump, app=head.app))
 
 
 def _pins(head: Head, settings: Settings) -> list[Pin]:
@@ -75,73 +68,16 @@ def _pins(head: Head, settings: Settings) -> list[Pin]:
     return list(found.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What indexes and sources of advisories have said."""
-
-    settings: Settings
-    lookups: Mapping[tuple[str, str], Lookup]
-    bulletins: Mapping[tuple[str, str], Sequence[Bulletin]]
-
-    @classmethod
-    def read(cls, settings: Settings, ledger: Ledger) -> "Known":
-        """All of it. What it holds is unpacked only where somebody looks at it."""
-        lookups = ledger.all(Lookup, index=list(settings.indexes))
-        bulletins: dict[tuple[str, str], list[Bulletin]] = {}
-        for bulletin in ledger.all(Bulletin, source=list(settings.advisories), order="source"):
-            bulletins.setdefault((bulletin.ecosystem, bulletin.package), []).append(bulletin)
-        return cls(settings, {(lookup.index, lookup.package): lookup for lookup in lookups}, bulletins)
-
-    def of(self, pin: Pin) -> Lookup:
-        """What is known of the pin's package."""
-        return answer(pin, self.settings.indexes, lambda index, package: self.lookups.get((index, package)))
-
-    def against(self, pin: Pin, lookup: Lookup) -> Sequence[Bulletin]:
-        """What sources say of the package, as far as they are asked about it at all."""
-        index = self.settings.indexes.get(lookup.index)
-        return self.bulletins.get((pin.ecosystem, pin.package), ()) if index is not None and index.is_public else ()
-
-    def rules(self, pin: Pin, lookup: Lookup, app: str, silenced: Mapping[str, str]) -> Rules:
-        """What counts for the pin."""
-        settings, bulletins = self.settings.apps[app], self.against(pin, lookup)
-        return Rules(
-            app=app,
-            target=ECOSYSTEMS[pin.ecosystem].target(settings.image),
-            policy=settings.policy.of(pin.package),
-            silenced=silenced,
-            advisories=(*lookup.advisories, *(one for bulletin in bulletins for one in bulletin.advisories)),
-            uninformed=self._uninformed(pin, lookup, bulletins),
-            unrouted=unrouted(pin, self.settings.indexes),
-        )
-
-    def _uninformed(self, pin: Pin, lookup: Lookup, bulletins: Iterable[Bulletin]) -> str:
-        index = self.settings.indexes.get(lookup.index)
-        heard = {bulletin.source for bulletin in bulletins if bulletin.answered_at is not None}
-        silent = [name for name in self.settings.advisories if name not in heard]
-        if index is None or not index.is_public or not silent:
-            return ""
-        return f"{pin.package} is held until {' and '.join(silent)} tells what is known against it"
-
-    def basis(self, pin: Pin, lookup: Lookup, app: str, silenced: Mapping[str, str]) -> str:
-        """All that a decision about the pin is made from, in short."""
-        policy = self.settings.apps[app].policy.of(pin.package)
-        wishes = (policy.watch, policy.allow, policy.cooldown, policy.prereleases)
-        said = (lookup.index, lookup.outcome, lookup.changed_at, unrouted(pin, self.settings.indexes))
-        against = [(one.source, one.changed_at, one.answered_at is None) for one in self.against(pin, lookup)]
-        target = ECOSYSTEMS[pin.ecosystem].target(self.settings.apps[app].image)
-        return _digest(pin, wishes, said, against, sorted(silenced.items()), target)
-
-
 def _decided(
     app: str, pins: Iterable[Pin], known: Known, bumps: Sequence[Bump], ledger: Ledger, now: datetime
 ) -> dict[str, Standing]:
     """The decisions that stand for these pins, of which those are made again whose basis is another one now."""
-    before, silenced = ledger.standing(app), _silenced(bumps)
+    before, put_aside = ledger.standing(app), silenced(bumps)
     made: list[Decision] = []
     basis: dict[str, str] = {}
     standing: dict[str, Standing] = {}
     for pin in pins:
-        lookup, quiet = known.of(pin), silenced.get(pin.package, {})
+        lookup, quiet = known.of(pin), put_aside.get(pin.package, {})
         basis[pin.package] = known.basis(pin, lookup, app, quiet)
         old = before.get(pin.package)
         if old is not None and old.stands(basis[pin.package], now):
@@ -152,19 +88,6 @@ def _decided(
     if made:
         ledger.decide(*made, basis=basis, happened=_hit(made, before))
     return standing
-
-
-def _silenced(bumps: Iterable[Bump]) -> dict[str, dict[str, str]]:
-    """By package, the versions that came to nothing before, and why. A person's `toplayer bump` opens one again.
-
-    One that was merged, and is newer than the pin, was taken back by a person: it does not come again by itself.
-    """
-    said = {BumpStage.CLOSED: "closed", BumpStage.FAILED: "failed", BumpStage.MERGED: "merged, and then taken back"}
-    found: dict[str, dict[str, str]] = {}
-    for bump in bumps:
-        for part in bump.parts if bump.stage in said else ():
-            found.setdefault(part.package, {})[part.to_version] = bump.reason or said[bump.stage]
-    return found
 
 
 def _hit(made: Iterable[Decision], before: Mapping[str, Standing]) -> Iterator[Event]:

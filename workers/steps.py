@@ -8,15 +8,19 @@ from typing import Any
 from watcher import decide, lockfiles
 from watcher.advisories import SOURCES
 from watcher.bump import Bump, BumpStage, Part
+from watcher.decision import Reason
 from watcher.desk import Desk
 from watcher.ecosystems import ECOSYSTEMS
+from watcher.gate import Arrival, Pass, arrivals, judge, pass_or_raise
 from watcher.head import Head
 from watcher.http import Http
 from watcher.image import Digest, Platform
+from watcher.known import Known, silenced
 from watcher.ledger import Ledger
+from watcher.lockfiles.diff import LockDiff
 from watcher.lookup import IndexState, Lookup
 from watcher.order import Order
-from watcher.poll import poll_index, poll_source
+from watcher.poll import ask, poll_index, poll_source
 from watcher.receiver import Receiver
 from watcher.release import Release
 from watcher.rollout import HostState, Rollout, RolloutStage
@@ -95,7 +99,25 @@ def _propose(desk: Desk, bump: Bump) -> Bump:
     app = desk.settings.apps[bump.app]
     shop = Workshop.of(app, desk.settings.indexes.values(), _state(desk.settings))
     repository = _repository(desk.settings, bump.app)
-    return propose(bump, app, repository, [_move(desk.ledger, part) for part in bump.parts], shop, desk.clock)
+    moves = [_move(desk.ledger, part) for part in bump.parts]
+    return propose(bump, app, repository, moves, shop, lambda diff: _gate(desk, bump, diff), desk.clock)
+
+
+def _gate(desk: Desk, bump: Bump, diff: LockDiff) -> None:
+    """Lets through what a bump does to the lock, or raises the reason why not."""
+    settings, ledger, found = desk.settings, desk.ledger, arrivals(diff)
+    with Http(settings.toplayer.contact) as http:
+        ask([one.pin for one in found], settings, ledger, http, desk.clock)
+    known, put_aside, now = Known.read(settings, ledger), silenced(ledger.all(Bump, app=bump.app)), desk.clock()
+    asked = frozenset(part.package for part in bump.parts)
+    waived = Pass(asked=asked, fixes=bool(bump.advisories), by_hand=bool(bump.by))
+
+    def judged(one: Arrival) -> Reason | None:
+        lookup = known.of(one.pin)
+        rules = known.rules(one.pin, lookup, bump.app, put_aside.get(one.pin.package, {}))
+        return judge(one, lookup, rules, waived, now)
+
+    pass_or_raise([(one, judged(one)) for one in found], now)
 
 
 def _move(ledger: Ledger, part: Part) -> Move:

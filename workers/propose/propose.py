@@ -6,6 +6,7 @@ from datetime import datetime
 from watcher.bump import Bump, BumpStage
 from watcher.decide import settled
 from watcher.head import Head
+from watcher.lockfiles.diff import LockDiff
 from watcher.settings import AppSettings
 from watcher.versions import SCHEMES
 from workers.git import Commit, Repository
@@ -17,17 +18,25 @@ from workers.propose.tools import moved
 from workers.propose.workshop import Workshop
 
 Clock = Callable[[], datetime]
+Gate = Callable[[LockDiff], None]
 
 
 def propose(
-    bump: Bump, app: AppSettings, repository: Repository, moves: Sequence[Move], shop: Workshop, clock: Clock
+    bump: Bump,
+    app: AppSettings,
+    repository: Repository,
+    moves: Sequence[Move],
+    shop: Workshop,
+    gate: Gate,
+    clock: Clock,
 ) -> Bump:
     """The bump, proposed: `branch` and `commit` say where. Or ended, if the lock has moved by itself in the meantime.
 
-    `moves` are all of its parts. `proposed_at` is when it is pushed, so a survey that saw less is known to be older.
-    The date of the commit is the bump's, so whoever does this again on the same tip makes the same commit. Raises
-    `BranchMoved` if the branch moved while we worked, `BranchTaken` if a person works on the branch of ours, and what
-    `moved`, `lockfiles.read` and git raise. Nothing is left behind then.
+    `moves` are all of its parts; `gate` raises if what else comes into the lock with them may not. `proposed_at` is
+    when it is pushed, so a survey that saw less is known to be older. The date of the commit is the bump's, so whoever
+    does this again on the same tip makes the same commit. Raises `BranchMoved` if the branch moved while we worked,
+    `BranchTaken` if a person works on the branch of ours, and what `moved`, `gate`, `lockfiles.read` and git raise.
+    Nothing is left behind then.
     """
     head = survey(Head(app=bump.app), app, repository, clock())
     seen = settled(bump, head, SCHEMES[bump.ecosystem], clock())
@@ -42,6 +51,7 @@ def propose(
         if standing.trailer(TRAILER) == bump.id and _stands_on(standing, head.commit, app.lock, repository):
             return bump.at(BumpStage.PROPOSED, clock(), branch=branch, commit=tip)
     made = moved(app.lock, moves, lambda path: repository.read(head.commit, path), shop, clock())
+    gate(made.diff)
     files = {path: text.encode() for path, text in made.files.items()}
     commit = repository.commit(head.commit, files, message_of(bump, made.diff), app.git.author, bump.found_at)
     repository.push(commit, branch, tip)

@@ -1,0 +1,90 @@
+"""What is known of an app's pins: what indexes say of their packages, and what is said against them."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from watcher.bump import Bump, BumpStage
+from watcher.ecosystems import ECOSYSTEMS
+from watcher.ledger import Ledger
+from watcher.lookup import Bulletin, Lookup
+from watcher.pin import Pin
+from watcher.route import answer, unrouted
+from watcher.rules import Rules
+from watcher.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What indexes and sources of advisories have said."""
+
+    settings: Settings
+    lookups: Mapping[tuple[str, str], Lookup]
+    bulletins: Mapping[tuple[str, str], Sequence[Bulletin]]
+
+    @classmethod
+    def read(cls, settings: Settings, ledger: Ledger) -> "Known":
+        """All of it. What it holds is unpacked only where somebody looks at it."""
+        lookups = ledger.all(Lookup, index=list(settings.indexes))
+        bulletins: dict[tuple[str, str], list[Bulletin]] = {}
+        for bulletin in ledger.all(Bulletin, source=list(settings.advisories), order="source"):
+            bulletins.setdefault((bulletin.ecosystem, bulletin.package), []).append(bulletin)
+        return cls(settings, {(lookup.index, lookup.package): lookup for lookup in lookups}, bulletins)
+
+    def of(self, pin: Pin) -> Lookup:
+        """What is known of the pin's package."""
+        return answer(pin, self.settings.indexes, lambda index, package: self.lookups.get((index, package)))
+
+    def against(self, pin: Pin, lookup: Lookup) -> Sequence[Bulletin]:
+        """What sources say of the package, as far as they are asked about it at all."""
+        index = self.settings.indexes.get(lookup.index)
+        return self.bulletins.get((pin.ecosystem, pin.package), ()) if index is not None and index.is_public else ()
+
+    def rules(self, pin: Pin, lookup: Lookup, app: str, silenced: Mapping[str, str]) -> Rules:
+        """What counts for the pin."""
+        settings, bulletins = self.settings.apps[app], self.against(pin, lookup)
+        return Rules(
+            app=app,
+            target=ECOSYSTEMS[pin.ecosystem].target(settings.image),
+            policy=settings.policy.of(pin.package),
+            silenced=silenced,
+            advisories=(*lookup.advisories, *(one for bulletin in bulletins for one in bulletin.advisories)),
+            uninformed=self._uninformed(pin, lookup, bulletins),
+            unrouted=unrouted(pin, self.settings.indexes),
+        )
+
+    def _uninformed(self, pin: Pin, lookup: Lookup, bulletins: Iterable[Bulletin]) -> str:
+        index = self.settings.indexes.get(lookup.index)
+        heard = {bulletin.source for bulletin in bulletins if bulletin.answered_at is not None}
+        silent = [name for name in self.settings.advisories if name not in heard]
+        if index is None or not index.is_public or not silent:
+            return ""
+        return f"{pin.package} is held until {' and '.join(silent)} tells what is known against it"
+
+    def basis(self, pin: Pin, lookup: Lookup, app: str, silenced: Mapping[str, str]) -> str:
+        """All that a decision about the pin is made from, in short."""
+        policy = self.settings.apps[app].policy.of(pin.package)
+        wishes = (policy.watch, policy.allow, policy.cooldown, policy.prereleases)
+        said = (lookup.index, lookup.outcome, lookup.changed_at, unrouted(pin, self.settings.indexes))
+        against = [(one.source, one.changed_at, one.answered_at is None) for one in self.against(pin, lookup)]
+        target = ECOSYSTEMS[pin.ecosystem].target(self.settings.apps[app].image)
+        return digest(pin, wishes, said, against, sorted(silenced.items()), target)
+
+
+def silenced(bumps: Iterable[Bump]) -> dict[str, dict[str, str]]:
+    """By package, the versions that came to nothing before, and why. A person's `toplayer bump` opens one again.
+
+    One that was merged, and is newer than the pin, was taken back by a person: it does not come again by itself.
+    """
+    said = {BumpStage.CLOSED: "closed", BumpStage.FAILED: "failed", BumpStage.MERGED: "merged, and then taken back"}
+    found: dict[str, dict[str, str]] = {}
+    for bump in bumps:
+        for part in bump.parts if bump.stage in said else ():
+            found.setdefault(part.package, {})[part.to_version] = bump.reason or said[bump.stage]
+    return found
+
+
+def digest(*values: object) -> str:
+    """A short text that is another one as soon as one of the values is, or this program."""
+    return hashlib.blake2b(repr((version("toplayer"), *values)).encode(), digest_size=16).hexdigest()
