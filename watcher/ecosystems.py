@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from watcher.indexes import INDEXES, Index, pypi
+from watcher.indexes import INDEXES, Index, packagist, pypi
+from watcher.php import Php
 from watcher.settings import ImageSettings, IndexSettings
 from watcher.target import Target
 from watcher.versions import SCHEMES, Scheme
@@ -26,5 +27,8 @@ class Ecosystem:
     well_known: str
 
 
-ECOSYSTEMS = {"pypi": Ecosystem(INDEXES["pypi"], pypi.address, SCHEMES["pypi"], Wheels.of, "pip")}
+ECOSYSTEMS = {
+    "packagist": Ecosystem(INDEXES["packagist"], packagist.address, SCHEMES["packagist"], Php.of, "psr/log"),
+    "pypi": Ecosystem(INDEXES["pypi"], pypi.address, SCHEMES["pypi"], Wheels.of, "pip"),
+}
 """By the name that pins, bumps and index settings have for it."""

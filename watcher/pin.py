@@ -10,8 +10,10 @@ class Pin:
     `package` and `version` are in the normal form of their ecosystem. `direct` says that the project itself asks for
     the package, with `constraint` (empty: anything); other pins are there because another package needs them.
     `source` is `index` for what an index serves; a `git`, `path` or `url` pin is never moved by us. `registry` is the
-    index's address (`watcher.address.normal`), where the lock names it. `hashes` are `sha256:…` texts of the files that
-    the lock accepts, sorted.
+    index's address (`watcher.address.normal`), where the lock names it, and `registries` are several that may have it:
+    the first one that does is the one that counts. `hashes` say which files the lock accepts (`sha256:…`, or what its
+    ecosystem has instead), sorted. `stability` is the least stable release that the project lets in, in the word of its
+    ecosystem; empty where only a policy has a say in that.
     """
 
     ecosystem: str
@@ -25,3 +27,5 @@ class Pin:
     registry: str = ""
     hashes: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
+    stability: str = ""
+    registries: tuple[str, ...] = ()

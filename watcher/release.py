@@ -24,11 +24,15 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """One version of one package, as its index has it. `version` is in the normal form of its ecosystem's scheme."""
+    """One version of one package, as its index has it. `version` is in the normal form of its ecosystem's scheme.
+
+    `needs` are constraints on the place that runs it, by name (`php`, `ext-intl`), where its ecosystem has such.
+    """
 
     package: str
     version: str
     files: tuple[File, ...] = ()
+    needs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def released_at(self) -> datetime | None:

@@ -1,6 +1,6 @@
 """Which index answers for a pin. Two packages of one name on two indexes are two packages, and one may be an attack."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
 from watcher.address import normal
@@ -24,21 +24,36 @@ def route(pin: Pin, indexes: Indexes) -> tuple[str, ...]:
     kin = {name: settings for name, settings in indexes.items() if settings.kind == pin.ecosystem}
     claimed = tuple(name for name, settings in kin.items() if any(matches(glob, pin.package) for glob in settings.only))
     usual = tuple(name for name, settings in kin.items() if not settings.only and not settings.explicit)
-    if not pin.registry:
+    if not _named(pin):
         return claimed or usual
-    served = tuple(name for name, settings in kin.items() if address_of(settings) == pin.registry)
+    served = tuple(_served(pin, kin))
     return tuple(name for name in served if name in claimed) if claimed else served
+
+
+def _named(pin: Pin) -> tuple[str, ...]:
+    """The addresses that the lock has for the package, in their order."""
+    return (pin.registry,) if pin.registry else pin.registries
+
+
+def _served(pin: Pin, kin: Indexes) -> Iterator[str]:
+    """The indexes at those addresses. Behind one that we do not know, the name may be another package's."""
+    for address in _named(pin):
+        names = [name for name, settings in kin.items() if address_of(settings) == address]
+        yield from names
+        if not names:
+            return
 
 
 def unrouted(pin: Pin, indexes: Indexes) -> str:
     """Why no index may answer for the pin, or an empty text if one may."""
     if pin.source != "index" or route(pin, indexes):
         return ""
-    if not pin.registry:
+    if not _named(pin):
         return f"no index of the configuration is for {pin.package}"
-    served = any(address_of(settings) == pin.registry for settings in indexes.values())
+    first = _named(pin)[0]
+    served = any(address_of(settings) == first for settings in indexes.values())
     whose = "which is not the one that claims it" if served else "which is no index of the configuration"
-    return f"the lock has {pin.package} from {pin.registry}, {whose}"
+    return f"the lock has {pin.package} from {first}, {whose}"
 
 
 def address_of(settings: IndexSettings) -> str:

@@ -18,6 +18,7 @@ from watcher.fields import (
     Globs,
     Model,
     Name,
+    PhpVersion,
     PythonVersion,
     Relative,
     Url,
@@ -36,12 +37,16 @@ class IndexSettings(Model):
 
     `only` are globs: these packages come from this index and from no other. An `explicit` index answers for what a lock
     has from it, and for nothing else. `advisories`: whether sources of advisories may know the names of its packages.
+
+    `auth` is how a `password` is shown. `branches`: whether Packagist is asked for branches besides tags.
     """
 
-    kind: Literal["pypi"]
+    kind: Literal["pypi", "packagist"]
     url: Url | None = None
     username: str = ""
     password: Secret | None = None
+    auth: Literal["basic", "bearer", "gitlab-token"] = "basic"
+    branches: bool = False
     private: bool = False
     only: Globs = ()
     explicit: bool = False
@@ -91,6 +96,7 @@ class ImageSettings(Model):
     repository: str
     base: str = "scratch"
     python: PythonVersion
+    php: PhpVersion = ""
     platform: str = "linux/amd64"
     libc: Annotated[
         str, matching(r"(manylinux|musllinux)_\d+_\d+", '"manylinux_2_28", "musllinux_1_2" or the like')
@@ -267,7 +273,7 @@ class Settings(Model):
     """Everything, checked whole."""
 
     toplayer: ServiceSettings
-    indexes: dict[Name, IndexSettings] = Field(default_factory=lambda: {"pypi": IndexSettings(kind="pypi")})
+    indexes: dict[Name, IndexSettings] = Field(default_factory=dict)
     advisories: dict[Name, AdvisorySettings] = Field(default_factory=lambda: {"osv": AdvisorySettings(kind="osv")})
     apps: dict[Name, AppSettings] = Field(default_factory=dict)
     fleets: dict[Name, FleetSettings] = Field(default_factory=dict)
@@ -276,6 +282,17 @@ class Settings(Model):
     sentry: SentrySettings | None = None
 
     _path: str = PrivateAttr(default="")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _public(cls, data: Any) -> Any:
+        """Without a word about indexes, they are the public ones of what the apps lock."""
+        if not isinstance(data, dict) or "indexes" in data:
+            return data
+        apps = data.get("apps")
+        locks = [str(_lock(app)) for app in apps.values()] if isinstance(apps, dict) else []
+        kinds = {"packagist" if lock.endswith("composer.lock") else "pypi" for lock in locks} or {"pypi"}
+        return data | {"indexes": {kind: IndexSettings(kind=kind) for kind in sorted(kinds)}}
 
     @property
     def path(self) -> str:
@@ -300,6 +317,10 @@ class Settings(Model):
         """The texts that must not show anywhere, longest first: the secrets, and the telling parts of addresses."""
         values = [secret.reveal() for secret in self.secrets().values()]
         return sorted({part for value in values for part in _telling_parts(value)}, key=len, reverse=True)
+
+
+def _lock(app: Any) -> Any:
+    return app.get("lock") if isinstance(app, dict) else getattr(app, "lock", "")
 
 
 def _telling_parts(value: str) -> list[str]:

@@ -109,7 +109,8 @@ class Pack(TypeDecorator[Any]):
 
 
 def _pins(rows: Any) -> tuple[Pin, ...]:
-    return tuple(Pin(**{**row, "hashes": tuple(row["hashes"]), "extras": tuple(row["extras"])}) for row in rows)
+    several = ("hashes", "extras", "registries")
+    return tuple(Pin(**{**row, **{name: tuple(row.get(name, ())) for name in several}}) for row in rows)
 
 
 def _parts(rows: Any) -> tuple[Part, ...]:

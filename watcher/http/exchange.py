@@ -16,6 +16,7 @@ from watcher.http.wires import Wires
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _NOT_NOW = (408, 425, 429)
+_KEYS = ("authorization", "private-token")
 
 
 class _Failed(Exception):
@@ -63,7 +64,7 @@ class Exchange:
             home = url = httpx.URL(request.url).copy_with(userinfo=b"")
             for _ in range(self._limits.redirects + 1):
                 mine = _origin(url) == _origin(home)
-                headers = {n: v for n, v in request.headers.items() if mine or n.lower() != "authorization"}
+                headers = {n: v for n, v in request.headers.items() if mine or n.lower() not in _KEYS}
                 response = await self._sent(url, headers)
                 if response.status not in _REDIRECTS or request.method != "GET":
                     return response

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 class Request:
     """What is asked. Two requests are two, even if they ask the same.
 
-    An `authorization` header travels to the origin of `url` and to no other. Only GET requests are redirected;
-    `private` lets a redirect lead from a public address into a private network.
+    An `authorization` or `private-token` header travels to the origin of `url` and to no other. Only GET requests are
+    redirected; `private` lets a redirect lead from a public address into a private network.
     """
 
     url: str

@@ -22,7 +22,9 @@ class Wires:
 
     def __init__(self, contact: str, ca: Path | None, limits: Limits) -> None:
         """See `Http`."""
-        agent = f"toplayer/{version('toplayer')}{f' ({contact})' if contact else ''}"
+        # Packagist blocks whoever it cannot write to, and looks for an address behind `mailto=`.
+        said = f" (mailto={contact})" if "@" in contact else f" ({contact})" if contact else ""
+        agent = f"toplayer/{version('toplayer')}{said}"
         self._headers = {
             "user-agent": " ".join(inert(agent, 200).encode("ascii", "replace").decode().split()),
             "accept-encoding": "gzip",

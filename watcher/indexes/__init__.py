@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from watcher.http import Http
-from watcher.indexes import pypi
+from watcher.indexes import packagist, pypi
 from watcher.lookup import Lookup
 from watcher.settings import IndexSettings
 
@@ -23,5 +23,5 @@ class Index(Protocol):
         ...
 
 
-INDEXES: dict[str, Callable[[IndexSettings], Index]] = {"pypi": pypi.PyPI}
+INDEXES: dict[str, Callable[[IndexSettings], Index]] = {"packagist": packagist.Packagist, "pypi": pypi.PyPI}
 """How to make an index of each kind."""

@@ -20,7 +20,8 @@ from packaging.version import Version
 from watcher import document
 from watcher.document import expect, shown
 from watcher.errors import IndexLied, IndexRefused, IndexUnreachable, Temporary
-from watcher.http import Http, Request, Response, basic
+from watcher.http import Http, Request, Response
+from watcher.indexes.key import key_of
 from watcher.inert import inert
 from watcher.lookup import Lookup, Outcome
 from watcher.release import File, Release
@@ -54,21 +55,13 @@ class PyPI:
     def look_up(self, known: Sequence[Lookup], http: Http, now: datetime) -> Iterator[Lookup]:
         """See `Index`. One conditional request per package."""
         try:
-            key = self._key()
+            key = key_of(self._settings, self.url)
         except IndexRefused as error:
             yield from (lookup.refused(now, error) for lookup in known)
             return
         asked = {self._request(lookup, key): lookup for lookup in known}
         for request, result in http.many(tuple(asked)):
             yield learned(asked.pop(request), result, now)
-
-    def _key(self) -> Mapping[str, str]:
-        if self._settings.password is None:
-            return {}
-        try:
-            return basic(self._settings.username, self._settings.password.reveal())
-        except LookupError as error:
-            raise IndexRefused(self.url, str(error.args[0])) from error
 
     def _request(self, lookup: Lookup, key: Mapping[str, str]) -> Request:
         conditions = {"if-none-match": lookup.etag, "if-modified-since": lookup.last_modified}

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Protocol
 
 from watcher.errors import LockfileUnreadable
+from watcher.lockfiles.composer_lock import ComposerLock
 from watcher.lockfiles.requirements import Requirements
 from watcher.lockfiles.uv_lock import UvLock
 from watcher.pin import Pin
@@ -34,7 +35,11 @@ class Format(Protocol):
         ...
 
 
-FORMATS: tuple[tuple[str, Format], ...] = (("uv.lock", UvLock()), ("*.txt", Requirements()))
+FORMATS: tuple[tuple[str, Format], ...] = (
+    ("uv.lock", UvLock()),
+    ("composer.lock", ComposerLock()),
+    ("*.txt", Requirements()),
+)
 """By the name of the file; the first that fits."""
 
 
@@ -44,8 +49,8 @@ def format_of(path: str) -> Format:
     for pattern, known in FORMATS:
         if fnmatchcase(name, pattern):
             return known
-    names = " or ".join(pattern for pattern, _ in FORMATS)
-    raise LockfileUnreadable(path, "", f"a lockfile with the name {names}", repr(name))
+    *names, last = (pattern for pattern, _ in FORMATS)
+    raise LockfileUnreadable(path, "", f"a lockfile with the name {', '.join(names)} or {last}", repr(name))
 
 
 def read(path: str, fetch: Callable[[str], bytes | None]) -> tuple[Pin, ...]:

@@ -30,6 +30,7 @@ __all__ = [
     "alias_of",
     "bumped",
     "compare",
+    "is_a_branch",
     "is_stable_enough",
     "is_subset",
     "newest",
@@ -79,6 +80,12 @@ def accepted(constraint: str, minimum: str = "stable") -> str:
 def is_stable_enough(version: str, least: str) -> bool:
     """Whether a version is at least as stable as `least`, one of STABILITIES."""
     return STABILITIES.index(stability(version)) <= STABILITIES.index(least)
+
+
+def is_a_branch(version: str) -> bool:
+    """Whether a version is the tip of a branch, `dev-main` or `2.x-dev`: what it is today, only a reference says."""
+    normal = normalize(version)
+    return is_branch(normal) or _OPEN_END.search(normal) is not None
 
 
 def newest(

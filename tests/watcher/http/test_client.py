@@ -54,7 +54,7 @@ def test_the_server_learns_who_asks_and_how_to_reach_them(http: Http, index: Sim
     http.one(page(index))
 
     assert index.asked[0].headers["user-agent"].startswith("toplayer/")
-    assert "(ops@shop.example)" in index.asked[0].headers["user-agent"]
+    assert "(mailto=ops@shop.example)" in index.asked[0].headers["user-agent"]
 
 
 def test_a_contact_cannot_smuggle_a_header_in(index: SimpleIndex) -> None:

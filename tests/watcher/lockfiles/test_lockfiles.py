@@ -24,7 +24,9 @@ def test_the_name_of_a_lockfile_tells_its_format(path: str, kind: type) -> None:
 
 @pytest.mark.parametrize("path", ["Pipfile.lock", "uv.lock.bak", "txt", "a/b\x1b"])
 def test_a_name_that_nobody_knows_is_refused(path: str) -> None:
-    with pytest.raises(LockfileUnreadable, match=r"expected a lockfile with the name uv\.lock or \*\.txt"):
+    with pytest.raises(
+        LockfileUnreadable, match=r"expected a lockfile with the name uv\.lock, composer\.lock or \*\.txt"
+    ):
         lockfiles.format_of(path)
 
 
