@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import MONDAY
+from watcher.advisory import Advisory, Span
 from watcher.choose import choose
 from watcher.decision import Decision, Verdict
 from watcher.lookup import Lookup, Outcome
@@ -261,6 +263,147 @@ def test_the_same_facts_give_the_same_decision_whenever_they_are_looked_at() -> 
     later = choose(PIN, replace(releases, releases=releases.releases[::-1]), RULES, MONDAY + timedelta(hours=1))
 
     assert later.same_as(first)
+
+
+# --- security -------------------------------------------------------------------------------------------------------
+
+
+def advisory(fixed: str, *, id: str = "CVE-2026-1", introduced: str = "", malware: bool = False) -> Advisory:
+    return Advisory(id=id, aliases=(id,), malware=malware, spans=(Span(introduced=introduced, fixed=fixed),))
+
+
+def against(*advisories: Advisory, **more: Any) -> Rules:
+    return replace(RULES, policy=Policy(**more), advisories=advisories)
+
+
+def test_a_security_fix_does_not_wait() -> None:
+    releases = known("2.32.3", release("2.32.4", at=MONDAY))
+
+    decision = choose(PIN, releases, against(advisory("2.32.4")), MONDAY)
+
+    assert (decision.candidate, decision.advisories, decision.fixes) == ("2.32.4", ("CVE-2026-1",), ("CVE-2026-1",))
+    assert decision.said == "CVE-2026-1 affects 2.32.3; 2.32.4 fixes CVE-2026-1 and may come in"
+    assert decision.reasons[0].rule == "security"
+
+
+def test_what_another_package_needs_moves_to_the_lowest_version_that_is_fixed() -> None:
+    transitive = replace(PIN, direct=False)
+
+    decision = choose(transitive, known("2.32.4", "2.32.5", "2.33.0", "3.0"), against(advisory("2.32.5")), MONDAY)
+
+    assert decision.candidate == "2.32.5"
+    assert said(decision) == {
+        "3.0": (Verdict.REFUSED, "watch"),
+        "2.33.0": (Verdict.REFUSED, "watch"),
+        "2.32.5": (Verdict.TAKEN, "security"),
+        "2.32.4": (Verdict.REFUSED, "watch"),
+    }
+
+
+def test_a_choice_that_fixes_it_anyway_is_the_usual_one() -> None:
+    decision = choose(PIN, known("2.32.4", "2.32.5", "2.33.0"), against(advisory("2.32.5")), MONDAY)
+
+    assert (decision.candidate, decision.fixes) == ("2.33.0", ("CVE-2026-1",))
+
+
+def test_of_several_advisories_as_many_as_possible_are_fixed() -> None:
+    two = against(advisory("2.32.4"), advisory("2.32.6", id="CVE-2026-2"), watch=Watch.SECURITY)
+
+    decision = choose(PIN, known("2.32.4", "2.32.5", "2.32.6", "2.32.7"), two, MONDAY)
+
+    assert (decision.candidate, decision.fixes) == ("2.32.6", ("CVE-2026-1", "CVE-2026-2"))
+
+
+def test_without_a_fix_the_pin_stays_and_says_what_is_known_against_it() -> None:
+    decision = choose(PIN, known("2.32.4"), against(advisory("2.40"), watch=Watch.SECURITY), MONDAY)
+
+    assert (decision.verdict, decision.candidate) == (Verdict.REFUSED, "")
+    assert decision.said.startswith("CVE-2026-1 affects 2.32.3; ")
+
+
+def test_a_release_that_brings_harm_of_its_own_is_refused() -> None:
+    fresh = advisory("", id="CVE-2026-9", introduced="2.33")
+    malware = advisory("2.40", id="MAL-2026-1", introduced="2.33", malware=True)
+
+    decision = choose(PIN, known("2.32.4", "2.33"), against(fresh), MONDAY)
+    worse = choose(PIN, known("2.32.4", "2.33"), against(malware), MONDAY)
+
+    assert (decision.candidate, decision.reasons[0].said) == ("2.32.4", "2.33 is affected by CVE-2026-9")
+    assert (worse.candidate, worse.reasons[0].rule) == ("2.32.4", "malware")
+
+
+def test_the_projects_constraint_holds_for_security_too() -> None:
+    capped = replace(PIN, constraint="<2.33")
+
+    decision = choose(capped, known("2.33"), against(advisory("2.33")), MONDAY)
+
+    assert (decision.candidate, decision.reasons[0].rule) == ("", "constraint")
+
+
+def test_until_a_source_of_advisories_was_heard_nothing_comes_in() -> None:
+    rules = replace(RULES, uninformed="requests is held until osv tells what is known against it")
+
+    decision = choose(PIN, known("2.32.4"), rules, MONDAY)
+
+    assert (decision.verdict, decision.said) == (Verdict.HELD, rules.uninformed)
+
+
+def test_a_package_that_its_index_quarantined_is_not_moved() -> None:
+    quarantined = replace(known("2.32.4"), status="quarantined", status_said="stolen key")
+
+    decision = choose(PIN, quarantined, RULES, MONDAY)
+
+    assert decision.said == "requests is quarantined by its index: stolen key"
+    assert (decision.verdict, decision.candidate) == (Verdict.REFUSED, "")
+
+
+def test_what_the_index_says_of_the_project_is_told() -> None:
+    decision = choose(PIN, replace(known("2.32.3"), status="archived"), RULES, MONDAY)
+
+    assert decision.said == "nothing is newer than 2.32.3; its index calls it archived"
+
+
+# --- wishes ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("allow", "candidate", "words"),
+    [
+        ("patch", "2.32.9", "3.1 is a major update, and the policy allows patch ones"),
+        ("minor", "2.40", "3.1 is a major update, and the policy allows minor ones"),
+        ("major", "3.1", "3.1 may come in"),
+        ("<2.40", "2.32.9", "3.1 is outside of what the policy allows (<2.40)"),
+    ],
+)
+def test_no_update_is_larger_than_the_policy_allows(allow: str, candidate: str, words: str) -> None:
+    decision = choose(PIN, known("2.32.9", "2.40", "3.1"), replace(RULES, policy=Policy(allow=allow)), MONDAY)
+
+    assert (decision.candidate, decision.reasons[0].said) == (candidate, words)
+
+
+def test_a_larger_update_may_have_to_be_older() -> None:
+    cooldown = Cooldown(patch=timedelta(days=1), minor=timedelta(days=3), major=timedelta(days=14))
+    week = MONDAY - timedelta(days=7)
+    releases = known(release("2.32.4", at=MONDAY - timedelta(days=2)), release("3.0", at=week))
+
+    decision = choose(PIN, releases, replace(RULES, policy=Policy(cooldown=cooldown)), MONDAY)
+
+    assert decision.candidate == "2.32.4"
+    assert decision.reasons[0].said == "3.0 is held until 2026-11-09 09:00 UTC (cooldown 14 days)"
+
+
+def test_prereleases_come_in_for_those_who_wish_them() -> None:
+    wishes = replace(RULES, policy=Policy(prereleases=True))
+
+    assert choose(PIN, known("2.33.0b1"), wishes, MONDAY).candidate == "2.33.0b1"
+
+
+def test_a_file_of_unknown_age_is_as_old_as_our_first_sight_of_it() -> None:
+    unknown = release("2.32.4", at=None)
+    seen = replace(unknown, files=tuple(replace(file, seen_at=MONDAY) for file in unknown.files))
+
+    assert choose(PIN, known(seen), RULES, MONDAY + timedelta(days=2)).verdict is Verdict.HELD
+    assert choose(PIN, known(seen), RULES, MONDAY + timedelta(days=3)).candidate == "2.32.4"
 
 
 _version = st.from_regex(r"[0-3]\.[0-9]{1,2}(\.[0-9])?((a|b|rc)[0-3]|\.post[0-2]|\.dev[0-2])?", fullmatch=True)

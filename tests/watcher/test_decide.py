@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from watcher import decide
-from watcher.bump import Bump, BumpStage
+from watcher.bump import Bump, BumpStage, Part
 from watcher.decide import Plan
 from watcher.errors import Refused, Temporary
 from watcher.head import Head
@@ -13,6 +13,7 @@ from watcher.pin import Pin
 from watcher.policy import DEFAULT, Policy
 from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
 from watcher.versions.pep440 import Pep440
+from watcher.window import Freeze, Window
 
 SCHEME = Pep440()
 MINUTE = timedelta(minutes=1)
@@ -115,6 +116,44 @@ def test_one_bump_at_a_time_and_the_oldest_first(now: datetime) -> None:
     assert next_bump(young, old, now=now) == old
     assert next_bump(young, old.at(BumpStage.PROPOSED, now), now=now) is None
     assert next_bump(young, old, now=now, paused=True) is None
+
+
+def test_security_goes_first_and_then_what_a_person_ordered(now: datetime) -> None:
+    old, ordered = bump(now - MINUTE), bump(now, "3.0", by="ana")
+    fix = bump(now + MINUTE, "4.0", advisories=("CVE-2026-1",))
+
+    assert next_bump(old, ordered, fix, now=now) == fix
+    assert next_bump(old, ordered, now=now) == ordered
+
+
+def test_a_bump_begins_in_its_window_unless_a_person_ordered_it(now: datetime) -> None:
+    nights = Policy(windows=(Window.parse("22:00-06:00"),))
+    frozen = Policy(freeze=(Freeze.parse("2026-11-01..2026-11-03"),))
+    found, ordered = bump(now), bump(now, by="ana")
+
+    assert next_bump(found, now=now, policy=nights) is None
+    assert next_bump(found, now=now + timedelta(hours=13), policy=nights) == found
+    assert next_bump(found, now=now, policy=frozen) is None
+    assert next_bump(ordered, now=now, policy=frozen) == ordered
+    waits = decide.waits(found, lambda package: nights, now)
+    assert waits is not None
+    assert (waits.until, waits.said) == (
+        now + timedelta(hours=13),
+        "outside of its windows (every day 22:00-06:00 UTC)",
+    )
+
+
+def test_a_group_has_arrived_when_all_of_it_has(now: datetime) -> None:
+    group = bump(now, others=(Part("celery", "5.0", "5.1"),)).at(BumpStage.PROPOSED, now, branch="b")
+    seen = replace(head(now + MINUTE, "2.0", branches=(("b", "c"),)), surveyed_at=now + MINUTE)
+
+    def with_celery(version: str) -> Head:
+        return replace(seen, pins=(*seen.pins, replace(seen.pins[0], package="celery", version=version)))
+
+    assert decide.settled(group, with_celery("5.0"), SCHEME, now) == group
+    assert decide.settled(group, with_celery("5.1"), SCHEME, now).stage is BumpStage.MERGED
+    assert decide.settled(group, with_celery("5.2"), SCHEME, now).stage is BumpStage.SUPERSEDED
+    assert decide.settled(group, seen, SCHEME, now).stage is BumpStage.MERGED, "celery is not needed any more"
 
 
 def test_a_bump_that_failed_for_a_moment_waits_its_time(now: datetime) -> None:
