@@ -18,7 +18,8 @@ from tests.rig.process import lack
 from tests.rig.simple_index import HTML, JSON, WRONG_JSON, Fault, SimpleIndex
 from watcher.errors import IndexLied, IndexUnreachable
 from watcher.http import Http, Limits, Request, basic
-from watcher.indexes.pypi import PyPI, parse
+from watcher.indexes.pypi import PyPI
+from watcher.indexes.simple import parse
 from watcher.lookup import Lookup, Outcome
 from watcher.release import File, Release
 from watcher.secret import Secret
@@ -61,7 +62,7 @@ def page(*rows: Any, **fields: Any) -> bytes:
 
 
 def read(body: bytes, content_type: str = JSON) -> tuple[Release, ...]:
-    return parse(body, "shop-api", URL, content_type)
+    return parse(body, "shop-api", URL, content_type).releases
 
 
 def lie(body: bytes, content_type: str = JSON) -> str:
@@ -107,7 +108,11 @@ def test_a_validator_that_cannot_be_sent_back_is_not_kept(server: SimpleIndex, h
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"), [(HTML, "got 'text/html'"), (WRONG_JSON, "files: expected a list, got int")]
+    ("fault", "said"),
+    [
+        (HTML, "body: expected files of shop-api, got a page without any"),
+        (WRONG_JSON, "files: expected a list, got int"),
+    ],
 )
 def test_a_lie_is_unknown_and_says_what_is_wrong(
     server: SimpleIndex, http: Http, now: datetime, fault: Fault, said: str
@@ -180,7 +185,7 @@ def test_a_page_is_read_field_by_field() -> None:
 
 
 def test_unknown_keys_and_later_minor_versions_are_nothing_to_worry_about() -> None:
-    news: dict[str, Any] = {"new-thing": [1], "project-status": 5}
+    news: dict[str, Any] = {"new-thing": [1], "project-mood": 5}
 
     assert read(page(row(**news), meta={"api-version": "1.99", **news}, **news)) != ()
 
@@ -287,9 +292,104 @@ def test_a_page_that_is_not_one_is_a_lie_with_its_place(body: bytes, said: str) 
     assert lie(body).startswith(said)
 
 
-@pytest.mark.parametrize("kind", ["text/html", "", "application/vnd.pypi.simple.v1+html", "application/x\x1b[0m"])
-def test_only_the_json_form_is_read(kind: str) -> None:
-    assert lie(page(row()), kind).startswith("content-type: expected the JSON form of the Simple API (PEP 691), got ")
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x\x1b[0m"])
+def test_only_the_forms_of_the_simple_api_are_read(kind: str) -> None:
+    assert lie(page(row()), kind).startswith("content-type: expected JSON or HTML of the Simple API (PEP 691), got ")
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/vnd.pypi.simple.v1+html"])
+def test_json_that_a_proxy_calls_html_is_json(kind: str) -> None:
+    assert [release.version for release in read(page(row()), kind)] == ["1.0"]
+
+
+def html(*anchors: str, head: str = "") -> tuple[Release, ...]:
+    text = f"<!DOCTYPE html><html><head>{head}</head><body>{''.join(anchors)}</body></html>"
+    return read(text.encode(), "text/html")
+
+
+def test_a_page_of_html_is_read_like_one_of_json() -> None:
+    wheel, sdist = "shop_api-1.0-py3-none-any.whl", "shop_api-1.0.tar.gz"
+
+    (release,) = html(
+        f'<!-- <a href="shop_api-9.9.tar.gz">no</a> --><A HREF="../../files/{wheel}#sha256={HASH.upper()}"'
+        f' data-requires-python="&gt;=3.9" data-yanked="bad &amp; sad">{wheel}</A><br/>',
+        f"<a rel=internal href='https://files.index.example/{sdist}' data-requires-python='>=3.9'>{sdist}</a>",
+    )
+
+    first, second = release.files
+    assert (first.filename, first.url) == (wheel, f"https://index.example/files/{wheel}")
+    assert (first.hashes, first.requires_python, first.yanked) == ({"sha256": HASH}, ">=3.9", "bad & sad")
+    assert (second.filename, second.hashes, second.requires_python, second.yanked) == (sdist, {}, ">=3.9", None)
+    assert first.uploaded_at is None
+
+
+def test_a_yank_without_a_reason_is_one() -> None:
+    assert html('<a href="shop_api-1.0.tar.gz" data-yanked>x</a>')[0].yanked == "no reason given"
+
+
+def test_addresses_of_html_are_relative_to_its_base_if_it_has_one() -> None:
+    (release,) = html('<a href="shop_api-1.0.tar.gz">x</a>', head='<base href="https://files.index.example/a/">')
+
+    assert release.files[0].url == "https://files.index.example/a/shop_api-1.0.tar.gz"
+
+
+@pytest.mark.parametrize("kind", [JSON, "text/html"])
+def test_what_an_index_says_of_a_project_as_a_whole_is_read(kind: str) -> None:
+    head = (
+        '<meta name="pypi:repository-version" content="1.9"><meta name="pypi:project-status" content="quarantined">'
+        '<meta name="pypi:project-status-reason" content="stolen key">'
+    )
+    as_html = f"<html>{head}<a href='shop_api-1.0.tar.gz'>x</a></html>".encode()
+    status = {"status": "quarantined", "reason": "stolen key"}
+    as_json = page(row(), meta={"api-version": "1.9"}, **{"project-status": status})
+
+    found = parse(as_json if kind == JSON else as_html, "shop-api", URL, kind)
+
+    assert (found.status, found.status_said) == ("quarantined", "stolen key")
+    assert found.remark == "it speaks version 1.9 of the Simple API, and we know 1.4"
+
+
+def test_an_active_project_needs_no_word() -> None:
+    assert parse(page(**{"project-status": {"status": "active"}}), "shop-api", URL, JSON).status == ""
+
+
+def test_a_page_in_another_charset_is_read_in_it() -> None:
+    anchor = "<a href='shop_api-1.0.tar.gz' data-yanked='trop tôt'>x</a>"
+
+    (release,) = read(f"<html>{anchor}</html>".encode("latin-1"), "text/html; charset=ISO-8859-1")
+
+    assert release.yanked == "trop tôt"
+    assert lie(f"<html>{anchor}</html>".encode("latin-1"), "text/html").startswith("body: expected utf-8, got somethi")
+    assert lie(b"<html>", "text/html; charset=punycode").startswith(
+        "content-type: expected one of the charsets utf-8, "
+    )
+
+
+def test_who_does_not_give_what_we_ask_for_in_words_is_asked_for_anything(
+    server: SimpleIndex, http: Http, now: datetime
+) -> None:
+    server.spoil("shop-api", Fault(status=406))
+
+    found = look(server, http, now)
+
+    assert (found.outcome, len(found.releases)) == (Outcome.ANSWER, 1)
+    assert [asked.headers["accept"] for asked in server.asked][-1] == "*/*"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.sampled_from("<a href='=\"> -!#bse/metac\n&;"), max_size=300))
+def test_whatever_html_comes_only_our_own_error_comes_out(text: str) -> None:
+    with contextlib.suppress(IndexLied):
+        parse(f"<html><a href='shop_api-1.0.tar.gz'>{text}".encode(), "shop-api", URL, "text/html")
+
+
+@pytest.mark.parametrize(
+    "piece", ["<a ", "<!--", "<a href='", '<a b="', "<a x=y ", "<a/", "&#", "<a href='a.whl#'>", "<base href=//["]
+)
+def test_a_hostile_page_of_html_is_read_in_one_pass(piece: str) -> None:
+    body = ("<html>" + piece * (4_000_000 // len(piece))).encode()
+    with contextlib.suppress(IndexLied):
+        parse(body, "shop-api", URL, "text/html")
 
 
 def test_the_content_type_may_have_parameters() -> None:
@@ -300,7 +400,7 @@ _HUNGRY = """
 import resource, sys
 from pathlib import Path
 from watcher.errors import IndexLied
-from watcher.indexes.pypi import parse
+from watcher.indexes.simple import parse
 try:
     parse(Path(sys.argv[1]).read_bytes(), "x", "https://index.example/", "application/json")
 except IndexLied:

@@ -10,7 +10,7 @@ from pathlib import Path
 import uv
 
 from tests.rig.simple_index import JSON, SimpleIndex
-from watcher.indexes.pypi import parse
+from watcher.indexes.simple import parse
 from watcher.release import Release
 from watcher.wheels import Wheels
 from workers.propose.move import Move
@@ -33,7 +33,7 @@ TARGET = Wheels("3.12", "manylinux_2_28", "x86_64")
 def release(index: SimpleIndex, package: str, version: str) -> Release:
     """A release as our index client reads it; without files if the index does not have it."""
     body = index.answer(f"/simple/{package}/").body
-    found = parse(body, package, f"{index.url}/{package}/", JSON) if body else ()
+    found = parse(body, package, f"{index.url}/{package}/", JSON).releases if body else ()
     return next((one for one in found if one.version == version), Release(package=package, version=version))
 
 
