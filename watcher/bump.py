@@ -49,6 +49,7 @@ class Bump(Entry):
     `by` is the person who ordered it, whatever the policy says; empty: the policy found it.
 
     `branch` and `commit` say where the change is, once it is proposed; `commit` is the merge's once it is merged.
+    `proposal` is the number of its pull request and `url` its address, where there is one.
     Times are UTC. `released_at` is the upstream release's, or None where the index does not tell.
     """
 
@@ -65,6 +66,8 @@ class Bump(Entry):
     ended_at: datetime | None = None
     branch: str = ""
     commit: str = ""
+    proposal: int = 0
+    url: str = ""
     why: str = ""
     group: str = ""
     others: tuple[Part, ...] = ()
@@ -91,7 +94,27 @@ class Bump(Entry):
     def name(self) -> str:
         return self.id
 
-    def at(self, stage: BumpStage, now: datetime, *, reason: str = "", branch: str = "", commit: str = "") -> Self:
+    @property
+    def subject(self) -> str:
+        """What moves: the group, or the package. A newer bump of the same takes the place of an older one."""
+        return f"group:{self.group}" if self.group else self.package
+
+    @property
+    def key(self) -> str:
+        """The same for the same bump, and another one when it is opened again after its end: 16 hexadecimal digits."""
+        return hashlib.sha256(f"{self.id} {self.found_at.timestamp():.0f}".encode()).hexdigest()[:16]
+
+    def at(
+        self,
+        stage: BumpStage,
+        now: datetime,
+        *,
+        reason: str = "",
+        branch: str = "",
+        commit: str = "",
+        proposal: int = 0,
+        url: str = "",
+    ) -> Self:
         """The bump at its next stage, with a clean slate of attempts."""
         return replace(
             self,
@@ -101,6 +124,8 @@ class Bump(Entry):
             due_at=None,
             branch=branch or self.branch,
             commit=commit or self.commit,
+            proposal=proposal or self.proposal,
+            url=url or self.url,
             proposed_at=now if stage is BumpStage.PROPOSED else self.proposed_at,
             ended_at=None if stage.is_open else now,
         )

@@ -4,6 +4,7 @@ Pure functions of entries and time. The look asks them what to order and what to
 it acts, because its message may be late, or the second of its kind. Nothing else in the project knows the sequence.
 
     survey ──▶ pins ──poll──▶ Bump found ──propose──▶ proposed ──survey──▶ merged (or closed)
+                                                   proposed: see `watcher.tend`
     survey ──▶ commit ──▶ Rollout wanted ──build──▶ built ──▶ rolling: waves of hosts ──▶ done (or halted)
     host: pending ──(its wave)──▶ called ──roll──▶ fetched ──roll──▶ proving ──roll──▶ done (or failed ──▶ returned)
 """
@@ -12,6 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from watcher import tend
 from watcher.bump import Bump, BumpStage
 from watcher.errors import Temporary
 from watcher.head import Head
@@ -96,15 +98,18 @@ def waits(bump: Bump, wishes: Wishes, now: datetime) -> Wait | None:
     return max((one for one in found if one), key=lambda one: one.until, default=None)
 
 
-def next_bump(bumps: Collection[Bump], wishes: Wishes, paused: bool, now: datetime) -> Bump | None:
+def next_bump(bumps: Collection[Bump], head: Head, wishes: Wishes, paused: bool, now: datetime) -> Bump | None:
     """The bump to propose now, and only while none of the app is waiting to be merged.
 
-    One that fixes an advisory goes first, then what a person ordered, then the oldest.
+    One that fixes an advisory goes first, then what a person ordered, then the oldest. A newer one of the same packages
+    takes the place of the one that waits, unless a person works on its branch.
     """
-    if paused or any(bump.stage is BumpStage.PROPOSED for bump in bumps):
+    waiting = [bump for bump in bumps if bump.stage is BumpStage.PROPOSED]
+    if paused or not all(tend.stands(bump, head) for bump in waiting):
         return None
     found = [bump for bump in bumps if bump.stage is BumpStage.FOUND and bump.is_due(now)]
-    ready = [bump for bump in found if waits(bump, wishes, now) is None]
+    fits = [bump for bump in found if all(other.subject == bump.subject for other in waiting)]
+    ready = [bump for bump in fits if waits(bump, wishes, now) is None]
     return min(ready, key=lambda bump: (not bump.advisories, not bump.by, bump.found_at, bump.id), default=None)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from watcher.bump import Bump
+from watcher.bump import Bump, BumpStage
 from watcher.entry import Entry
 from watcher.head import Head
 from watcher.lookup import IndexState
@@ -51,6 +51,8 @@ def _of_bump(before: Bump | None, after: Bump, now: datetime) -> Event | None:
     verb = _verb(before.stage if before else None, after.stage, after)
     if verb is None:
         return None
+    if before is not None and (before.stage, after.stage) == (BumpStage.PROPOSED, BumpStage.FOUND):
+        verb = "sent_back"
     facts: dict[str, Fact] = {
         "package": after.package,
         "from": after.from_version,
@@ -58,6 +60,7 @@ def _of_bump(before: Bump | None, after: Bump, now: datetime) -> Event | None:
         "why": after.why,
         "branch": after.branch,
         "commit": after.commit,
+        "url": after.url,
         "reason": after.reason,
     }
     return Event(at=now, kind=f"bump.{verb}", app=after.app, subject=after.id, facts=_said(facts))

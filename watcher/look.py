@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from watcher import decide
+from watcher import decide, tend
 from watcher.bump import Bump, BumpStage
 from watcher.desk import Desk
 from watcher.entry import Entry
@@ -18,6 +18,7 @@ from watcher.head import Head
 from watcher.ledger import Ledger
 from watcher.lookup import IndexState
 from watcher.order import Order
+from watcher.proposal import Proposals
 from watcher.receiver import Receiver
 from watcher.rollout import HostState, Rollout, RolloutStage
 from watcher.settings import AppSettings, Settings
@@ -60,16 +61,26 @@ def _look_at_app(desk: Desk, name: str, app: AppSettings, now: datetime, result:
     bumps = ledger.all(Bump, app=name, stage=[BumpStage.FOUND, BumpStage.PROPOSED])
     if decide.survey_due(head, bumps, desk.every(app.survey, now), now):
         result.due.append((Order.SURVEY, name))
-    settled = [(bump, decide.settled(bump, head, SCHEMES[bump.ecosystem], now)) for bump in bumps]
-    bumps = tuple(_write(ledger, settled, now, result))
+    proposals = ledger.find(Proposals, app=name) or ledger.add(Proposals(app=name), now) or Proposals(app=name)
+    settled = [(bump, _settled(bump, bumps, head, proposals, now)) for bump in bumps]
+    _write(ledger, settled, now, result)
     if weigh(name, desk.settings, ledger, now):
         result.turned += 1
-        bumps = ledger.all(Bump, app=name, stage=[BumpStage.FOUND, BumpStage.PROPOSED])
+    bumps = ledger.all(Bump, app=name, stage=[BumpStage.FOUND, BumpStage.PROPOSED])
     paused = ledger.is_held(name)
-    proposal = decide.next_bump(bumps, app.policy.of, paused, now)
+    proposal = decide.next_bump(bumps, head, app.policy.of, paused, now)
     if proposal is not None:
         result.due.append((Order.PROPOSE, proposal.id))
+    if app.propose == "branch" and tend.due(proposals, head, bumps, desk.every(app.survey, now), now):
+        result.due.append((Order.TEND, name))
     _look_at_rollouts(desk, name, app, head, paused, now, result)
+
+
+def _settled(bump: Bump, bumps: Iterable[Bump], head: Head, proposals: Proposals, now: datetime) -> Bump:
+    """The bump after everything that a survey and its proposal tell about it."""
+    settled = decide.settled(bump, head, SCHEMES[bump.ecosystem], now)
+    settled = tend.overtaken(settled, bumps, now)
+    return tend.judged(settled, head, proposals, now)
 
 
 def _look_at_rollouts(

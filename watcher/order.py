@@ -11,4 +11,5 @@ class Order(StrEnum):
     PROPOSE = "propose"
     BUILD = "build"
     ROLL = "roll"
+    TEND = "tend"
     TELL = "tell"

@@ -33,8 +33,8 @@ class Checks(StrEnum):
 class Proposal:
     """One proposal. `number` is what its forge counts it by, `tip` the commit that it has at its head.
 
-    `key` says what it was opened for (see `watcher.bump.Bump.key`). `behind`: its forge takes it only once it stands on
-    the branch's tip. `queued`: its forge will merge it by itself. `merged_as` is the commit of the merge.
+    `key` is the key of the bump that it was written for last. `behind`: its forge takes it only once it stands on the
+    branch's tip. `queued`: its forge will merge it by itself. `merged_as` is the commit of the merge.
     """
 
     number: int
@@ -52,13 +52,15 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tended:
-    """A proposal that waits, and what we did about it.
+    """A bump that waits to be merged, and what we did about it. `proposal` is None where there is no forge.
 
-    `readied_at`: when we took its draft away. `asked_at`: when its forge was last asked to merge it; `held`: why the
-    forge did not. Times are UTC.
+    `rebase` says why it has to be made anew on the branch's tip (empty: it need not). `readied_at`: when we took its
+    draft away. `asked_at`: when its forge was last asked to merge it; `held`: why the forge did not. Times are UTC.
     """
 
-    proposal: Proposal
+    bump: str
+    proposal: Proposal | None = None
+    rebase: str = ""
     readied_at: datetime | None = None
     asked_at: datetime | None = None
     held: str = ""
@@ -66,9 +68,10 @@ class Tended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposals(Entry):
-    """The proposals of `app` that wait, as they were when they were last tended (`looked_at`, UTC).
+    """The bumps of `app` that wait to be merged, as they were when they were last tended (`looked_at`, UTC).
 
-    `kept` are the tips of branches of ours that nobody waits for, and that hold the work of a person.
+    `kept` are the tips of branches of ours that no open bump has, and that are left alone: a person works there, or
+    they belong to another app in the same repository.
     """
 
     app: str
@@ -80,9 +83,9 @@ class Proposals(Entry):
     def name(self) -> str:
         return self.app
 
-    def of(self, number: int) -> Tended | None:
-        """What is known of the proposal with this number."""
-        return next((known for known in self.tended if known.proposal.number == number), None) if number else None
+    def of(self, bump: str) -> Tended | None:
+        """What is known of the bump with this id."""
+        return next((known for known in self.tended if known.bump == bump), None)
 
     def refused(self, now: datetime, error: Refused) -> Self:
         # A person has to mend the token or the project; nobody tells us when, so we look again by ourselves.

@@ -37,6 +37,7 @@ from watcher.image import Digest
 from watcher.lookup import Bulletin, IndexState, Lookup, Outcome
 from watcher.packed import Packed, pack
 from watcher.pin import Pin
+from watcher.proposal import Proposals, Tended
 from watcher.receiver import Receiver
 from watcher.release import Release
 from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
@@ -149,6 +150,8 @@ bumps = Table(
     Column("ended_at", Utc),
     Column("branch", Text, nullable=False),
     Column("commit", Text, nullable=False),
+    Column("proposal", Integer, nullable=False),
+    Column("url", Text, nullable=False),
     Column("why", Text, nullable=False),
     Column("group", Text, nullable=False),
     Column("others", Document(_parts, _plain), nullable=False),
@@ -253,6 +256,16 @@ indexes = Table(
     *_entry(),
 )
 
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("app", Text, primary_key=True),
+    Column("looked_at", Utc),
+    Column("tended", Pack(Tended), nullable=False),
+    Column("kept", Document(tuple, list), nullable=False),
+    *_entry(),
+)
+
 outbox = Table(
     "outbox",
     metadata,
@@ -339,6 +352,7 @@ SHELVES: dict[type[Entry], Table] = {
     Lookup: lookups,
     Bulletin: bulletins,
     IndexState: indexes,
+    Proposals: proposals,
     Receiver: outbox,
 }
 """Which table an entry stands in. Its columns are named like the entry's fields."""

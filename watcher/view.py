@@ -108,6 +108,7 @@ def bump_row(bump: Bump) -> Row:
         "reason": bump.reason,
         "branch": bump.branch,
         "commit": bump.commit,
+        "url": bump.url,
         "released_at": _iso(bump.released_at),
         "found_at": _iso(bump.found_at),
         "ended_at": _iso(bump.ended_at),

@@ -1,16 +1,19 @@
 """Where the rooms are wired to the orders: each order's entry, when it is due, and the room that does it."""
 
 import logging
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from watcher import decide, lockfiles
+from watcher import tend as follows
 from watcher.advisories import SOURCES
 from watcher.bump import Bump, BumpStage, Part
 from watcher.decision import Reason
 from watcher.desk import Desk
 from watcher.ecosystems import ECOSYSTEMS
+from watcher.errors import ToplayerError
 from watcher.gate import Arrival, Pass, arrivals, judge, pass_or_raise
 from watcher.head import Head
 from watcher.http import Http
@@ -21,6 +24,7 @@ from watcher.lockfiles.diff import LockDiff
 from watcher.lookup import IndexState, Lookup
 from watcher.order import Order
 from watcher.poll import ask, poll_index, poll_source
+from watcher.proposal import Proposals
 from watcher.receiver import Receiver
 from watcher.release import Release
 from watcher.rollout import HostState, Rollout, RolloutStage
@@ -34,13 +38,19 @@ from workers.fleet.targets import connect
 from workers.git import Repository
 from workers.image.base import open_base
 from workers.image.build import Recipe, build
+from workers.image.parts import COMPONENT
 from workers.image.wheelhouse import Wheelhouse
 from workers.notify.post import LIMITS, poster
 from workers.notify.tell import channel, tell
+from workers.oci.manifest import Manifest
 from workers.oci.stores import open_store
+from workers.propose.facts import Layer
+from workers.propose.forges import login_of, open_forge
 from workers.propose.move import Move
 from workers.propose.propose import propose
 from workers.propose.survey import survey
+from workers.propose.teller import FromEverywhere
+from workers.propose.tend import tend
 from workers.propose.workshop import Workshop
 from workers.scratch import scratch
 
@@ -90,9 +100,12 @@ def _poll(desk: Desk, state: IndexState) -> IndexState:
 
 
 def _propose_due(desk: Desk, bump: Bump, now: datetime) -> bool:
-    bumps = desk.ledger.all(Bump, app=bump.app, stage=[BumpStage.FOUND, BumpStage.PROPOSED])
+    bumps = _open_bumps(desk, bump.app)
     app = desk.settings.apps.get(bump.app)
-    return app is not None and decide.next_bump(bumps, app.policy.of, desk.ledger.is_held(bump.app), now) == bump
+    head = desk.ledger.find(Head, app=bump.app)
+    if app is None or head is None:
+        return False
+    return decide.next_bump(bumps, head, app.policy.of, desk.ledger.is_held(bump.app), now) == bump
 
 
 def _propose(desk: Desk, bump: Bump) -> Bump:
@@ -100,7 +113,11 @@ def _propose(desk: Desk, bump: Bump) -> Bump:
     shop = Workshop.of(app, desk.settings.indexes.values(), _state(desk.settings))
     repository = _repository(desk.settings, bump.app)
     moves = [_move(desk.ledger, part) for part in bump.parts]
-    return propose(bump, app, repository, moves, shop, lambda diff: _gate(desk, bump, diff), desk.clock)
+    teller = FromEverywhere(bump, desk.settings, desk.ledger, lambda: _layers(desk, bump.app))
+    with open_forge(app, desk.settings.toplayer.contact) as forge:
+        return propose(
+            bump, app, repository, moves, shop, lambda diff: _gate(desk, bump, diff), desk.clock, forge, teller
+        )
 
 
 def _gate(desk: Desk, bump: Bump, diff: LockDiff) -> None:
@@ -127,6 +144,60 @@ def _move(ledger: Ledger, part: Part) -> Move:
     known = (release for lookup in lookups for release in lookup.releases if release.version == version)
     release = next(known, Release(package=package, version=version))
     return Move(package=package, version=version, release=release)
+
+
+def _layers(desk: Desk, name: str) -> tuple[Layer, ...]:
+    """The layers of the newest image; none if that cannot be found out now."""
+    app = desk.settings.apps[name]
+    built = (rollout.image for rollout in desk.ledger.all(Rollout, app=name, order="-generation"))
+    image = next((digest for digest in built if digest), None)
+    if image is None:
+        return ()
+    try:
+        store = open_store(app.image.repository, desk.settings.registries)
+        raw = store.manifest(image)
+        layers = Manifest.parse(raw, store.where).layers if raw else ()
+    except ToplayerError as error:
+        log.info("%s: the layers of %s are not known: %s", name, image.short, error)
+        return ()
+    named = (re.findall(r"(\S+?)(?:@\S+)?(?: |$)", layer.annotations.get(COMPONENT, "")) for layer in layers)
+    return tuple(Layer(components=tuple(names), size=layer.size) for names, layer in zip(named, layers, strict=True))
+
+
+# --- tend -----------------------------------------------------------------------------------------------------------
+
+
+def _tend_due(desk: Desk, proposals: Proposals, now: datetime) -> bool:
+    app, head = desk.settings.apps.get(proposals.app), desk.ledger.find(Head, app=proposals.app)
+    if app is None or head is None or app.propose != "branch":
+        return False
+    return follows.due(proposals, head, _open_bumps(desk, proposals.app), desk.every(app.survey, now), now)
+
+
+def _tend(desk: Desk, proposals: Proposals) -> Proposals:
+    name, now = proposals.app, desk.clock()
+    app, head = desk.settings.apps[name], desk.ledger.find(Head, app=name)
+    assert head is not None
+    bumps = _open_bumps(desk, name)
+    # Nobody shall be pushed into an hour that is not for it, by a merge any more than by a branch.
+    paused = desk.ledger.is_held(name)
+    may = {bump.id for bump in bumps if not paused and decide.waits(bump, app.policy.of, now) is None}
+    with open_forge(app, desk.settings.toplayer.contact) as forge:
+        return tend(
+            proposals,
+            head,
+            bumps,
+            lambda id: desk.ledger.find(Bump, id=id),
+            lambda bump: bump.id in may,
+            app,
+            _repository(desk.settings, name),
+            forge,
+            desk.clock,
+        )
+
+
+def _open_bumps(desk: Desk, app: str) -> tuple[Bump, ...]:
+    return desk.ledger.all(Bump, app=app, stage=[BumpStage.FOUND, BumpStage.PROPOSED])
 
 
 # --- build ----------------------------------------------------------------------------------------------------------
@@ -239,6 +310,7 @@ STEPS: dict[Order, Step[Any]] = {
     Order.SURVEY: Step(lambda desk, id: desk.ledger.find(Head, app=id), _survey_due, _survey),
     Order.POLL: Step(lambda desk, id: desk.ledger.find(IndexState, index=id), _poll_due, _poll),
     Order.PROPOSE: Step(lambda desk, id: desk.ledger.find(Bump, id=id), _propose_due, _propose),
+    Order.TEND: Step(lambda desk, id: desk.ledger.find(Proposals, app=id), _tend_due, _tend),
     Order.BUILD: Step(lambda desk, id: desk.ledger.find(Rollout, id=id), _build_due, _build),
     Order.ROLL: Step(_host_state, _roll_due, _roll),
     Order.TELL: Step(lambda desk, id: desk.ledger.find(Receiver, receiver=id), _tell_due, _tell),
@@ -246,7 +318,7 @@ STEPS: dict[Order, Step[Any]] = {
 
 
 def _repository(settings: Settings, app: str) -> Repository:
-    return Repository.of(app, settings.apps[app], _state(settings))
+    return Repository.of(app, settings.apps[app], _state(settings), login_of(settings.apps[app]))
 
 
 def _state(settings: Settings) -> Path:

@@ -34,7 +34,7 @@ def bump(now: datetime, to: str = "2.0", **more: object) -> Bump:
 
 
 def next_bump(*bumps: Bump, now: datetime, paused: bool = False, policy: Policy = DEFAULT) -> Bump | None:
-    return decide.next_bump(bumps, lambda package: policy, paused, now)
+    return decide.next_bump(bumps, head(now), lambda package: policy, paused, now)
 
 
 def head(now: datetime, version: str = "1.0", branches: tuple[tuple[str, str], ...] = ()) -> Head:

@@ -25,6 +25,7 @@ from watcher.image import Digest
 from watcher.ledger import EVERYTHING, Ledger
 from watcher.lookup import IndexState, Lookup, Outcome
 from watcher.pin import Pin
+from watcher.proposal import Checks, Proposal, Proposals, Tended
 from watcher.receiver import Receiver
 from watcher.release import File, Release
 from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
@@ -75,6 +76,7 @@ def test_every_kind_of_entry_comes_back_as_it_was_written(ledger: Ledger, now: d
     file = File(filename="d.whl", url="https://index.example/d.whl", hashes={"sha256": "x"}, uploaded_at=now, yanked="")
     built = Built(image=DIGEST, layers=3, new_layers=1, size=9, new_size=4, pushed=4, seconds=0.5)
     pin = Pin(ecosystem="pypi", package="d", version="1", lock="uv.lock", hashes=("sha256:x",), extras=("s",))
+    asked = Proposal(number=7, url="https://forge.example/7", branch="b", tip="t", checks=Checks.GREEN)
     entries = [
         (Bump, found(now), {"id": "shop:django:2.0"}),
         (
@@ -91,6 +93,11 @@ def test_every_kind_of_entry_comes_back_as_it_was_written(ledger: Ledger, now: d
         ),
         (IndexState, IndexState(index="pypi", polled_at=now, packages=3), {"index": "pypi"}),
         (Receiver, Receiver(receiver="slack", cursor=7), {"receiver": "slack"}),
+        (
+            Proposals,
+            Proposals(app="shop", looked_at=now, tended=(Tended(bump="b", proposal=asked, asked_at=now),), kept=("t",)),
+            {"app": "shop"},
+        ),
     ]
     for kind, entry, key in entries:
         assert ledger.add(entry, now) == entry

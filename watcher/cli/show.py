@@ -126,7 +126,8 @@ def _print_status(row: view.Row) -> None:
             say(f"{receiver['receiver']}: {receiver['behind']} events to deliver; {receiver['reason']}")
     if row["bumps"]:
         say("")
-        cells = [chosen(bump, "app", "package", "from", "to", "stage", "reason") for bump in row["bumps"]]
+        bumps = [{**bump, "said": bump["reason"] or bump["url"]} for bump in row["bumps"]]
+        cells = [chosen(bump, "app", "package", "from", "to", "stage", "said") for bump in bumps]
         table(["APP", "PACKAGE", "FROM", "TO", "STAGE", "REASON"], cells)
     for rollout in row["rollouts"]:
         say("")

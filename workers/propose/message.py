@@ -12,12 +12,18 @@ TRAILER = "Toplayer-Bump"
 """The key of the line in a commit message that says which bump the commit is."""
 
 
-def branch_of(app: str, package: str) -> str:
+def branch_of(app: str, package: str, group: str = "") -> str:
     """The branch for a package of an app: `toplayer/<app>/<package>`, always a valid name, and never the same twice.
 
-    The app is in it because several apps can live in one repository, each with a lock of its own.
+    The app is in it because several apps can live in one repository, each with a lock of its own. A group has its own
+    name in place of the package's, with a mark that no package has.
     """
-    return f"{OURS}{_part(app)}/{_part(package)}"
+    return f"{place_of(app)}{_part(group)}+group" if group else f"{place_of(app)}{_part(package)}"
+
+
+def place_of(app: str) -> str:
+    """What the names of all branches of an app begin with."""
+    return f"{OURS}{_part(app)}/"
 
 
 def _part(name: str) -> str:
@@ -31,11 +37,18 @@ def _part(name: str) -> str:
 _PLAIN = re.compile(r"(?!.*(?:\.lock|\.)$)(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
+def subject_of(bump: Bump, come_from: str = "") -> str:
+    """One line for the bump: the first of its commit, and the title of its proposal."""
+    if bump.others:
+        return f"Bump {_line(bump.group or bump.package)}: {', '.join(_line(str(part)) for part in bump.parts)}"[:250]
+    return f"Bump {_line(bump.package)} from {_line(come_from or bump.from_version)} to {_line(bump.to_version)}"
+
+
 def message_of(bump: Bump, diff: LockDiff) -> str:
     """The commit message: the move, what else moved because of it, and whose work it is."""
     mine = next((change for change in diff.changed if change.after.package == bump.package), None)
     come_from = mine.before.version if mine else bump.from_version
-    lines = [f"Bump {_line(bump.package)} from {_line(come_from)} to {_line(bump.to_version)}", ""]
+    lines = [subject_of(bump, come_from), ""]
     others = [
         *(f"{c.after.package} {c.before.version} → {c.after.version}" for c in diff.changed if c is not mine),
         *(f"{pin.package} {pin.version}, new" for pin in diff.added),

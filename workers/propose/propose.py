@@ -1,18 +1,27 @@
 """A bump → a commit with the moved lock, on the app's branch or on a branch of ours. Safe to do again at any point."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
+from watcher import lockfiles
 from watcher.bump import Bump, BumpStage
 from watcher.decide import settled
+from watcher.errors import Refused
 from watcher.head import Head
-from watcher.lockfiles.diff import LockDiff
+from watcher.inert import inert
+from watcher.lockfiles.diff import LockDiff, changes
+from watcher.pin import Pin
+from watcher.proposal import Proposal, ProposalState
 from watcher.settings import AppSettings
 from watcher.versions import SCHEMES
 from workers.git import Commit, Repository
 from workers.propose.errors import BranchTaken
+from workers.propose.facts import Teller, knows_nothing
+from workers.propose.forges.forge import Opening, Paper
 from workers.propose.message import TRAILER, branch_of, message_of
 from workers.propose.move import Move
+from workers.propose.paper import paper_of
 from workers.propose.survey import survey
 from workers.propose.tools import moved
 from workers.propose.workshop import Workshop
@@ -29,14 +38,17 @@ def propose(
     shop: Workshop,
     gate: Gate,
     clock: Clock,
+    forge: Opening | None = None,
+    teller: Teller = knows_nothing,
 ) -> Bump:
     """The bump, proposed: `branch` and `commit` say where. Or ended, if the lock has moved by itself in the meantime.
 
     `moves` are all of its parts; `gate` raises if what else comes into the lock with them may not. `proposed_at` is
     when it is pushed, so a survey that saw less is known to be older. The date of the commit is the bump's, so whoever
-    does this again on the same tip makes the same commit. Raises `BranchMoved` if the branch moved while we worked,
-    `BranchTaken` if a person works on the branch of ours, and what `moved`, `gate`, `lockfiles.read` and git raise.
-    Nothing is left behind then.
+    does this again on the same tip makes the same commit. With a `forge` the branch has a proposal, which says what
+    `teller` knows; there is never a second one. Raises `BranchMoved` if the branch moved while we worked, `BranchTaken`
+    if a person works on the branch of ours, and what `moved`, `gate`, `lockfiles.read`, git and the forge raise.
+    Nothing is left behind then, but perhaps a branch, which the next attempt finds.
     """
     head = survey(Head(app=bump.app), app, repository, clock())
     seen = settled(bump, head, SCHEMES[bump.ecosystem], clock())
@@ -44,18 +56,60 @@ def propose(
         return bump.at(BumpStage.PROPOSED, clock(), branch=app.branch, commit=head.commit)
     if seen is not bump:
         return seen
-    branch = app.branch if app.propose == "commit" else branch_of(bump.app, bump.package)
-    tip = head.commit if app.propose == "commit" else dict(head.branches).get(branch)
-    if app.propose == "branch" and tip is not None:
-        standing = _ours(repository, branch, tip)
-        if standing.trailer(TRAILER) == bump.id and _stands_on(standing, head.commit, app.lock, repository):
-            return bump.at(BumpStage.PROPOSED, clock(), branch=branch, commit=tip)
-    made = moved(app.lock, moves, lambda path: repository.read(head.commit, path), shop, clock())
-    gate(made.diff)
-    files = {path: text.encode() for path, text in made.files.items()}
-    commit = repository.commit(head.commit, files, message_of(bump, made.diff), app.git.author, bump.found_at)
-    repository.push(commit, branch, tip)
-    return bump.at(BumpStage.PROPOSED, clock(), branch=branch, commit=commit)
+
+    def made() -> str:
+        """The commit that moves the lock, on top of the tip. Nobody sees it yet."""
+        change = moved(app.lock, moves, lambda path: repository.read(head.commit, path), shop, clock())
+        gate(change.diff)
+        files = {path: text.encode() for path, text in change.files.items()}
+        return repository.commit(head.commit, files, message_of(bump, change.diff), app.git.author, bump.found_at)
+
+    if app.propose == "commit":
+        commit = made()
+        repository.push(commit, app.branch, head.commit)
+        return bump.at(BumpStage.PROPOSED, clock(), branch=app.branch, commit=commit)
+    branch = branch_of(bump.app, bump.package, bump.group)
+    tip = dict(head.branches).get(branch)
+    standing = _ours(repository, branch, tip) if tip is not None else None
+    known = forge.find(branch, bump.key) if forge is not None else None
+    if known is not None and known.state is not ProposalState.OPEN:
+        # Somebody decided before we could note that it is open. It is not opened again: tending tells what came of it.
+        where = {"branch": branch, "commit": known.tip, "url": known.url}
+        return bump.at(BumpStage.PROPOSED, clock(), proposal=known.number, **where)
+    if standing is None or not _stands(standing, bump, head.commit, app.lock, repository):
+        commit = made()
+        repository.push(commit, branch, tip)
+        standing = repository.show(commit)
+    proposed = bump.at(BumpStage.PROPOSED, clock(), branch=branch, commit=standing.id)
+    if forge is None:
+        return proposed
+    diff = difference(standing, app.lock, repository)
+    return _presented(proposed, paper_of(proposed, app, diff, teller(diff)), known, forge)
+
+
+def _presented(bump: Bump, paper: Paper, known: Proposal | None, forge: Opening) -> Bump:
+    """The bump with its proposal, opened or written anew. One that a person has opened keeps the person's words."""
+    if known is not None and not known.key:
+        return replace(bump, proposal=known.number, url=known.url)
+    proposal = forge.write(paper, known.number if known else 0)
+    said = ""
+    # Once, and not each time that it is made anew; again if we died before we could note that it was done.
+    if known is None or (known.key == bump.key and not bump.proposal):
+        try:
+            forge.invite(proposal.number)
+        except Refused as error:
+            # It is open all the same: whom to ask for a review is for people to mend, and nothing to fail for.
+            said = inert(f"it is open, but nobody was asked to review it: {error}")
+    return replace(bump, proposal=proposal.number, url=proposal.url, reason=said)
+
+
+def difference(commit: Commit, lock: str, repository: Repository) -> LockDiff:
+    """What the commit changed in the lock."""
+
+    def pins(at: str) -> tuple[Pin, ...]:
+        return lockfiles.read(lock, lambda path: repository.read(at, path))
+
+    return changes(pins(commit.parents[0]), pins(commit.id))
 
 
 def _ours(repository: Repository, branch: str, tip: str) -> Commit:
@@ -66,6 +120,13 @@ def _ours(repository: Repository, branch: str, tip: str) -> Commit:
     return commit
 
 
-def _stands_on(proposal: Commit, tip: str, lock: str, repository: Repository) -> bool:
-    """Whether the lock at the tip is still the one that the proposal was made for."""
-    return any(repository.read(parent, lock) == repository.read(tip, lock) for parent in proposal.parents)
+def _stands(standing: Commit, bump: Bump, tip: str, lock: str, repository: Repository) -> bool:
+    """Whether what stands on the branch is the bump, and good for the tip.
+
+    While the lock at the tip is the one that it was made for, it is; one that was sent back has to be on the tip.
+    """
+    if standing.trailer(TRAILER) != bump.id:
+        return False
+    if bump.branch:
+        return tip in standing.parents
+    return any(repository.read(parent, lock) == repository.read(tip, lock) for parent in standing.parents)

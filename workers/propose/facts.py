@@ -1,0 +1,52 @@
+"""What a reviewer wants to know about a bump, besides the bump itself."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from watcher.advisory import Advisory
+from watcher.lockfiles.diff import LockDiff
+from watcher.release import Release
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notes:
+    """What its authors say has changed in a package: their words, and where these are from."""
+
+    package: str
+    text: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One layer of the image that runs now: the components in it (`pypi:requests`), and its bytes as they travel."""
+
+    components: tuple[str, ...]
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All of it. What is not known is empty, and is not said.
+
+    `releases` are by package and version, `why` says by package what a change other than the asked one is for,
+    `layers` are those of the newest image, from the bottom up. `hosts` is how many run it, in `waves`.
+    """
+
+    releases: Mapping[tuple[str, str], Release] = field(default_factory=dict)
+    advisories: Mapping[str, Advisory] = field(default_factory=dict)
+    notes: Sequence[Notes] = ()
+    why: Mapping[str, str] = field(default_factory=dict)
+    layers: Sequence[Layer] = ()
+    hosts: int = 0
+    fleet: str = ""
+    waves: str = ""
+
+
+Teller = Callable[[LockDiff], Facts]
+"""Finds out what there is to tell about a change of a lock. It never fails: what it cannot find, it leaves out."""
+
+
+def knows_nothing(_: LockDiff) -> Facts:
+    """A teller without anything to tell."""
+    return Facts()

@@ -1,0 +1,81 @@
+"""What a forge can be asked for: few things, the same everywhere."""
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from watcher.proposal import Proposal
+
+_SEAL = re.compile(r"<!-- toplayer: (\S+) -->")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """What a proposal says: its title, and its body in Markdown. `key` is what it is opened for."""
+
+    branch: str
+    title: str
+    body: str
+    key: str
+
+    @property
+    def sealed(self) -> str:
+        """The body with the key in its last line, where people do not see it."""
+        return f"{self.body.rstrip()}\n\n<!-- toplayer: {self.key} -->\n"
+
+
+def key_of(body: str | None) -> str:
+    """The key in the last line of a proposal's body, or an empty text. What stands further up may be a stranger's."""
+    lines = (body or "").rstrip().splitlines()
+    sealed = _SEAL.fullmatch(lines[-1].strip()) if lines else None
+    return sealed[1] if sealed else ""
+
+
+class Opening(Protocol):
+    """What it takes to propose. Every method raises `ForgeRefused`, or something `Temporary`."""
+
+    def find(self, branch: str, key: str) -> Proposal | None:
+        """The open proposal of the branch; else the one that was opened for `key`, whatever became of it.
+
+        Its checks are not asked for.
+        """
+        ...
+
+    def write(self, paper: Paper, number: int = 0) -> Proposal:
+        """Opens a proposal, or writes the one with this number anew. There is never a second one of a branch."""
+        ...
+
+    def invite(self, number: int) -> None:
+        """Sets the labels and asks the reviewers that the settings name. Doing it again changes nothing."""
+        ...
+
+
+class Tending(Protocol):
+    """What it takes to see a proposal through. Every method raises `ForgeRefused`, or something `Temporary`."""
+
+    def look(self, number: int) -> Proposal:
+        """The proposal as it is now, with its checks if anything depends on them."""
+        ...
+
+    def ready(self, number: int) -> None:
+        """Makes a draft a proposal like any other."""
+        ...
+
+    def merge(self, proposal: Proposal) -> None:
+        """Asks the forge to merge exactly the commit that `proposal` has: now, or by its queue if it has one.
+
+        A `ForgeRefused` says what it waits for.
+        """
+        ...
+
+    def close(self, number: int, why: str) -> None:
+        """Closes the proposal if it is open, and says why."""
+        ...
+
+
+class Forge(Opening, Tending, Protocol):
+    """One project on one forge."""
+
+    def greet(self) -> str:
+        """Who we are there, in words, if that is enough to propose. A `ForgeRefused` says which right is missing."""
+        ...

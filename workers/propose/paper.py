@@ -1,0 +1,140 @@
+"""What a proposal says: a title, and a body in Markdown that answers what a reviewer wants to know. Pure."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from watcher.bump import Bump
+from watcher.lockfiles.diff import LockDiff
+from watcher.pin import Pin
+from watcher.settings import AppSettings
+from watcher.units import size
+from workers.propose.facts import Facts, Layer
+from workers.propose.forges.forge import Paper
+from workers.propose.markdown import block, code, link
+from workers.propose.message import subject_of
+
+_NOTES, _LONGEST = 12_000, 60_000
+"""Characters of what authors say, and of a whole body: GitHub takes 65,536."""
+_ROWS = 60
+
+
+def paper_of(bump: Bump, app: AppSettings, diff: LockDiff, facts: Facts) -> Paper:
+    """The paper for a bump whose commit makes `diff` of the lock. The same values give the same paper."""
+    parts = [
+        _table(bump, diff, facts),
+        *_advisories(bump, facts),
+        *_notes(facts),
+        *_delivery(diff, facts),
+        _afterwards(bump, app, facts),
+    ]
+    body = "\n\n".join(parts)
+    if len(body) > _LONGEST:
+        body = "\n\n".join([parts[0], *_advisories(bump, facts), parts[-1]])[:_LONGEST]
+    return Paper(branch=bump.branch, title=subject_of(bump), body=body, key=bump.key)
+
+
+def _table(bump: Bump, diff: LockDiff, facts: Facts) -> str:
+    asked = {part.package for part in bump.parts}
+    changed = sorted(diff.changed, key=lambda change: (change.after.package not in asked, change.after.package))
+    rows = [
+        *(_row(c.after.package, c.before.version, c.after, bump, facts) for c in changed),
+        *(_row(pin.package, "", pin, bump, facts) for pin in diff.added),
+        *(f"| {code(pin.package)} | {code(pin.version)} | – | | nothing needs it any more |" for pin in diff.removed),
+    ]
+    more = f"\n\n… and {len(rows) - _ROWS} more." if len(rows) > _ROWS else ""
+    head = ["| package | from | to | released | why |", "| --- | --- | --- | --- | --- |"]
+    return "\n".join([*head, *rows[:_ROWS]]) + more
+
+
+def _row(package: str, before: str, after: Pin, bump: Bump, facts: Facts) -> str:
+    asked = {part.package for part in bump.parts}
+    why = (bump.why if package in asked else facts.why.get(package, "")) or "the others need it"
+    release = facts.releases.get((package, after.version))
+    released = _day(release.released_at if release else None)
+    older = facts.releases.get((package, before))
+    since = f" (from {_day(older.released_at)})" if older and older.released_at and released else ""
+    return f"| {code(package)} | {code(before) or '–'} | {code(after.version)} | {released}{since} | {code(why)} |"
+
+
+def _day(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d}" if at else ""
+
+
+def _advisories(bump: Bump, facts: Facts) -> Iterator[str]:
+    if not bump.advisories:
+        return
+    lines = ["### Fixes", ""]
+    for name in bump.advisories:
+        known = facts.advisories.get(name)
+        said = (
+            " ".join(filter(None, [known.severity, code(known.summary), link(known.url) if known.url else ""]))
+            if known
+            else ""
+        )
+        lines.append(f"- {code(name)} {said}".rstrip())
+    yield "\n".join(lines)
+
+
+def _notes(facts: Facts) -> Iterator[str]:
+    share = _NOTES // max(len(facts.notes), 1)
+    for notes in facts.notes:
+        title = f"<summary>What the authors of {code(notes.package)} say</summary>".replace("`", "")
+        source = f"From {link(notes.source)}, as it stands there:"
+        yield f"<details>\n{title}\n\n{source}\n\n{block(notes.text, share)}\n\n</details>"
+
+
+def _delivery(diff: LockDiff, facts: Facts) -> Iterator[str]:
+    """By the layers of the image that runs now: what changes is taken to be as large as it is today."""
+    moved = {f"{pin.ecosystem}:{pin.package}" for pin in _touched(diff)}
+    hit = [n for n, layer in enumerate(facts.layers) if moved & set(layer.components)]
+    if not facts.layers:
+        return
+    lines = ["### What a host downloads", ""]
+    if hit:
+        fresh, above = [facts.layers[n] for n in hit], facts.layers[hit[0] :]
+        lines += [
+            f"- with the containerd image store: about {_weight(fresh)}, {_count(fresh)}",
+            f"- with a classic graph driver: about {_weight(above)}, {_count(above)} (what lies above comes again)",
+            f"- reused: {_count(facts.layers[: hit[0]])} below, {_weight(facts.layers[: hit[0]])}",
+        ]
+    else:
+        lines.append(f"- only what is new: all {len(facts.layers)} layers of the image that runs now are reused")
+    if diff.added:
+        lines.append(f"- and {', '.join(code(pin.package) for pin in diff.added[:10])}, of which no size is known yet")
+    yield "\n".join(lines)
+
+
+def _touched(diff: LockDiff) -> Sequence[Pin]:
+    return [*(change.after for change in diff.changed), *diff.removed]
+
+
+def _weight(layers: Sequence[Layer]) -> str:
+    return size(sum(layer.size for layer in layers))
+
+
+def _count(layers: Sequence[Layer]) -> str:
+    return f"{len(layers)} layer{'' if len(layers) == 1 else 's'}"
+
+
+def _afterwards(bump: Bump, app: AppSettings, facts: Facts) -> str:
+    fleet = (
+        f"the {facts.hosts} hosts of {code(facts.fleet)}" if facts.hosts != 1 else f"the host of {code(facts.fleet)}"
+    )
+    waves = f", in waves of {facts.waves}" if facts.waves else ""
+    rolled = f" and rolls it out to {fleet}{waves}" if facts.hosts else ""
+    merged = "A person merges this."
+    if app.forge is not None and app.forge.automerge == "checks":
+        merged = "toplayer merges this once its checks are green; a commit of yours on the branch keeps it from that."
+    return "\n".join(
+        [
+            "### After the merge",
+            "",
+            f"{merged} Then toplayer builds an image of {code(app.branch)}{rolled}.",
+            "",
+            "### To hold it",
+            "",
+            f"- Close this, and {code(bump.to_version)} does not come again by itself; the next release does.",
+            f"- `toplayer pause {bump.app}` stops everything of the app until `toplayer resume {bump.app}`.",
+            "- Commit to the branch, and it is yours: toplayer does not write to it any more.",
+        ]
+    )

@@ -1,0 +1,116 @@
+"""Tending: seeing through what waits to be merged, and taking away what nobody waits for. Safe to do again."""
+
+import contextlib
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from watcher import tend as follows
+from watcher.bump import Bump, BumpStage
+from watcher.errors import Refused
+from watcher.head import Head
+from watcher.inert import inert
+from watcher.proposal import Proposals, ProposalState, Tended
+from watcher.settings import AppSettings
+from workers.git import BranchMoved, GitRefused, Repository
+from workers.propose.forges.forge import Tending
+from workers.propose.message import TRAILER, branch_of, place_of
+
+Find = Callable[[str], Bump | None]
+"""The bump with an id, whatever its stage."""
+May = Callable[[Bump], bool]
+"""Whether a bump may be merged now: nobody paused the app, and no window or freeze is in the way."""
+
+
+def tend(
+    proposals: Proposals,
+    head: Head,
+    bumps: Iterable[Bump],
+    find: Find,
+    may: May,
+    app: AppSettings,
+    repository: Repository,
+    forge: Tending | None,
+    clock: Callable[[], datetime],
+) -> Proposals:
+    """The proposals as they are now. `bumps` are the app's open ones, `head` is what the last survey saw.
+
+    A draft whose checks are green is made ready, one that may be merged is merged, one that has ended is closed, and a
+    branch of ours that no bump has goes, unless a person works on it. Raises what git and the forge raise.
+    """
+    now, bumps = clock(), list(bumps)
+    waiting = [bump for bump in bumps if bump.stage is BumpStage.PROPOSED]
+    tended = []
+    for bump in waiting:
+        known = _seen(bump, proposals.of(bump.id), head, repository, forge)
+        tended.append(_helped(known, bump, may, app, forge, now))
+    for gone in proposals.tended:
+        if forge is not None and gone.bump not in {bump.id for bump in bumps}:
+            _let_go(gone, find(gone.bump), {bump.proposal for bump in bumps}, forge)
+    kept = _swept(head, bumps, proposals.kept, repository)
+    return replace(proposals, looked_at=now, tended=tuple(tended), kept=kept, reason="", attempts=0, due_at=None)
+
+
+def _seen(bump: Bump, before: Tended | None, head: Head, repository: Repository, forge: Tending | None) -> Tended:
+    """What there is to see of a bump that waits. Where a person works on its branch, it is theirs to make it fit."""
+    known = replace(before or Tended(bump=bump.id), rebase="")
+    if forge is not None and bump.proposal:
+        known = replace(known, proposal=forge.look(bump.proposal))
+        if known.proposal is not None and known.proposal.state is not ProposalState.OPEN:
+            return known
+    if not follows.stands(bump, head) or head.commit in repository.show(bump.commit).parents:
+        return known
+    if known.proposal is not None and known.proposal.behind and known.proposal.tip == bump.commit:
+        return replace(known, rebase="its forge takes only what stands on the tip of the branch")
+    if repository.conflicts(bump.commit, head.commit):
+        return replace(known, rebase="what it changes was changed in the meantime")
+    return known
+
+
+def _helped(known: Tended, bump: Bump, may: May, app: AppSettings, forge: Tending | None, now: datetime) -> Tended:
+    """The same after we did for it what is ours to do. What the forge refuses is noted, and changes nothing."""
+    proposal = known.proposal
+    if forge is None or app.forge is None or proposal is None:
+        return known
+    try:
+        if app.forge.draft and follows.may_ready(known, bump, now):
+            forge.ready(proposal.number)
+            return replace(known, readied_at=now, held="")
+        if app.forge.automerge == "checks" and follows.may_merge(known, bump, now) and may(bump):
+            forge.merge(proposal)
+            return replace(known, asked_at=now, held="")
+    except Refused as error:
+        return replace(known, asked_at=now, held=inert(str(error)))
+    return known
+
+
+def _let_go(gone: Tended, bump: Bump | None, in_use: set[int], forge: Tending) -> None:
+    """Closes the proposal of a bump that has ended, unless another bump has taken it over."""
+    proposal = gone.proposal
+    if proposal is None or proposal.state is not ProposalState.OPEN or proposal.number in in_use:
+        return
+    ended = bump.reason or f"it is {bump.stage}" if bump is not None else ""
+    forge.close(proposal.number, f"toplayer closes this{f': {ended}' if ended else '.'}")
+
+
+def _swept(head: Head, bumps: Collection[Bump], kept: tuple[str, ...], repository: Repository) -> tuple[str, ...]:
+    """The tips of the branches that are left alone, after those of ours that nobody has are gone.
+
+    The next survey sees that they are; until then their tips are among those that need no second look.
+    """
+    claimed = {bump.branch for bump in bumps}
+    # One that was pushed, and whose bump could not note it: it will be found there.
+    awaited = {branch_of(bump.app, bump.package, bump.group) for bump in bumps}
+    free = {name: tip for name, tip in head.branches if name not in claimed}
+    for name, tip in free.items():
+        if tip not in kept and name not in awaited and name.startswith(place_of(head.app)):
+            _delete(name, tip, repository)
+    return tuple(sorted(free.values()))
+
+
+def _delete(branch: str, tip: str, repository: Repository) -> None:
+    commit = repository.show(tip)
+    if commit.trailer(TRAILER) and commit.is_untouched:
+        # Gone already, or protected: neither is worth a person's time.
+        with contextlib.suppress(BranchMoved, GitRefused):
+            repository.delete(branch, tip)
