@@ -26,7 +26,7 @@ class File:
 class Release:
     """One version of one package, as its index has it. `version` is in the normal form of its ecosystem's scheme.
 
-    `needs` are constraints on the place that runs it, by name (`php`, `ext-intl`), where its ecosystem has such.
+    `needs` are constraints on the place that runs it, by name (`php`), where its ecosystem has such.
     """
 
     package: str

@@ -133,7 +133,7 @@ class _Round:
             seen.add(url)
             if len(seen) > _MOST_INCLUDES:
                 raise IndexLied(root.url, "includes", f"at most {_MOST_INCLUDES} of them", "more")
-            packages, more = read_include(self._checked(url, root.includes[url], "sha1"), url)
+            packages, more = read_include(self._checked(url, root.includes[url], "sha1"), url, root.url)
             root = root.with_included(packages, {**root.includes, **more})
         return root
 
@@ -157,14 +157,14 @@ class _Round:
                 yield found
         stale: list[Lookup] = []
         for lookup, answers in self._fetched(by_file):
-            if news is not None and self._is_stale(answers, news.changed_at(lookup.package)):
+            if news is not None and self._is_stale(lookup, answers, news.changed_at(lookup.package)):
                 stale.append(lookup)
             else:
                 yield self._learned(lookup, answers, self._mark(news))
         # The feed is ahead of the servers that have the files. What they do not have yet is asked for again by the next
         # look, because its mark stays where it is.
         for lookup, answers in self._fetched(stale):
-            late = news is not None and self._is_stale(answers, news.changed_at(lookup.package))
+            late = news is not None and self._is_stale(lookup, answers, news.changed_at(lookup.package))
             yield self._learned(lookup, answers, lookup.etag if late else self._mark(news))
 
     def _mark(self, news: News | None) -> str:
@@ -210,9 +210,11 @@ class _Round:
                 del waiting[lookup.package]
                 yield lookup, [mine[place] for place in range(len(suffixes))]
 
-    def _is_stale(self, answers: Sequence[Response | IndexUnreachable], changed_at: float) -> bool:
-        times = [_modified(answer) for answer in answers if isinstance(answer, Response)]
-        known = [time for time in times if time is not None]
+    def _is_stale(self, lookup: Lookup, answers: Sequence[Response | IndexUnreachable], changed_at: float) -> bool:
+        said = [answer.headers.get("last-modified", "") for answer in answers if isinstance(answer, Response)]
+        if any(isinstance(answer, Response) and answer.status == 304 for answer in answers):
+            said += lookup.last_modified.split(_BETWEEN)
+        known = [time for text in said if (time := _unix(text)) is not None]
         return bool(changed_at and known) and max(known) < changed_at
 
     def _learned(self, lookup: Lookup, answers: Sequence[Response | IndexUnreachable], mark: str) -> Lookup:
@@ -351,8 +353,8 @@ def _same(before: Sequence[T], after: Sequence[T]) -> Sequence[T]:
     return before if len(before) == len(after) and tuple(before) == tuple(after) else tuple(after)
 
 
-def _modified(answer: Response) -> float | None:
+def _unix(text: str) -> float | None:
     try:
-        return parsedate_to_datetime(answer.headers.get("last-modified", "")).replace(tzinfo=UTC).timestamp()
+        return parsedate_to_datetime(text).replace(tzinfo=UTC).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None

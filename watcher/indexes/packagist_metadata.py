@@ -15,7 +15,6 @@ from watcher.advisory import Advisory
 from watcher.document import expect
 from watcher.errors import IndexLied
 from watcher.inert import inert
-from watcher.lockfiles.composer_lock import needs_of
 from watcher.release import File, Release
 from watcher.versions.composer import Composer, is_a_branch, satisfies
 
@@ -23,12 +22,13 @@ _SCHEME = Composer()
 _KEYS = ("version", "require", "dist", "source", "published-time", "abandoned", "type")
 """What is read of a version. All else is not even carried from one entry to the next."""
 _UNSET = "__unset"
-_MOST_VERSIONS = 50_000
+_MOST_VERSIONS = 10_000
+"""Of one package: no real one comes near it. Each costs as much as an entry can say, since it may only repeat one."""
 _ADDRESS = re.compile(r"https?://[\x21-\x7e]{1,2000}")
 _REFERENCE = re.compile(r"[\x21-\x7e]{1,200}")
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 _NAME = re.compile(r"[A-Za-z0-9 _./-]{1,200}")
-_LONGEST_CONSTRAINT = 2_000
+_LONGEST_CONSTRAINT = 500
 REF = "ref"
 """Under this name a file's hashes have Composer's reference: most often a commit."""
 
@@ -90,10 +90,15 @@ def _release(row: Mapping[str, Any], package: str) -> Release | None:
         version = _SCHEME.normal(text)
     except ValueError:
         return None
-    requires = row.get("require")
-    needs = needs_of(requires) if isinstance(requires, dict) else {}
-    short = {name: constraint for name, constraint in needs.items() if len(constraint) <= _LONGEST_CONSTRAINT}
-    return Release(package=package, version=version, files=(_file(row, package, version),), needs=short)
+    return Release(
+        package=package, version=version, files=(_file(row, package, version),), needs=_needs(row.get("require"))
+    )
+
+
+def _needs(requires: object) -> dict[str, str]:
+    """What a version says of PHP itself. Extensions are for Composer to judge, which knows more of the place."""
+    php = requires.get("php") if isinstance(requires, dict) else None
+    return {"php": php} if isinstance(php, str) and len(php) <= _LONGEST_CONSTRAINT else {}
 
 
 def _file(row: Mapping[str, Any], package: str, version: str) -> File:

@@ -106,10 +106,10 @@ def packages_in(data: Mapping[str, Any], url: str) -> dict[str, Any]:
     return {name.lower(): versions for name, versions in expect(found, dict, url, "packages", "an object").items()}
 
 
-def read_include(body: bytes, url: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """The packages of an included file, and the files that it includes itself."""
+def read_include(body: bytes, url: str, root: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The packages of an included file, and the files that it includes itself: all names are as seen from the root."""
     data = expect(document.read(body, url), dict, url, "body", "an object")
-    return packages_in(data, url), _Reader(data, url).hashed("includes", "sha1")
+    return packages_in(data, url), _Reader(data, root).hashed("includes", "sha1")
 
 
 def read_providers(body: bytes, url: str) -> dict[str, str]:
@@ -137,7 +137,8 @@ class _Reader:
         value = self.data.get(key)
         if value is None:
             return ""
-        address = urljoin(self.url, expect(value, str, self.url, key, "an address"))
+        text = expect(value, str, self.url, key, "an address")
+        address = _joined(self.url, text)
         if not _ADDRESS.fullmatch(address) or not is_near(address, self.url):
             raise IndexLied(self.url, key, "an address on the same host, or beside it", document.shown(value))
         return address
@@ -154,6 +155,13 @@ class _Reader:
                 raise IndexLied(self.url, f"{key}.{algorithm}", f"a {algorithm}", document.shown(text))
             found[_Reader({key: name.replace("%hash%", text)}, self.url).address(key)] = text
         return found
+
+
+def _joined(url: str, text: str) -> str:
+    try:
+        return urljoin(url, text)
+    except ValueError:
+        return ""
 
 
 def is_near(address: str, url: str) -> bool:

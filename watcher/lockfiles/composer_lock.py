@@ -16,7 +16,6 @@ from watcher.lockfiles.composer_json import (
     Manifest,
     Repository,
     document,
-    is_platform,
     manifest,
     mapping,
     package_name,
@@ -202,12 +201,3 @@ def _marks(one: Locked) -> tuple[str, ...]:
 
 def _is(value: object, pattern: re.Pattern[str]) -> bool:
     return isinstance(value, str) and pattern.fullmatch(value) is not None
-
-
-def needs_of(requires: Mapping[str, Any]) -> dict[str, str]:
-    """What of a package's requirements is on PHP, its extensions and Composer: constraints by their names."""
-    return {
-        name.lower(): constraint
-        for name, constraint in requires.items()
-        if isinstance(constraint, str) and is_platform(name)
-    }

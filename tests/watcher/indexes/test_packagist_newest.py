@@ -1,0 +1,109 @@
+"""Real Composer and we agree on what is newest, for a matrix of constraints and stabilities, in one repository."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.rig.composer_repository import ComposerRepository
+from tests.rig.process import need
+from watcher.http import Http
+from watcher.indexes.packagist import Packagist
+from watcher.lookup import Lookup
+from watcher.settings import IndexSettings
+from watcher.versions.composer import STABILITIES, newest, normalize
+
+VERSIONS = [
+    *("0.9.0", "v1.0.0-alpha1", "1.0.0-beta2", "1.0.0-RC1", "1.0.0", "v1.0.10", "1.1", "1.2.0-beta1", "1.10.0"),
+    *(
+        "2.0.0-alpha3",
+        "2.0.0-beta1",
+        "2.0.0",
+        "2.0.0.1",
+        "2.1.0-RC2",
+        "2.1.x-dev",
+        "3.0.0-beta1",
+        "3.x-dev",
+        "dev-main",
+    ),
+    "2024.01.01",
+]
+CONSTRAINTS = [
+    *("*", "^1.0", "~1.0.0", "1.0.*", "1.*", ">=1.0 <2.0", "1.0 - 1.2", "^1.0 || ^3.0", "!=1.10.0 <2", "1.1", "<=1.2"),
+    *("^2.0@beta", "^2.1@RC", "^3@dev", "~2.0@alpha", "2.1.x-dev", "dev-main", "^1.2-beta1", ">=2.0.0-alpha1,<2.0.0"),
+    *("^4.0", "1.0.0-RC1", "@dev", "*@stable", ">2.0.0,<2.0.0.2", "^0.9", "<1", "2024.01.01"),
+]
+
+
+@pytest.fixture(scope="module")
+def repository() -> Iterator[ComposerRepository]:
+    need("php", "composer")
+    with ComposerRepository() as repository:
+        for number in range(len(CONSTRAINTS)):
+            for version in VERSIONS:
+                repository.publish(f"acme/p{number}", version, files={})
+        yield repository
+
+
+@pytest.fixture(scope="module")
+def versions(repository: ComposerRepository) -> dict[str, list[str]]:
+    """The versions of each package, as our door has read them."""
+    from tests.conftest import MONDAY
+
+    index = Packagist(IndexSettings(kind="packagist", url=repository.url, branches=True))
+    known = [Lookup(index="p", package=f"acme/p{number}") for number in range(len(CONSTRAINTS))]
+    with Http() as http:
+        found = {
+            one.package: [release.version for release in one.releases] for one in index.look_up(known, http, MONDAY)
+        }
+    assert all(len(set(each)) == len(VERSIONS) for each in found.values())
+    return found
+
+
+@pytest.mark.parametrize("prefer_stable", [False, True])
+@pytest.mark.parametrize("minimum", STABILITIES)
+def test_composer_takes_what_we_call_newest(
+    repository: ComposerRepository, versions: dict[str, list[str]], tmp_path: Path, minimum: str, prefer_stable: bool
+) -> None:
+    wanted = {
+        name: newest(versions[name], constraint, minimum=minimum, prefer_stable=prefer_stable)
+        for name, constraint in zip(versions, (CONSTRAINTS[int(name[6:])] for name in versions), strict=True)
+    }
+    there = {name: version for name, version in wanted.items() if version is not None}
+
+    composer(tmp_path, repository, there, minimum, prefer_stable)
+    lock = json.loads((tmp_path / "composer.lock").read_text())
+    taken = {row["name"]: normalize(row["version"]) for row in lock["packages"]}
+    assert taken == {name: normalize(version) for name, version in there.items()}
+
+    said = composer(tmp_path, repository, wanted.keys() - there.keys(), minimum, prefer_stable, fails=True)
+    assert set(re.findall(r"requires (acme/p\d+)\b", said)) == wanted.keys() - there.keys()
+
+
+def composer(
+    place: Path,
+    repository: ComposerRepository,
+    names: object,
+    minimum: str,
+    prefer_stable: bool,
+    *,
+    fails: bool = False,
+) -> str:
+    """What `composer update` says of a project that requires these packages, each by its own constraint."""
+    asked = {
+        "repositories": [{"type": "composer", "url": repository.url}, {"packagist.org": False}],
+        "require": {name: CONSTRAINTS[int(name[6:])] for name in names},  # type: ignore[attr-defined]
+        "minimum-stability": minimum,
+        "prefer-stable": prefer_stable,
+        "config": {"secure-http": False},
+    }
+    (place / "composer.lock").unlink(missing_ok=True)
+    (place / "composer.json").write_text(json.dumps(asked))
+    env = {"COMPOSER_HOME": str(place / "home"), "PATH": "/usr/bin:/bin", "COMPOSER_ALLOW_SUPERUSER": "1"}
+    argv = ["composer", "update", "--no-install", "--no-interaction", "--no-ansi", "--no-plugins", "--no-scripts"]
+    done = subprocess.run(argv, cwd=place, env=env, capture_output=True, text=True, timeout=60)
+    assert (done.returncode != 0) is fails, done.stderr
+    return done.stdout + done.stderr
