@@ -11,7 +11,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 demo: $(VENV)/.demo  ## the main job on real PyPI, with no root, no Docker and no Redis
 	@$(BIN)/toplayer demo --directory var/demo
 
-test: tools check unit journeys  ## everything that .ci/run runs
+test: tools check  ## everything that .ci/run runs; the journeys wait for others most of the time, so both at once
+	@$(MAKE) --no-print-directory --jobs=2 unit journeys
 
 tools:
 	@sh tests/rig/install.sh

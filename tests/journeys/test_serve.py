@@ -58,8 +58,8 @@ def test_a_service_that_is_told_to_end_in_the_middle_goes_on_when_it_is_started_
     assert kinds.count("rollout.built") == 1
 
 
-def test_the_whole_way_with_a_ledger_in_postgresql(world: World, index: SimpleIndex, tmp_path: Path) -> None:
-    with postgres(tmp_path / "postgres") as url:
+def test_the_whole_way_with_a_ledger_in_postgresql(world: World, index: SimpleIndex) -> None:
+    with postgres() as url:
         world.env["LEDGER"] = url
         world.configure({f"h{n}": f"dir:{world.root}/h{n}" for n in range(1, 3)}, service={"ledger": {"env": "LEDGER"}})
         world.toplayer("run", "--once")

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,17 +21,20 @@ def _program(name: str) -> str:
 
 
 @contextlib.contextmanager
-def postgres(directory: Path) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The URL of an empty database. PostgreSQL refuses to run as root, so then it runs as `nobody`."""
+    # Not in pytest's directories: those are private to root, and every pytest that starts makes them so again.
+    with tempfile.TemporaryDirectory(prefix="toplayer-postgres-", ignore_cleanup_errors=True) as directory:
+        yield from _running(Path(directory))
+
+
+def _running(directory: Path) -> Iterator[str]:
     data, port, programs = directory / "data", free_port(), [_program("initdb"), _program("postgres")]
     as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
     data.mkdir(parents=True)
     if as_user:
+        directory.chmod(0o711)
         shutil.chown(data, "nobody", "nogroup")
-        # pytest's directories are private to root; the server has to pass through them.
-        for parent in data.parents:
-            if parent.stat().st_mode & 0o011 != 0o011:
-                parent.chmod(parent.stat().st_mode | 0o011)
     made = subprocess.run(
         [*as_user, programs[0], "-D", str(data), "-U", "toplayer", "-A", "trust", "--no-sync", "-E", "UTF8"],
         capture_output=True,
