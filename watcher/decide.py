@@ -9,6 +9,7 @@ it acts, because its message may be late, or the second of its kind. Nothing els
     host: pending ──(its wave)──▶ called ──roll──▶ fetched ──roll──▶ proving ──roll──▶ done (or failed ──▶ returned)
 """
 
+import zlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -58,7 +59,17 @@ def poll_due(state: IndexState, unseen: bool, every: timedelta, now: datetime) -
     it did not answer."""
     if unseen or state.attempts or state.polled_at is None:
         return state.is_due(now)
-    return state.is_due(now) and now - state.polled_at >= every
+    return state.is_due(now) and now - state.polled_at >= _spread(state, every) and not _is_rush(every, now)
+
+
+def _spread(state: IndexState, every: timedelta) -> timedelta:
+    """The interval, or up to a tenth less: what was started together does not ask together for ever."""
+    return every * (1 - 0.1 * zlib.crc32(f"{state.index}/{state.polled_at}".encode()) / 0xFFFFFFFF)
+
+
+def _is_rush(every: timedelta, now: datetime) -> bool:
+    """Whether it is the first minute of an hour, in which everybody's clocks ask; who asks by the second may, too."""
+    return now.minute == 0 and every >= timedelta(minutes=1)
 
 
 def settled(bump: Bump, head: Head, scheme: Scheme, now: datetime) -> Bump:

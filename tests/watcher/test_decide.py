@@ -9,6 +9,7 @@ from watcher.decide import Plan
 from watcher.errors import Refused, Temporary
 from watcher.head import Head
 from watcher.image import Digest
+from watcher.lookup import IndexState
 from watcher.pin import Pin
 from watcher.policy import DEFAULT, Policy
 from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
@@ -298,3 +299,23 @@ def test_a_host_that_went_away_in_the_middle_does_not_hold_a_newer_image_back_fo
     for _ in range(decide.GIVEN_UP_AFTER):
         gone = gone.again(now, Temporary())
     assert decide.turned(older, (gone,), (newer,), Plan(), False, now)[0].stage is RolloutStage.SUPERSEDED
+
+
+def test_an_index_is_not_asked_in_the_first_minute_of_an_hour(now: datetime) -> None:
+    quarter = timedelta(minutes=15)
+    asked = IndexState(index="packagist", polled_at=now - timedelta(minutes=20))
+
+    assert not decide.poll_due(asked, False, quarter, now)
+    assert decide.poll_due(asked, False, quarter, now + MINUTE)
+    assert decide.poll_due(asked, True, quarter, now), "but for what was never asked"
+
+
+def test_indexes_that_were_asked_together_are_not_asked_together_again(now: datetime) -> None:
+    quarter, at = timedelta(minutes=15), now + 10 * MINUTE
+    states = [IndexState(index=f"index-{number}", polled_at=at) for number in range(50)]
+
+    due = [sum(decide.poll_due(one, False, quarter, at + 0.1 * n * MINUTE) for one in states) for n in range(130, 151)]
+
+    assert due[0] == 0
+    assert due[-1] == 50
+    assert len(set(due)) > 5
