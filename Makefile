@@ -45,6 +45,10 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) --editable '.[dev]' || { echo "error: the packages could not be installed; is the network up?" >&2; exit 1; }
 	@touch $@ $(VENV)/.demo
 
+.PHONY: bench-layers
+bench-layers: $(VENV)/.test  ## what packing a layer costs, by each way of packing it
+	@$(BIN)/python -m bench.layers
+
 clean:
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis
 

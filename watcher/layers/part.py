@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-PER_LAYER = 275
+PER_LAYER = 390
 """Bytes that a layer adds to manifest and configuration, which every change sends again (`make bench-layers`)."""
 MOST_LAYERS = 125
 """What overlay2 can stack."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -29,7 +29,7 @@ from workers.image.component import CODE, VENV, of_entries, package
 from workers.image.config import image_config
 from workers.image.entry import Entry
 from workers.image.errors import BuildRefused
-from workers.image.install import Installer
+from workers.image.install import installed
 from workers.image.layer import Layer, write_layer
 from workers.image.needs import check
 from workers.image.parts import COMPONENT, KEY, Known, known, publish
@@ -175,28 +175,26 @@ class _Build:
     def _make(self, groups: Sequence[Group], now: datetime) -> dict[Group, _Made]:
         pins = [self._packages[one] for group in groups for one in group.components if one in self._packages]
         files = self._wheelhouse.best(pins, now) if pins else {}
-        installer = Installer.at(self._directory, self._image) if pins else None
         self._report(f"{len(groups)} layers to make, {len(files)} packages to install")
 
         def make(numbered: tuple[int, Group]) -> _Made:
             number, group = numbered
             place = self._directory / f"layer-{number}"
             place.mkdir()
-            return self._made(group, files, installer, place)
+            return self._made(group, files, place)
 
         return dict(zip(groups, _each(make, list(enumerate(groups))), strict=True))
 
-    def _made(self, group: Group, files: Mapping[Pin, File], installer: Installer | None, place: Path) -> _Made:
+    def _made(self, group: Group, files: Mapping[Pin, File], place: Path) -> _Made:
         entries: list[Entry] = []
         requires: dict[str, tuple[str, ...]] = {}
-        for number, component in enumerate(group.components):
+        for component in group.components:
             pin = self._packages.get(component)
             if pin is None:
                 entries += self._entries[component.name]
                 continue
-            assert installer is not None
             wheel = read_wheel(self._wheelhouse.bring(pin, files[pin], place), pin.package, pin.version)
-            entries += installer.install(wheel, place / f"{number}")
+            entries += installed(wheel, self._image)
             requires[component.key] = wheel.requires
         layer = write_layer(entries, self._directory / f"{place.name}.tar.gz")
         shutil.rmtree(place)
@@ -206,7 +204,7 @@ class _Build:
     def _layer(self, group: Group, made: Mapping[Group, _Made]) -> tuple[Descriptor, DiffID]:
         if group in made:
             layer = made[group].layer
-            return layer.descriptor({COMPONENT: group.name, KEY: group.key}), layer.diff_id
+            return replace(layer.descriptor(), annotations={COMPONENT: group.name, KEY: group.key}), layer.diff_id
         return self._known.layers[group.key]
 
     def _send(self, layers: Sequence[Layer]) -> int:

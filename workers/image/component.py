@@ -8,10 +8,10 @@ from typing import Any
 
 from watcher.pin import Pin
 from watcher.settings import ImageSettings
+from workers.image.content import sha256_of
 from workers.image.entry import Entry, with_parents
-from workers.image.layer import chunks
 
-FORMAT = 1
+FORMAT = 2
 """Grows when the same component is built to other bytes than before: then every layer is built again."""
 VENV, CODE = "venv", "code"
 
@@ -50,7 +50,10 @@ def package(pin: Pin, image: ImageSettings, index: str) -> Component:
 
 def of_entries(name: str, entries: Iterable[Entry]) -> Component:
     """The component that consists of these entries, and of nothing that has a version."""
-    rows = [[entry.path, entry.mode, entry.link, _content(entry)] for entry in with_parents(entries)]
+    rows = [
+        [entry.path, entry.mode, entry.link, sha256_of(entry.content) if entry.content is not None else ""]
+        for entry in with_parents(entries)
+    ]
     return Component(name, key_of({"name": name, "entries": rows}))
 
 
@@ -59,12 +62,3 @@ def key_of(facts: Mapping[str, Any]) -> str:
     # In ASCII, where names that are no UTF-8 have a spelling, too.
     text = json.dumps({"format": FORMAT, **facts}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:32]
-
-
-def _content(entry: Entry) -> str:
-    if entry.content is None:
-        return ""
-    digits = hashlib.sha256()
-    for chunk in chunks(entry.content):
-        digits.update(chunk)
-    return digits.hexdigest()

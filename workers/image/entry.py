@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from watcher.inert import inert
+from workers.image.content import Content
 from workers.image.errors import BuildRefused
 
 _KINDS = (
@@ -25,12 +26,12 @@ DIRECTORY_MODES = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700}
 class Entry:
     """One entry of a layer. `path` is relative to the root of the image, without `.` and `..`.
 
-    With `content` (bytes, or the file that holds them) it is a file, with `link` a symbolic link, else a directory.
+    With `content` it is a file, with `link` a symbolic link, else a directory.
     Names that are no UTF-8 are kept as they are (surrogate escapes, as `os.fsdecode` makes them).
     """
 
     path: str
-    content: Path | bytes | None = None
+    content: Content | None = None
     link: str = ""
     executable: bool = False
 

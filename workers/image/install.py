@@ -1,167 +1,155 @@
-"""A wheel → the files that it leaves in a virtual environment of the image.
+"""A wheel → the files that it leaves in a virtual environment of the image, without installing it anywhere.
 
-uv lays them out: where what goes, console scripts, their modes. It does so for the Python that it is run with, so three
-things are made right for the image's: the directory that has the Python's version in its name, the first line of
-scripts, and RECORD, which is written anew. Where the file came from, and when, is left out.
+What goes where: https://packaging.python.org/specifications/binary-distribution-format/ and `sysconfig`'s scheme of a
+virtual environment. Nothing is unpacked: a file is read from the wheel when its layer is written. Where the wheel came
+from, and when, is left out.
 """
 
 import csv
-import hashlib
 import io
 import posixpath
 import re
-import sys
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from configparser import ConfigParser
+from configparser import Error as ConfigError
+from hashlib import sha256
 
-import uv
-
+from watcher.inert import inert
 from watcher.settings import ImageSettings
-from watcher.wheels import Wheels
-from workers.image.entry import Entry, tree
+from workers.image.archived import Archived
+from workers.image.content import chunks, size_of, whole
+from workers.image.entry import Entry
 from workers.image.errors import BuildRefused
-from workers.image.layer import chunks
-from workers.image.wheel import Wheel
-from workers.process import ToolFailed, environment, run
+from workers.image.wheel import HINT, Wheel
 
-DEADLINE = timedelta(minutes=5)
-# What `--python-platform` has names for, by the version of glibc. Which wheels fit has been decided before.
-_GLIBC = (17, 28, *range(31, 41))
-_LEFT_OUT = re.compile(r"\.lock|lib/[^/]+/site-packages/[^/]+\.dist-info/(direct_url|uv_cache)\.json")
+_LEFT_OUT = ("RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json")
+_OWN = re.compile(r"pyvenv\.cfg|lib64(/.*)?|bin/(python|python3|python3\.\d+)")
+_TARGET = re.compile(r"([A-Za-z_][\w.]*)\s*:\s*([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*)*)\s*(\[.*\])?")
+_SCRIPT = re.compile(r"[\w][\w.+-]*")
 _LONGEST_SHEBANG = 127
-_EXEC = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*\n' '''\n")
+_SHEBANG = re.compile(rb"#!pythonw?([ \t][^\n]*)?\r?\n")
+INSTALLER = b"toplayer\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Installer:
-    """uv, and a Python for it to install for. Both live in `bench`, a throwaway directory."""
+def installed(wheel: Wheel, image: ImageSettings) -> list[Entry]:
+    """The files of the wheel, as they have to be in the image, with a RECORD of just these.
 
-    bench: Path
-    image: ImageSettings
-
-    @classmethod
-    def at(cls, bench: Path, image: ImageSettings) -> "Installer":
-        """An installer that is ready to work."""
-        installer = cls(bench, image)
-        installer._uv(
-            bench / "cache", "venv", "--quiet", "--python", sys.executable, str(installer._python.parent.parent)
-        )
-        return installer
-
-    @property
-    def _python(self) -> Path:
-        return self.bench / "host" / "bin" / "python"
-
-    def install(self, wheel: Wheel, prefix: Path) -> list[Entry]:
-        """The files of the wheel, laid out in the new directory `prefix`, as they have to be in the image.
-
-        What uv itself needs is beside it, in `<prefix>.cache`.
-        """
-        try:
-            self._uv(prefix.with_name(f"{prefix.name}.cache"), *argv(wheel.path, prefix, self._python, self.image))
-        except ToolFailed as error:
-            raise BuildRefused(wheel.path.name, f"uv cannot install it: {error.said}", error.hint) from error
-        files = [self._right(entry) for entry in tree(prefix, "") if not entry.is_directory]
-        for file in files:
-            _check_place(wheel, file)
-        venv = self.image.venv.lstrip("/")
-        listed = _recorded([file for file in files if not _LEFT_OUT.fullmatch(file.path)], wheel)
-        return [replace(file, path=f"{venv}/{file.path}") for file in listed]
-
-    def _right(self, entry: Entry) -> Entry:
-        """The entry with its path and its first line as they are in the image."""
-        target = site_packages(self.image).split("/")[1]
-        path = re.sub(r"^(lib)(?:64)?/python3\.\d+(?=/|$)", rf"\1/{target}", entry.path)
-        path = re.sub(r"^(include/site)/python3\.\d+(?=/|$)", rf"\1/{target}", path)
-        if not (path.startswith("bin/") and isinstance(entry.content, Path)):
-            return replace(entry, path=path)
-        return replace(entry, path=path, content=shebang(entry.content, self._python, f"{self.image.venv}/bin/python"))
-
-    def _uv(self, cache: Path, *words: str) -> None:
-        env = environment(
-            self.bench,
-            UV_CACHE_DIR=str(cache),
-            UV_NO_CONFIG="1",
-            UV_NO_PROGRESS="1",
-            UV_OFFLINE="1",
-            UV_PYTHON_DOWNLOADS="never",
-            NO_COLOR="1",
-        )
-        run([uv.find_uv_bin(), *words], cwd=self.bench, env=env, deadline=DEADLINE)
-
-
-def argv(wheel: Path, prefix: Path, python: Path, image: ImageSettings) -> list[str]:
-    """The words for uv that install one file, and nothing that it needs, for the image's Python and platform."""
-    return [
-        *("pip", "install", "--quiet", "--no-deps", "--no-build", "--no-index", "--link-mode", "hardlink"),
-        *("--python", str(python), "--prefix", str(prefix)),
-        *("--python-version", image.python, "--python-platform", platform(Wheels.of(image))),
-        str(wheel),
-    ]
-
-
-def platform(target: Wheels) -> str:
-    """The narrowest of uv's names that has room for the target."""
-    kind, _, minor = target.libc.split("_")
-    if kind == "musllinux":
-        return f"{target.machine}-unknown-linux-musl"
-    known = min((number for number in _GLIBC if number >= int(minor)), default=_GLIBC[-1])
-    return f"{target.machine}-manylinux_2_{known}"
+    A `BuildRefused` if one of them would take the place of what makes the environment one, or cannot be made.
+    """
+    files: dict[str, Entry] = {}
+    for entry in (*_unpacked(wheel, image), *_scripts(wheel, image), *_papers(wheel, image)):
+        if _OWN.fullmatch(entry.path):
+            raise BuildRefused(
+                f"{wheel.path.name}: {entry.path}", "it would take the place of the environment's own file"
+            )
+        files[entry.path] = entry
+    record = f"{site_packages(image)}/{wheel.info}/RECORD"
+    files[record] = Entry(record, _record(files.values(), record, site_packages(image)))
+    venv = image.venv.lstrip("/")
+    return [Entry(f"{venv}/{entry.path}", entry.content, executable=entry.executable) for entry in files.values()]
 
 
 def site_packages(image: ImageSettings) -> str:
     """Where packages go in the virtual environment: `lib/python3.12/site-packages`."""
-    return f"lib/python{'.'.join(image.python.split('.')[:2])}/site-packages"
+    return f"lib/python{_minor(image)}/site-packages"
 
 
-def shebang(script: Path, before: Path, after: str) -> Path | bytes:
-    """A script whose first line names the interpreter `after` if it named `before`.
+def _minor(image: ImageSettings) -> str:
+    return ".".join(image.python.split(".")[:2])
 
-    The kernel takes 127 characters without a space; what is longer goes through a shell, as pip and uv do it.
+
+def _unpacked(wheel: Wheel, image: ImageSettings) -> Iterator[Entry]:
+    schemes = {
+        "purelib": site_packages(image),
+        "platlib": site_packages(image),
+        "headers": f"include/site/python{_minor(image)}/{wheel.package}",
+        "scripts": "bin",
+        "data": "",
+    }
+    left_out = {f"{wheel.info}/{name}" for name in _LEFT_OUT}
+    for name, file in wheel.files.items():
+        scheme, rest = wheel.scheme(name)
+        path = posixpath.join(schemes[scheme], rest)
+        if scheme == "scripts":
+            yield Entry(path, _script(file, f"{image.venv}/bin/python"), executable=True)
+        elif name not in left_out:
+            yield Entry(path, file, executable=file.executable)
+
+
+def _script(file: Archived, interpreter: str) -> Archived | bytes:
+    """A script, with the environment's interpreter in its first line if the wheel leaves it open."""
+    head = next(file.chunks(), b"")
+    match = _SHEBANG.match(head)
+    if not match:
+        return file
+    return shebang(interpreter, (match[1] or b"").decode("ascii", "replace").strip()) + whole(file)[match.end() :]
+
+
+def shebang(interpreter: str, more: str = "") -> bytes:
+    """The first line of a script, or three: the kernel takes 127 characters without a space.
+
+    What is longer goes through a shell, as pip and uv do it.
     """
-    with script.open("rb") as file:
-        head = file.read(4096)
-    simple = f"#!{before}\n".encode()
-    if head.startswith(simple):
-        old = simple
-    elif (through := _EXEC.match(head)) and str(before).encode() in through[0]:
-        old = through[0]
-    else:
-        return script
-    new = f"#!{after}\n"
-    if len(new) > _LONGEST_SHEBANG or " " in after:
-        new = f"""#!/bin/sh\n'''exec' '{after}' "$0" "$@"\n' '''\n"""
-    return new.encode() + script.read_bytes().removeprefix(old)
+    words = " ".join(filter(None, (interpreter, more)))
+    if len(words) + 2 <= _LONGEST_SHEBANG and " " not in interpreter:
+        return f"#!{words}\n".encode()
+    more = f" {more}" if more else ""
+    return f"""#!/bin/sh\n'''exec' '{interpreter}'{more} "$0" "$@"\n' '''\n""".encode()
 
 
-def _check_place(wheel: Wheel, entry: Entry) -> None:
-    """A wheel may put data anywhere below the environment, but not in the place of what makes it one."""
-    own = re.fullmatch(r"pyvenv\.cfg|lib64(/.*)?|bin/(python|python3|python3\.\d+)", entry.path)
-    if own or entry.link:
-        raise BuildRefused(f"{wheel.path.name}: {entry.path}", "it would take the place of the environment's own file")
+def _scripts(wheel: Wheel, image: ImageSettings) -> Iterator[Entry]:
+    """The programs that entry points ask for: https://packaging.python.org/specifications/entry-points/."""
+    for name, target in _entry_points(wheel).items():
+        match = _TARGET.fullmatch(target.strip())
+        if not match or not _SCRIPT.fullmatch(name):
+            where = f"{wheel.path.name}: {wheel.info}/entry_points.txt"
+            got = inert(f"{name} = {target}", 100)
+            raise BuildRefused(where, f"expected a name of a script and module:function, got {got!r}", HINT)
+        module, first, rest = match[1], match[2], match[3]
+        body = (
+            f'import sys\n\nfrom {module} import {first}\n\nif __name__ == "__main__":\n    sys.exit({first}{rest}())\n'
+        )
+        yield Entry(f"bin/{name}", shebang(f"{image.venv}/bin/python") + body.encode(), executable=True)
 
 
-def _recorded(entries: Iterable[Entry], wheel: Wheel) -> list[Entry]:
-    """The entries with a RECORD of just these: paths relative to site-packages, hashes, sizes, sorted."""
-    kept = {entry.path: entry for entry in entries}
-    found = [path for path in kept if re.fullmatch(r"lib/python3\.\d+/site-packages/[^/]+\.dist-info/RECORD", path)]
-    if len(found) != 1:
-        raise BuildRefused(wheel.path.name, f"uv left {len(found)} RECORD files, expected one")
-    site = posixpath.dirname(posixpath.dirname(found[0]))
-    rows = sorted(_row(entry, site) for entry in kept.values() if entry.path != found[0])
+def _entry_points(wheel: Wheel) -> Mapping[str, str]:
+    file = wheel.files.get(f"{wheel.info}/entry_points.txt")
+    if file is None:
+        return {}
+    parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        parser.read_string(whole(file).decode("utf-8"))
+    except (ConfigError, UnicodeDecodeError) as error:
+        where = f"{wheel.path.name}: {wheel.info}/entry_points.txt"
+        raise BuildRefused(
+            where, f"expected entry points, got something else: {inert(str(error), 200)}", HINT
+        ) from None
+    groups = (group for group in ("console_scripts", "gui_scripts") if parser.has_section(group))
+    return {name: target for group in groups for name, target in parser.items(group)}
+
+
+def _papers(wheel: Wheel, image: ImageSettings) -> Iterator[Entry]:
+    """What tells that the package was asked for, and by whom it was installed: PEP 376."""
+    info = f"{site_packages(image)}/{wheel.info}"
+    yield Entry(f"{info}/INSTALLER", INSTALLER)
+    yield Entry(f"{info}/REQUESTED", b"")
+
+
+def _record(entries: Iterable[Entry], record: str, site: str) -> bytes:
+    """RECORD: paths relative to site-packages, hashes, sizes, sorted."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([*rows, (posixpath.relpath(found[0], site), "", "")])
-    kept[found[0]] = Entry(found[0], text.getvalue().encode())
-    return list(kept.values())
+    rows = sorted(_row(entry, site) for entry in entries)
+    csv.writer(text, lineterminator="\n").writerows([*rows, (posixpath.relpath(record, site), "", "")])
+    return text.getvalue().encode()
 
 
 def _row(entry: Entry, site: str) -> tuple[str, str, str]:
-    digest, size = hashlib.sha256(), 0
-    for chunk in chunks(entry.content or b""):
+    path, content = posixpath.relpath(entry.path, site), entry.content or b""
+    if isinstance(content, Archived) and content.algorithm:
+        return (path, *content.record)
+    digest = sha256()
+    for chunk in chunks(content):
         digest.update(chunk)
-        size += len(chunk)
-    encoded = urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
-    return posixpath.relpath(entry.path, site), f"sha256={encoded}", str(size)
+    return path, f"sha256={urlsafe_b64encode(digest.digest()).rstrip(b'=').decode()}", str(size_of(content))

@@ -1,31 +1,24 @@
-"""Entries → a layer: a tar that is always the same for the same entries, and gzip around it.
+"""Entries → a layer: a tar that is always the same for the same entries, packed.
 
 Sorted by path, owned by root, with the time 0, in GNU's format (names of any length and any bytes; no PAX headers,
 which hold times and process ids). Nothing here knows the clock, the locale, the umask or the directory of the build.
-
-The gzip stream is the same for the same version of zlib, as in every build that keeps to one Python. Another one may
-compress to other bytes of the same tar; so a layer that an image already has is reused, and never compressed again.
 """
 
-import gzip
 import hashlib
 import tarfile
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import Protocol
 
 from watcher.image import DiffID, Digest
+from workers.image.content import chunks, size_of
 from workers.image.entry import Entry, shown, with_parents
 from workers.image.errors import BuildRefused
-from workers.oci.manifest import OCI_LAYER_GZIP, Descriptor
+from workers.image.packing import Packing, packer
+from workers.oci.manifest import Descriptor
 
-LEVEL = 6
-"""Measured: 9 takes three times as long and saves 0.7 %."""
-_CHUNK = 1024 * 1024
 _KINDS = {True: tarfile.DIRTYPE, False: tarfile.REGTYPE}
+_BUFFER = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,43 +29,53 @@ class Layer:
     digest: Digest
     size: int
     diff_id: DiffID
+    packing: Packing
 
-    def descriptor(self, annotations: dict[str, str]) -> Descriptor:
+    def descriptor(self) -> Descriptor:
         """The layer as a manifest names it."""
-        return Descriptor(media_type=OCI_LAYER_GZIP, digest=self.digest, size=self.size, annotations=annotations)
+        return Descriptor(media_type=self.packing.media_type, digest=self.digest, size=self.size)
 
 
-def write_layer(entries: Iterable[Entry], path: Path) -> Layer:
+def write_layer(entries: Iterable[Entry], path: Path, packing: Packing = Packing.GZIP) -> Layer:
     """Writes the layer of these entries, and of the directories above them, to `path`. Needs little memory."""
     with path.open("wb") as file:
-        outer = _Hashed(file)
-        with closing(gzip.GzipFile("", "wb", LEVEL, outer, mtime=0)) as packed:
-            inner = _Hashed(packed)
-            for entry in with_parents(entries):
-                _write(entry, inner)
-            inner.write(bytes(2 * tarfile.BLOCKSIZE))
+        outer = _Hashed(file.write)
+        packed = packer(packing, outer.write)
+        inner = write_tar(entries, packed.write)
+        packed.close()
+        outer.flush()
     digest, diff_id = f"sha256:{outer.hash.hexdigest()}", f"sha256:{inner.hash.hexdigest()}"
-    return Layer(path, Digest(digest), outer.size, DiffID(diff_id))
+    return Layer(path, Digest(digest), outer.size, DiffID(diff_id), packing)
 
 
-class _Sink(Protocol):
-    def write(self, data: bytes, /) -> int: ...
+def write_tar(entries: Iterable[Entry], sink: Callable[[bytes], object]) -> "_Hashed":
+    """Gives the tar of these entries, and of the directories above them, to `sink`; its hash and size come back."""
+    tar = _Hashed(sink)
+    for entry in with_parents(entries):
+        _write(entry, tar)
+    tar.write(bytes(2 * tarfile.BLOCKSIZE))
+    tar.flush()
+    return tar
 
 
 class _Hashed:
-    """Bytes on their way through, hashed and counted."""
+    """Bytes on their way through, hashed and counted. Most of them come in very small pieces, and are gathered."""
 
-    def __init__(self, sink: _Sink) -> None:
-        self._sink, self.hash, self.size = sink, hashlib.sha256(), 0
+    def __init__(self, sink: Callable[[bytes], object]) -> None:
+        self._sink, self._waiting, self.hash, self.size = sink, bytearray(), hashlib.sha256(), 0
 
-    def write(self, data: bytes, /) -> int:
-        self.hash.update(data)
-        self.size += len(data)
-        self._sink.write(data)
-        return len(data)
+    def write(self, data: bytes) -> None:
+        self._waiting += data
+        if len(self._waiting) >= _BUFFER:
+            self.flush()
 
     def flush(self) -> None:
-        """Nothing: what it writes to is flushed by its owner."""
+        """Passes on what has been gathered."""
+        data = bytes(self._waiting)
+        self._waiting.clear()
+        self.hash.update(data)
+        self.size += len(data)
+        self._sink(data)
 
 
 def _write(entry: Entry, tar: _Hashed) -> None:
@@ -81,11 +84,13 @@ def _write(entry: Entry, tar: _Hashed) -> None:
     info.type = tarfile.SYMTYPE if entry.link else _KINDS[entry.is_directory]
     info.linkname = entry.link
     if entry.content is not None:
-        info.size = len(entry.content) if isinstance(entry.content, bytes) else entry.content.stat().st_size
+        info.size = size_of(entry.content)
     # Not through TarFile, which remembers every member for as long as it is open.
     tar.write(info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
+    if entry.content is None:
+        return
     written = 0
-    for chunk in chunks(entry.content or b""):
+    for chunk in chunks(entry.content):
         written += len(chunk)
         if written > info.size:
             break
@@ -93,10 +98,3 @@ def _write(entry: Entry, tar: _Hashed) -> None:
     if written != info.size:
         raise BuildRefused(shown(entry.path), "it changed while it was read")
     tar.write(bytes(-info.size % tarfile.BLOCKSIZE))
-
-
-def chunks(content: Path | bytes) -> Iterator[bytes]:
-    """The bytes of an entry, a piece at a time."""
-    with BytesIO(content) if isinstance(content, bytes) else content.open("rb") as source:
-        while chunk := source.read(_CHUNK):
-            yield chunk

@@ -1,20 +1,19 @@
 """A wheel as it came from an index: hostile until it has been read.
 
-The installer (uv) leaves out what would land outside of its directory, turns links and devices into files, and mends
-the list of files to fit: all harmless, and all in silence. An image must not be made of something that its author did
-not mean, so a wheel that is not in every point what its RECORD says is refused here, before it is installed.
+Installers leave out what would land outside of their directory, turn links and devices into files, and mend the list of
+files to fit: all harmless, and all in silence. An image must not be made of something that its author did not mean, so
+a wheel that is not in every point what its RECORD says is refused here: by its table of contents before anything is
+made of it, and by the bytes of each file when they are read.
 
 The format: https://packaging.python.org/specifications/binary-distribution-format/, and RECORD:
 https://packaging.python.org/specifications/recording-installed-packages/.
 """
 
 import csv
-import hashlib
 import re
 import stat
 import zipfile
 import zlib
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,28 +23,48 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from watcher.inert import inert
+from workers.image.archived import Archived
 from workers.image.errors import BuildRefused
 
 MOST_ENTRIES = 200_000
 MOST_BYTES = 8 * 1024**3
 """What a wheel may unpack to. The largest ones on PyPI come to 3 GB."""
 
-_HINT = "tell its author, or keep the version that you have: `toplayer ignore`"
+HINT = "tell its author, or keep the version that you have: `toplayer ignore`"
 _SCHEMES = ("purelib", "platlib", "headers", "scripts", "data")
 _ALGORITHMS = ("sha256", "sha384", "sha512")
 _UNLISTED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 _LARGEST_TEXT = 64 * 1024**2
-_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """A wheel that is what it says. `requires` are its Requires-Dist, as they stand there."""
+    """A wheel whose table of contents is what it should be. Its `files` are checked when they are read.
+
+    `requires` are its Requires-Dist and `license` its licence (an SPDX expression, or what stands there), as they
+    stand in METADATA. `info` is the name of its .dist-info directory.
+    """
 
     path: Path
     package: str
     version: str
-    requires: tuple[str, ...]
+    info: str
+    files: Mapping[str, Archived]
+    requires: tuple[str, ...] = ()
+    license: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes, packed: much like what its layer comes to."""
+        return self.path.stat().st_size
+
+    def scheme(self, name: str) -> tuple[str, str]:
+        """The scheme that a file belongs to (`purelib`, `scripts` …), and its path within the scheme's directory."""
+        top, _, rest = name.partition("/")
+        if not is_data(top, self.info):
+            return "purelib", name
+        scheme, _, path = rest.partition("/")
+        return scheme, path
 
 
 def read_wheel(
@@ -56,14 +75,20 @@ def read_wheel(
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
             if len(entries) > most_entries:
-                raise BuildRefused(path.name, f"it has more than {most_entries} entries", _HINT)
+                raise BuildRefused(path.name, f"it has more than {most_entries} entries", HINT)
             if sum(entry.file_size for entry in entries) > most_bytes:
-                raise BuildRefused(path.name, f"it unpacks to more than {most_bytes} bytes", _HINT)
+                raise BuildRefused(path.name, f"it unpacks to more than {most_bytes} bytes", HINT)
             return _Reader(archive, path, package, version).read()
     except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
         raise BuildRefused(
-            path.name, f"expected a wheel, got something else: {inert(str(error), 200)}", _HINT
+            path.name, f"expected a wheel, got something else: {inert(str(error), 200)}", HINT
         ) from error
+
+
+def is_data(top: str, info: str) -> bool:
+    """Whether a directory at the top of a wheel is the one whose files go elsewhere: `<name>-<version>.data`."""
+    stem = info.removesuffix(".dist-info")
+    return top.endswith(".data") and canonicalize_name(top) == canonicalize_name(f"{stem}.data")
 
 
 class _Reader:
@@ -73,14 +98,15 @@ class _Reader:
         self._archive, self._path, self._package, self._version = archive, path, package, version
 
     def read(self) -> Wheel:
-        files = self._files()
-        info = self._info(files)
-        self._check_record(files, info)
-        self._check_data(files, info.removesuffix(".dist-info"))
-        return Wheel(self._path, self._package, self._version, self._requires(f"{info}/METADATA"))
+        entries = self._files()
+        info = self._info(entries)
+        files = self._checked(entries, info)
+        self._check_data(entries, info)
+        requires, terms = self._metadata(f"{info}/METADATA")
+        return Wheel(self._path, self._package, self._version, info, files, requires, terms)
 
     def _wrong(self, entry: str, why: str) -> BuildRefused:
-        return BuildRefused(f"{self._path.name}: {inert(entry, 200)}", why, _HINT)
+        return BuildRefused(f"{self._path.name}: {inert(entry, 200)}", why, HINT)
 
     def _files(self) -> dict[str, zipfile.ZipInfo]:
         """The files in the archive by their names, all of which are ordinary."""
@@ -115,12 +141,12 @@ class _Reader:
     def _info(self, files: Mapping[str, zipfile.ZipInfo]) -> str:
         found = sorted({name.split("/")[0] for name in files if re.match(r"[^/]+\.dist-info/", name)})
         if len(found) != 1:
-            raise BuildRefused(self._path.name, f"expected one .dist-info directory, got {len(found)}", _HINT)
+            raise BuildRefused(self._path.name, f"expected one .dist-info directory, got {len(found)}", HINT)
         self._check_identity(found[0], *found[0].removesuffix(".dist-info").rpartition("-")[::2])
         try:
             self._check_identity(self._path.name, *map(str, parse_wheel_filename(self._path.name)[:2]))
         except ValueError as error:
-            raise BuildRefused(self._path.name, str(error), _HINT) from None
+            raise BuildRefused(self._path.name, str(error), HINT) from None
         for name in ("METADATA", "WHEEL", "RECORD"):
             if f"{found[0]}/{name}" not in files:
                 raise self._wrong(f"{found[0]}/{name}", "it is missing")
@@ -134,42 +160,40 @@ class _Reader:
         if said != (self._package, Version(self._version)):
             raise self._wrong(where, f"expected {self._package} {self._version}, got {inert(f'{name} {version}', 100)}")
 
-    def _check_record(self, files: Mapping[str, zipfile.ZipInfo], info: str) -> None:
+    def _checked(self, files: Mapping[str, zipfile.ZipInfo], info: str) -> dict[str, Archived]:
+        """The files with what RECORD says of their bytes; RECORD itself is none of them."""
         unlisted = {f"{info}/{name}" for name in _UNLISTED}
         rows = {row[0]: row for row in csv.reader(self._lines(f"{info}/RECORD")) if row}
-        for name, row in rows.items():
+        for name in rows:
             if name not in files:
                 raise self._wrong(name, "RECORD lists it, and it is not in the wheel")
-            if name not in unlisted:
-                self._check_content(files[name], row)
         for name in files:
             if name not in rows and name not in unlisted:
                 raise self._wrong(name, "it is in the wheel, and RECORD does not list it")
+        return {
+            name: self._archived(entry, "=" if name in unlisted else (rows[name] + [""])[1])
+            for name, entry in files.items()
+            if name != f"{info}/RECORD"
+        }
 
-    def _check_content(self, entry: zipfile.ZipInfo, row: list[str]) -> None:
-        algorithm, _, expected = (row[1] if len(row) > 1 else "").partition("=")
-        if algorithm not in _ALGORITHMS:
-            raise self._wrong(
-                row[0], f"expected a hash ({', '.join(_ALGORITHMS)}) in RECORD, got {algorithm or 'none'}"
-            )
-        digest = hashlib.new(algorithm)
-        with self._archive.open(entry) as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-        if urlsafe_b64encode(digest.digest()).rstrip(b"=").decode() != expected.rstrip("="):
-            raise self._wrong(row[0], "its bytes are not those that RECORD has the hash of")
+    def _archived(self, entry: zipfile.ZipInfo, listed: str) -> Archived:
+        algorithm, _, digest = listed.partition("=")
+        if listed != "=" and algorithm not in _ALGORITHMS:
+            known = ", ".join(_ALGORITHMS)
+            raise self._wrong(entry.orig_filename, f"expected a hash ({known}) in RECORD, got {algorithm or 'none'}")
+        return Archived.of(self._path, entry, algorithm, digest.rstrip("="))
 
-    def _check_data(self, files: Mapping[str, zipfile.ZipInfo], stem: str) -> None:
+    def _check_data(self, files: Mapping[str, zipfile.ZipInfo], info: str) -> None:
         for name in files:
             top, *parts = name.split("/")
-            is_data = top.endswith(".data") and canonicalize_name(top) == canonicalize_name(f"{stem}.data")
-            if is_data and (len(parts) < 2 or parts[0] not in _SCHEMES):
+            if is_data(top, info) and (len(parts) < 2 or parts[0] not in _SCHEMES):
                 raise self._wrong(name, f"expected one of {', '.join(_SCHEMES)} in {top}")
 
-    def _requires(self, name: str) -> tuple[str, ...]:
+    def _metadata(self, name: str) -> tuple[tuple[str, ...], str]:
         metadata, _ = parse_email(self._raw(name))
         self._check_identity(name, metadata.get("name", ""), metadata.get("version", ""))
-        return tuple(metadata.get("requires_dist", ()))
+        terms = metadata.get("license_expression") or metadata.get("license") or ""
+        return tuple(metadata.get("requires_dist", ())), inert(terms, 200)
 
     def _lines(self, name: str) -> list[str]:
         try:

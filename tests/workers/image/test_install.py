@@ -1,4 +1,4 @@
-"""What uv leaves of a wheel, made right for the image: and then run by a Python."""
+"""What a wheel leaves in the image: where it goes, and that a Python can run it."""
 
 import csv
 import hashlib
@@ -15,13 +15,13 @@ import pytest
 
 from tests.rig.wheel import wheel
 from watcher.settings import ImageSettings
+from workers.image.content import whole
 from workers.image.entry import Entry
 from workers.image.errors import BuildRefused
-from workers.image.install import Installer, argv, platform, shebang, site_packages
-from workers.image.layer import chunks, write_layer
+from workers.image.install import installed, site_packages
+from workers.image.layer import write_layer
 from workers.image.venv import venv
 from workers.image.wheel import read_wheel
-from workers.oci.manifest import canonical
 
 Install = Callable[..., dict[str, Entry]]
 HERE = f"3.{sys.version_info.minor}"
@@ -34,21 +34,19 @@ def settings(**changes: object) -> ImageSettings:
 
 @pytest.fixture
 def install(tmp_path: Path) -> Install:
-    """Installs a wheel from bytes; the entries by their paths."""
+    """Lays out a wheel from bytes; the entries by their paths."""
 
     def install(data: bytes, name: str = "shop", image: ImageSettings | None = None) -> dict[str, Entry]:
-        bench = tmp_path / f"bench-{len(list(tmp_path.iterdir()))}"
-        bench.mkdir()
-        path = bench / f"{name}-1.0-py3-none-any.whl"
+        path = tmp_path / f"wheels-{len(list(tmp_path.iterdir()))}" / f"{name}-1.0-py3-none-any.whl"
+        path.parent.mkdir()
         path.write_bytes(data)
-        installer = Installer.at(bench, image or settings())
-        return {entry.path: entry for entry in installer.install(read_wheel(path, name, "1.0"), bench / "prefix")}
+        return {entry.path: entry for entry in installed(read_wheel(path, name, "1.0"), image or settings())}
 
     return install
 
 
 def text(entry: Entry) -> str:
-    return b"".join(chunks(entry.content or b"")).decode()
+    return whole(entry.content or b"").decode()
 
 
 EVERYTHING = {
@@ -99,7 +97,7 @@ def test_record_lists_just_what_is_there(install: Install) -> None:
     rows = {row[0]: row[1:] for row in csv.reader(io.StringIO(text(found[f"{site}/shop-1.0.dist-info/RECORD"])))}
     assert set(rows) == {os.path.relpath(path, site) for path in found}
     for path, (digest, size) in rows.items():
-        content = b"".join(chunks(found[os.path.normpath(f"{site}/{path}")].content or b""))
+        content = whole(found[os.path.normpath(f"{site}/{path}")].content or b"")
         expected = urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
         assert (digest, size) in [(f"sha256={expected}", str(len(content))), ("", "")]
 
@@ -134,10 +132,24 @@ def test_a_long_way_to_the_interpreter_goes_through_a_shell(install: Install) ->
     compile(script, "shop", "exec")
 
 
-def test_a_script_that_names_another_interpreter_keeps_it(tmp_path: Path) -> None:
-    (tmp_path / "script").write_bytes(b"#!/usr/bin/perl\n\xff")
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        ("#!python", "#!/opt/venv/bin/python"),
+        ("#!pythonw", "#!/opt/venv/bin/python"),
+        ("#!python -E", "#!/opt/venv/bin/python -E"),
+        ("#!/usr/bin/perl", "#!/usr/bin/perl"),
+        ("#!/usr/bin/env python", "#!/usr/bin/env python"),
+    ],
+)
+def test_only_a_script_that_leaves_its_interpreter_open_gets_the_environments(
+    install: Install, first: str, expected: str
+) -> None:
+    files = {"shop/__init__.py": "", "shop-1.0.data/scripts/tool": f"{first}\nmore\n".encode() + b"\xff\n"}
 
-    assert shebang(tmp_path / "script", Path("/here/python"), "/there/python") == tmp_path / "script"
+    found = install(wheel("shop", "1.0", files=files))
+
+    assert whole(found["opt/venv/bin/tool"].content or b"") == f"{expected}\nmore\n".encode() + b"\xff\n"
 
 
 @pytest.mark.parametrize(
@@ -150,10 +162,26 @@ def test_a_wheel_cannot_take_the_place_of_the_environment_itself(install: Instal
         install(data)
 
 
-@pytest.mark.parametrize("script", ["../../evil", "python"])
-def test_a_console_script_stays_where_scripts_are(install: Install, script: str) -> None:
-    with pytest.raises(BuildRefused, match="uv cannot install it"):
-        install(wheel("shop", "1.0", scripts={script: "shop:main"}))
+@pytest.mark.parametrize(
+    ("script", "target", "said"),
+    [
+        ("../../evil", "shop:main", "expected a name of a script"),
+        ("python", "shop:main", "the environment's own file"),
+        ("shop", "shop", "expected a name of a script and module:function"),
+        ("shop", "shop:main()", "expected a name of a script and module:function"),
+        ("shop", "shop:main;import evil", "expected a name of a script and module:function"),
+    ],
+)
+def test_a_console_script_is_a_name_and_a_function(install: Install, script: str, target: str, said: str) -> None:
+    with pytest.raises(BuildRefused, match=said):
+        install(wheel("shop", "1.0", scripts={script: target}))
+
+
+def test_a_console_script_may_be_the_method_of_a_class(install: Install, tmp_path: Path) -> None:
+    found = install(wheel("shop", "1.0", scripts={"shop": "shop.cli : Main.run [extra]"}))
+
+    assert "from shop.cli import Main\n" in text(found["opt/venv/bin/shop"])
+    assert "sys.exit(Main.run())" in text(found["opt/venv/bin/shop"])
 
 
 def test_what_was_installed_runs_from_any_directory(install: Install, tmp_path: Path) -> None:
@@ -185,31 +213,3 @@ def test_what_was_installed_runs_from_any_directory(install: Install, tmp_path: 
     assert said.splitlines() == [f"pth one two 1.0 {root}", f"True {root}/{site_packages(image)}"]
     assert ran.stdout == "the shop is open\n"
     assert stat.S_IMODE((root / "bin" / "shop").stat().st_mode) & 0o111
-
-
-def test_uv_is_asked_for_the_images_python_and_platform_and_for_one_file() -> None:
-    image = settings(python="3.12.4", platform="linux/arm64", libc="manylinux_2_29")
-
-    words = argv(Path("/b/x.whl"), Path("/b/p"), Path("/b/python"), image)
-
-    assert (
-        canonical(words)
-        .decode()
-        .endswith('"--python-version","3.12.4","--python-platform","aarch64-manylinux_2_31","/b/x.whl"]')
-    )
-    assert {"--no-deps", "--no-build", "--no-index"} <= set(words)
-
-
-@pytest.mark.parametrize(
-    ("libc", "expected"),
-    [
-        ("manylinux_2_5", "x86_64-manylinux_2_17"),
-        ("manylinux_2_28", "x86_64-manylinux_2_28"),
-        ("manylinux_2_41", "x86_64-manylinux_2_40"),
-        ("musllinux_1_2", "x86_64-unknown-linux-musl"),
-    ],
-)
-def test_uvs_name_of_a_platform_has_room_for_ours(libc: str, expected: str) -> None:
-    from watcher.wheels import Wheels
-
-    assert platform(Wheels.of(settings(libc=libc))) == expected

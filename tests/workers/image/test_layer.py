@@ -37,6 +37,7 @@ def test_a_layer_is_the_same_on_every_machine(tmp_path: Path) -> None:
 
     # If this changes, every host of every fleet downloads every layer again: raise `component.FORMAT`, and mean it.
     assert layer.diff_id == "sha256:614de789aa3634711a688ec452dbcab407c8f17ab9218b18a326a97294bf1683"
+    assert layer.digest == "sha256:ab76d7d9abfc5b743c491760bbf82f3e5090298c0fe46c36091790c5afba395b"
     assert layer.path.read_bytes()[:10] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff", "no time, no name, no system"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.rig.wheel import metadata, wheel
+from workers.image.content import whole
 from workers.image.errors import BuildRefused
 from workers.image.wheel import read_wheel
 
@@ -46,9 +47,14 @@ def spoiled(
     return packed.getvalue()
 
 
+def read_whole(path: Path) -> None:
+    for file in read_wheel(path, "evil", "1.0").files.values():
+        whole(file)
+
+
 def refused(directory: Path, data: bytes) -> str:
     with pytest.raises(BuildRefused) as caught:
-        read_wheel(put(directory, data), "evil", "1.0")
+        read_whole(put(directory, data))
     assert str(caught.value).startswith("evil-1.0-py3-none-any.whl")
     assert caught.value.hint
     return str(caught.value)
