@@ -13,8 +13,11 @@ from watcher.inert import inert
 from watcher.proposal import Proposals, ProposalState, Tended
 from watcher.settings import AppSettings
 from workers.git import BranchMoved, GitRefused, Repository
+from workers.propose.forges.errors import BranchBehind
 from workers.propose.forges.forge import Tending
 from workers.propose.message import TRAILER, branch_of, place_of
+
+_BEHIND = "its forge merges only what stands on the tip of the branch"
 
 Find = Callable[[str], Bump | None]
 """The bump with an id, whatever its stage."""
@@ -61,7 +64,7 @@ def _seen(bump: Bump, before: Tended | None, head: Head, repository: Repository,
     if not follows.stands(bump, head) or head.commit in repository.show(bump.commit).parents:
         return known
     if known.proposal is not None and known.proposal.behind and known.proposal.tip == bump.commit:
-        return replace(known, rebase="its forge takes only what stands on the tip of the branch")
+        return replace(known, rebase=_BEHIND)
     if repository.conflicts(bump.commit, head.commit):
         return replace(known, rebase="what it changes was changed in the meantime")
     return known
@@ -79,6 +82,8 @@ def _helped(known: Tended, bump: Bump, may: May, app: AppSettings, forge: Tendin
         if app.forge.automerge == "checks" and follows.may_merge(known, bump, now) and may(bump):
             forge.merge(proposal)
             return replace(known, asked_at=now, held="")
+    except BranchBehind:
+        return replace(known, rebase=_BEHIND)
     except Refused as error:
         return replace(known, asked_at=now, held=inert(str(error)))
     return known

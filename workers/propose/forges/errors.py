@@ -1,5 +1,6 @@
 """What can go wrong with a forge, told from its answers."""
 
+import re
 import time
 from collections.abc import Collection, Mapping
 from email.utils import parsedate_to_datetime
@@ -11,6 +12,8 @@ from watcher.inert import inert
 
 NO_WORD = 60.0
 """Seconds to leave a forge alone that limits us and does not say for how long (GitHub: "at least one minute")."""
+NONSENSE = (ValueError, TypeError, KeyError, AttributeError, AssertionError, RuntimeError)
+"""What the libraries raise of their own when an answer is none: they read before they check."""
 
 
 class ForgeUnreachable(Temporary):
@@ -46,11 +49,16 @@ class ForgeRefused(Refused):
         return f"{self.where}: {self.why}"
 
 
+class BranchBehind(ForgeRefused):
+    """The forge merges only what stands on the tip of the branch, and this does not any more."""
+
+
 _HINTS = {
     401: "check the token in apps.*.forge: it may have run out",
     403: "the token in apps.*.forge may not do that; docs/proposals.md says what it needs",
     404: "check apps.*.forge.project, and that the token may see the project",
 }
+_BEHIND = re.compile(r"behind the base branch|head branch (is|was) (out of date|not up to date)", re.IGNORECASE)
 _NOT_NOW = (408, 425, 429)
 
 
@@ -72,7 +80,8 @@ def told(where: str, status: int, why: str, headers: Mapping[str, str], secrets:
         return ForgeUnreachable(where, f"somebody else was faster: {said}")
     if limited or status >= 500 or status in _NOT_NOW:
         return ForgeUnreachable(where, f"it says {status}{f': {said}' if said else ''}", wait)
-    return ForgeRefused(where, f"it says {status}{f': {said}' if said else ''}", _HINTS.get(status, ""))
+    kind = BranchBehind if _BEHIND.search(said) else ForgeRefused
+    return kind(where, f"it says {status}{f': {said}' if said else ''}", _HINTS.get(status, ""))
 
 
 def unreadable(where: str, error: ValidationError) -> ForgeLied:

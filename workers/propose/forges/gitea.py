@@ -12,7 +12,7 @@ from watcher.http import Http, Limits, Request
 from watcher.inert import inert
 from watcher.proposal import Checks, Proposal, ProposalState
 from watcher.settings import ForgeSettings
-from workers.propose.forges.errors import ForgeLied, ForgeRefused, ForgeUnreachable, told, unreadable
+from workers.propose.forges.errors import NO_WORD, ForgeLied, ForgeRefused, ForgeUnreachable, told, unreadable
 from workers.propose.forges.forge import Paper, key_of
 from workers.propose.forges.key import token_of
 
@@ -191,7 +191,8 @@ class Gitea:
         try:
             answer = self._http.one(Request(url, headers, verb, body, private=True))
         except IndexUnreachable as error:
-            raise ForgeUnreachable(self._where, error.why, error.retry_after) from None
+            wait = NO_WORD if error.retry_after is None and " 429" in error.why else error.retry_after
+            raise ForgeUnreachable(self._where, error.why, wait) from None
         try:
             said = json.loads(answer.body) if answer.body else None
         except ValueError as error:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from watcher.inert import inert
 from watcher.proposal import Checks, Proposal, ProposalState
 from watcher.settings import ForgeSettings
-from workers.propose.forges.errors import ForgeLied, ForgeRefused, ForgeUnreachable, told, unreadable
+from workers.propose.forges.errors import NONSENSE, ForgeLied, ForgeRefused, ForgeUnreachable, told, unreadable
 from workers.propose.forges.forge import Paper, key_of
 from workers.propose.forges.key import token_of
 
@@ -23,8 +23,6 @@ _PATIENCE = 20
 _VERSION = "2022-11-28"
 """The version of the REST API that answers us, whatever is the newest."""
 _WELL = ("success", "neutral", "skipped")
-# What the library raises of its own when an answer is none: it reads before it checks.
-_NONSENSE = (ValueError, TypeError, KeyError, AttributeError, AssertionError, RuntimeError)
 
 
 class _Branch(BaseModel):
@@ -256,7 +254,7 @@ def _translated(where: str, secrets: tuple[str, ...]) -> Iterator[None]:
         raise told(where, error.status, _said(error), error.headers or {}, secrets) from None
     except requests.RequestException as error:
         raise ForgeUnreachable(where, inert(str(error), 300)) from None
-    except _NONSENSE as error:
+    except NONSENSE as error:
         raise ForgeLied(where, "answer", "JSON as GitHub's API has it", inert(str(error), 200)) from None
 
 

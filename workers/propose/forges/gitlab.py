@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from watcher.inert import inert
 from watcher.proposal import Checks, Proposal, ProposalState
 from watcher.settings import ForgeSettings
-from workers.propose.forges.errors import ForgeLied, ForgeRefused, ForgeUnreachable, told, unreadable
+from workers.propose.forges.errors import NONSENSE, ForgeLied, ForgeRefused, ForgeUnreachable, told, unreadable
 from workers.propose.forges.forge import Paper, key_of
 from workers.propose.forges.key import token_of
 
@@ -122,18 +122,25 @@ class GitLab:
     def merge(self, proposal: Proposal) -> None:
         with self._translated():
             project = self._api.projects.get(self._name, **_ONCE)
-            # Merging past the train is possible, and would make everything in it start again.
-            if getattr(project, "merge_trains_enabled", False):
-                path = f"/projects/{project.encoded_id}/merge_trains/merge_requests/{proposal.number}"
-                self._api.http_post(path, post_data={"sha": proposal.tip, "when_pipeline_succeeds": True}, **_ONCE)
-                return
-            self._request(proposal.number).merge(
-                should_remove_source_branch=True,
-                merge_when_pipeline_succeeds=True,
-                sha=proposal.tip,
-                squash=self._settings.method == "squash",
-                **_ONCE,
-            )
+        # Merging past the train is possible, and would make everything in it start again.
+        if getattr(project, "merge_trains_enabled", False):
+            path = f"/projects/{project.encoded_id}/merge_trains/merge_requests/{proposal.number}"
+            try:
+                with self._translated():
+                    self._api.http_post(path, post_data={"sha": proposal.tip}, **_ONCE)
+            except ForgeRefused as error:
+                if "already" not in error.why.lower():
+                    raise
+            return
+        wanted = {
+            "sha": proposal.tip,
+            "squash": self._settings.method == "squash",
+            "should_remove_source_branch": True,
+        }
+        # Not by the library's own method, which puts what it does not know, the sha among it, into the address.
+        path = f"/projects/{project.encoded_id}/merge_requests/{proposal.number}/merge"
+        with self._translated():
+            self._api.http_put(path, post_data=wanted, **_ONCE)
 
     def close(self, number: int, why: str) -> None:
         if self._get(number).state == "opened":
@@ -199,6 +206,8 @@ class GitLab:
             ) from None
         except requests.RequestException as error:
             raise ForgeUnreachable(self._where, inert(str(error), 300)) from None
+        except NONSENSE as error:
+            raise ForgeLied(self._where, "answer", "JSON as GitLab's API has it", inert(str(error), 200)) from None
 
 
 def _proposal(request: _Request, *, checks: bool = False) -> Proposal:

@@ -1,0 +1,166 @@
+"""The dialect of Gitea and Forgejo, checked against Forgejo's published description (swagger.v1.json, by pyforgejo)."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel
+from pyforgejo import types as published
+from pyforgejo.issue.client import IssueClient
+from pyforgejo.repository.client import RepositoryClient
+
+from tests.rig.forges.hub import Denied, Hub, Pull
+from tests.rig.forges.published import checked
+from tests.rig.forges.server import PROJECT, Answer, Asked, Misfit, route
+from watcher.proposal import Checks
+
+_BASE = f"/repos/{PROJECT}"
+_NOT_SENT = {"self", "owner", "repo", "index", "ref", "request_options"}
+_DRAFT = "WIP: "
+
+
+class GiteaDialect:
+    """REST under /api/v1."""
+
+    prefixes = ("/api/v1",)
+
+    def is_known(self, asked: Asked, hub: Hub) -> bool:
+        return asked.headers.get("authorization") == f"token {hub.token}"
+
+    def denied(self, denied: Denied) -> Any:
+        return {"message": denied.said, "url": "https://docs.example/api/swagger"}
+
+    def answer(self, asked: Asked, hub: Hub, home: str) -> Answer:
+        handler, parts = route(_TABLE, asked)
+        return handler(asked, hub, home, *parts)
+
+
+def _sent(operation: Callable[..., Any], sent: Any) -> None:
+    """Raises a `Misfit` for what the operation does not take, or does not get."""
+    takes = {name: one for name, one in inspect.signature(operation).parameters.items() if name not in _NOT_SENT}
+    names = {"Do" if name == "do" else name for name in takes}
+    needs = {"Do" if name == "do" else name for name, one in takes.items() if one.default is inspect.Parameter.empty}
+    if not needs <= set(sent) <= names:
+        raise Misfit(f"{operation.__name__} takes {sorted(names)}, got {sorted(sent)}")
+
+
+def _said(kind: type[BaseModel], row: dict[str, Any]) -> dict[str, Any]:
+    checked(kind, row, "answer", closed=True)
+    return row
+
+
+def _pull(hub: Hub, pull: Pull, home: str) -> dict[str, Any]:
+    merged = pull.state == "merged"
+    row = {
+        "id": pull.number + 100,
+        "number": pull.number,
+        "html_url": f"{home}/{PROJECT}/pulls/{pull.number}",
+        "title": pull.title,
+        "body": pull.body,
+        "state": "open" if pull.state == "open" else "closed",
+        "draft": pull.title.startswith(_DRAFT),
+        "merged": merged,
+        "mergeable": not merged,
+        "merge_commit_sha": pull.merged_as or None,
+        "labels": [_label_row(name) for name in pull.labels],
+        "head": {"label": pull.branch, "ref": pull.branch, "sha": pull.tip},
+        "base": {"label": pull.base, "ref": pull.base, "sha": hub.origin.tip(pull.base)},
+    }
+    return _said(published.PullRequest, row)
+
+
+def _list(asked: Asked, hub: Hub, home: str) -> Answer:
+    _sent(RepositoryClient.repo_list_pull_requests, asked.query)
+    state = asked.query.get("state", "open")
+    found = [p for p in hub.all() if state == "all" or (p.state == "open") == (state == "open")]
+    page, limit = int(asked.query.get("page", 1)), int(asked.query.get("limit", 30))
+    return 200, [_pull(hub, pull, home) for pull in found[(page - 1) * limit : page * limit]]
+
+
+def _open(asked: Asked, hub: Hub, home: str) -> Answer:
+    _sent(RepositoryClient.repo_create_pull_request, asked.body)
+    body = asked.body
+    made = hub.open(body["head"], body["base"], body["title"], body["body"])
+    return 201, _pull(hub, hub.edit(made.number, draft=body["title"].startswith(_DRAFT)), home)
+
+
+def _edit(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
+    _sent(RepositoryClient.repo_edit_pull_request, asked.body)
+    changes = dict(asked.body)
+    if "title" in changes:
+        changes["draft"] = changes["title"].startswith(_DRAFT)
+    return 201, _pull(hub, hub.edit(int(number), **changes), home)
+
+
+def _merge(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
+    _sent(RepositoryClient.repo_merge_pull_request, asked.body)
+    if asked.body["Do"] not in ("merge", "rebase", "rebase-merge", "squash", "fast-forward-only", "manually-merged"):
+        raise Misfit(f"Do {asked.body['Do']}")
+    hub.merge(int(number), asked.body.get("head_commit_id", ""))
+    return 200, None
+
+
+def _label_row(name: str) -> dict[str, Any]:
+    return _said(published.Label, {"id": sum(name.encode()), "name": name, "color": "ededed"})
+
+
+def _labels(asked: Asked, hub: Hub, home: str) -> Answer:
+    return 200, [_label_row(name) for name in ("bug", *{name for pull in hub.all() for name in pull.labels})]
+
+
+_made: dict[int, str] = {}
+
+
+def _make_label(asked: Asked, hub: Hub, home: str) -> Answer:
+    _sent(IssueClient.create_label, asked.body)
+    row = _label_row(asked.body["name"])
+    _made[row["id"]] = row["name"]
+    return 201, row
+
+
+def _label(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
+    _sent(IssueClient.add_label, asked.body)
+    pull = hub.label(int(number), *(_made[id] for id in asked.body["labels"]))
+    return 200, [_label_row(name) for name in pull.labels]
+
+
+def _ask(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
+    _sent(RepositoryClient.repo_create_pull_review_requests, asked.body)
+    hub.ask(int(number), *asked.body["reviewers"], *asked.body["team_reviewers"])
+    return 201, []
+
+
+def _comment(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
+    _sent(IssueClient.create_comment, asked.body)
+    hub.comment(int(number), asked.body["body"])
+    return 201, _said(published.Comment, {"id": 1, "body": asked.body["body"]})
+
+
+_STATE = {Checks.NONE: "", Checks.RUNNING: "pending", Checks.GREEN: "success", Checks.RED: "failure"}
+
+
+def _status(asked: Asked, hub: Hub, home: str, ref: str) -> Answer:
+    checks = hub.checks.get(ref, Checks.NONE)
+    row = {"sha": ref, "state": _STATE[checks], "total_count": int(checks is not Checks.NONE), "statuses": []}
+    return 200, _said(published.CombinedStatus, row)
+
+
+def _project(asked: Asked, hub: Hub, home: str) -> Answer:
+    rights = {"admin": False, "pull": True, "push": hub.may_write}
+    return 200, _said(published.Repository, {"full_name": PROJECT, "permissions": rights})
+
+
+_TABLE = {
+    f"GET {_BASE}": _project,
+    f"GET {_BASE}/pulls": _list,
+    f"POST {_BASE}/pulls": _open,
+    f"GET {_BASE}/pulls/{{}}": lambda asked, hub, home, number: (200, _pull(hub, hub.get(int(number)), home)),
+    f"PATCH {_BASE}/pulls/{{}}": _edit,
+    f"POST {_BASE}/pulls/{{}}/merge": _merge,
+    f"POST {_BASE}/pulls/{{}}/requested_reviewers": _ask,
+    f"GET {_BASE}/labels": _labels,
+    f"POST {_BASE}/labels": _make_label,
+    f"POST {_BASE}/issues/{{}}/labels": _label,
+    f"POST {_BASE}/issues/{{}}/comments": _comment,
+    f"GET {_BASE}/commits/{{*}}/status": _status,
+}

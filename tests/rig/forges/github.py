@@ -1,0 +1,186 @@
+"""GitHub's dialect, checked against the published description (github/rest-api-description, by githubkit-schemas)."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from githubkit_schemas.v2022_11_28 import models as published
+
+from tests.rig.forges.hub import Denied, Hub, Pull
+from tests.rig.forges.published import checked, whole
+from tests.rig.forges.server import PROJECT, Answer, Asked, Misfit, route
+from watcher.proposal import Checks
+
+_BASE = f"/repos/{PROJECT}"
+
+
+class GitHubDialect:
+    """REST under /api/v3, GraphQL under /api/graphql, as GitHub Enterprise has them."""
+
+    prefixes = ("/api/v3", "/api")
+    app_token = "ghs_an-installation"
+
+    def is_known(self, asked: Asked, hub: Hub) -> bool:
+        said = asked.headers.get("authorization", "").split()
+        if asked.path.startswith(("/app/", f"{_BASE}/installation")):
+            return said[0] == "Bearer" and said[1].count(".") == 2
+        return bool(said) and said[-1] in (hub.token, self.app_token)
+
+    def denied(self, denied: Denied) -> Any:
+        return {"message": denied.said, "documentation_url": "https://docs.example", "status": str(denied.status)}
+
+    def answer(self, asked: Asked, hub: Hub, home: str) -> Answer:
+        if asked.path != "/graphql" and asked.headers.get("x-github-api-version") != "2022-11-28":
+            raise Misfit("the version of the API is not asked for")
+        handler, parts = route(_TABLE, asked)
+        return handler(asked, hub, home, *parts)
+
+
+def _pull(hub: Hub, pull: Pull, home: str, *, one: bool = True) -> dict[str, Any]:
+    merged = pull.state == "merged"
+    known: dict[str, Any] = {
+        "number": pull.number,
+        "node_id": f"PR_{pull.number}",
+        "html_url": f"{home}/{PROJECT}/pull/{pull.number}",
+        "state": "open" if pull.state == "open" else "closed",
+        "title": pull.title,
+        "body": pull.body or None,
+        "draft": pull.draft,
+        "head": {"ref": pull.branch, "sha": pull.tip, "label": f"team:{pull.branch}"},
+        "base": {"ref": pull.base, "sha": hub.origin.tip(pull.base), "label": f"team:{pull.base}"},
+        "merged_at": "2026-11-02T09:00:00Z" if merged else None,
+        "merge_commit_sha": pull.merged_as or None,
+        "labels": [{"name": name} for name in pull.labels],
+    }
+    known["labels"] = []
+    if one:
+        behind = pull.state == "open" and hub.strict and hub.is_behind(pull)
+        known |= {"merged": merged, "mergeable_state": "behind" if behind else "clean"}
+    return whole(published.PullRequest if one else published.PullRequestSimple, known)
+
+
+def _list(asked: Asked, hub: Hub, home: str) -> Answer:
+    if not set(asked.query) <= {"state", "head", "base", "sort", "direction", "per_page", "page"}:
+        raise Misfit(f"query {asked.query}")
+    head, base = asked.query.get("head"), asked.query.get("base")
+    if head is not None and not head.startswith("team:"):
+        raise Misfit("head is owner:branch")
+    found = [p for p in hub.all() if head in (None, f"team:{p.branch}") and base in (None, p.base)]
+    if asked.query.get("state", "open") == "open":
+        found = [pull for pull in found if pull.state == "open"]
+    return 200, [_pull(hub, pull, home, one=False) for pull in found]
+
+
+def _open(asked: Asked, hub: Hub, home: str) -> Answer:
+    checked(published.ReposOwnerRepoPullsPostBody, asked.body, "body", closed=True)
+    body = asked.body
+    try:
+        made = hub.open(body["head"], body["base"], body["title"], body["body"], draft=body.get("draft", False))
+    except Denied as denied:
+        if denied.status == 409:
+            raise _Invalid(denied.said) from None
+        raise
+    return 201, _pull(hub, made, home)
+
+
+class _Invalid(Denied):
+    def __init__(self, said: str) -> None:
+        super().__init__(422, f"Validation Failed: {said}")
+
+
+def _edit(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
+    checked(published.ReposOwnerRepoPullsPullNumberPatchBody, asked.body, "body", closed=True)
+    return 200, _pull(hub, hub.edit(int(number), **asked.body), home)
+
+
+def _merge(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
+    checked(published.ReposOwnerRepoPullsPullNumberMergePutBody, asked.body, "body", closed=True)
+    merged = hub.merge(int(number), asked.body.get("sha", ""))
+    return 200, whole(published.PullRequestMergeResult, {"sha": merged.merged_as, "merged": True, "message": "merged"})
+
+
+def _label(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
+    checked(published.ReposOwnerRepoIssuesIssueNumberLabelsPostBodyOneof0, asked.body, "body", closed=True)
+    pull = hub.label(int(number), *asked.body["labels"])
+    return 200, [whole(published.Label, {"name": name}) for name in pull.labels]
+
+
+def _comment(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
+    checked(published.ReposOwnerRepoIssuesIssueNumberCommentsPostBody, asked.body, "body", closed=True)
+    hub.comment(int(number), asked.body["body"])
+    return 201, whole(published.IssueComment, {"body": asked.body["body"]})
+
+
+def _ask(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
+    checked(published.ReposOwnerRepoPullsPullNumberRequestedReviewersPostBodyAnyof0, asked.body, "body", closed=True)
+    pull = hub.ask(int(number), *asked.body["reviewers"], *asked.body["team_reviewers"])
+    return 201, _pull(hub, pull, home, one=False)
+
+
+_RUN = {
+    Checks.RUNNING: ("in_progress", None),
+    Checks.GREEN: ("completed", "success"),
+    Checks.RED: ("completed", "failure"),
+}
+
+
+def _runs(asked: Asked, hub: Hub, home: str, ref: str) -> Answer:
+    checks = hub.checks.get(hub.origin.tip(ref) or ref, Checks.NONE)
+    runs = []
+    if checks is not Checks.NONE:
+        status, conclusion = _RUN[checks]
+        runs.append(whole(published.CheckRun, {"status": status, "conclusion": conclusion}))
+    return 200, {"total_count": len(runs), "check_runs": runs}
+
+
+def _status(asked: Asked, hub: Hub, home: str, ref: str) -> Answer:
+    # Without any statuses GitHub says "pending".
+    return 200, whole(published.CombinedCommitStatus, {"state": "pending", "total_count": 0, "statuses": []})
+
+
+def _project(asked: Asked, hub: Hub, home: str) -> Answer:
+    rights = {"admin": False, "pull": True, "push": hub.may_write}
+    return 200, whole(published.FullRepository, {"full_name": PROJECT, "permissions": rights})
+
+
+def _graphql(asked: Asked, hub: Hub, home: str) -> Answer:
+    wanted = asked.body["variables"]["input"]
+    number = int(wanted["pullRequestId"].removeprefix("PR_"))
+    mutation = re.search(r"\b(markPullRequestReadyForReview|enqueuePullRequest)\b", asked.body["query"])
+    if mutation is None:
+        raise Misfit(f"the mutation of {asked.body['query']}")
+    try:
+        if mutation[1] == "enqueuePullRequest":
+            hub.enqueue(number, wanted["expectedHeadOid"])
+            return 200, {"data": {mutation[1]: {"mergeQueueEntry": {"state": "QUEUED"}}}}
+        hub.edit(number, draft=False)
+    except Denied as denied:
+        return 200, {"data": {mutation[1]: None}, "errors": [{"message": denied.said, "type": "UNPROCESSABLE"}]}
+    return 200, {"data": {mutation[1]: {"pullRequest": {"isDraft": False}}}}
+
+
+def _installation(asked: Asked, hub: Hub, home: str) -> Answer:
+    return 200, whole(published.Installation, {"id": 7})
+
+
+def _app_token(asked: Asked, hub: Hub, home: str, id: str) -> Answer:
+    until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return 201, whole(published.InstallationToken, {"token": GitHubDialect.app_token, "expires_at": until})
+
+
+_TABLE = {
+    f"GET {_BASE}": _project,
+    f"GET {_BASE}/installation": _installation,
+    "POST /app/installations/{}/access_tokens": _app_token,
+    f"GET {_BASE}/pulls": _list,
+    f"POST {_BASE}/pulls": _open,
+    f"GET {_BASE}/pulls/{{}}": lambda asked, hub, home, number: (200, _pull(hub, hub.get(int(number)), home)),
+    f"PATCH {_BASE}/pulls/{{}}": _edit,
+    f"PUT {_BASE}/pulls/{{}}/merge": _merge,
+    f"POST {_BASE}/pulls/{{}}/requested_reviewers": _ask,
+    f"POST {_BASE}/issues/{{}}/labels": _label,
+    f"POST {_BASE}/issues/{{}}/comments": _comment,
+    f"GET {_BASE}/commits/{{*}}/check-runs": _runs,
+    f"GET {_BASE}/commits/{{*}}/status": _status,
+    "POST /graphql": _graphql,
+}

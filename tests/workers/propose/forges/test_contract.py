@@ -1,0 +1,182 @@
+"""What every forge does, whoever made it: the doors against servers that check each word, and the fake of the tests."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.rig.forges.hub import Hub
+from tests.workers.propose.forges.conftest import BRANCH, WITH_QUEUES, OpenForge
+from watcher.errors import Refused, Temporary
+from watcher.proposal import Checks, ProposalState
+from workers.propose.forges.errors import BranchBehind, ForgeRefused, ForgeUnreachable
+from workers.propose.forges.forge import Paper
+
+PAPER = Paper(branch=BRANCH, title="Bump side from 1.0 to 1.1", body="| a | table |", key="0123456789abcdef")
+
+
+def test_nothing_is_found_where_nothing_is_open(on_forge: OpenForge) -> None:
+    with on_forge() as forge:
+        assert forge.find(BRANCH, PAPER.key) is None
+
+
+def test_what_is_written_is_found_by_its_branch(on_forge: OpenForge, hub: Hub) -> None:
+    with on_forge() as forge:
+        made = forge.write(PAPER)
+        found = forge.find(BRANCH, "another key")
+    assert found == made
+    assert (made.branch, made.tip, made.state, made.key) == (BRANCH, hub.origin.tip(BRANCH), "open", PAPER.key)
+    (pull,) = hub.all()
+    assert (pull.title, pull.base) == (PAPER.title, "main")
+    assert pull.body.startswith(PAPER.body)
+
+
+def test_there_is_never_a_second_one(on_forge: OpenForge, hub: Hub) -> None:
+    with on_forge() as forge:
+        forge.write(PAPER)
+        with pytest.raises(ForgeUnreachable):
+            forge.write(PAPER)
+    assert len(hub.all()) == 1
+
+
+def test_one_that_is_open_is_written_anew(on_forge: OpenForge, hub: Hub) -> None:
+    with on_forge() as forge:
+        number = forge.write(PAPER).number
+        newer = forge.write(replace(PAPER, title="Bump side from 1.0 to 1.2", key="f" * 16), number)
+        assert forge.find(BRANCH, PAPER.key) == newer
+    assert (newer.number, newer.key) == (number, "f" * 16)
+    assert [pull.title for pull in hub.all()] == ["Bump side from 1.0 to 1.2"]
+
+
+def test_one_that_was_closed_is_found_by_what_it_was_opened_for_and_by_nothing_else(
+    on_forge: OpenForge, hub: Hub
+) -> None:
+    with on_forge() as forge:
+        number = forge.write(PAPER).number
+        hub.edit(number, state="closed")
+        found = forge.find(BRANCH, PAPER.key)
+        assert found is not None
+        assert (found.number, found.state) == (number, ProposalState.CLOSED)
+        assert forge.find(BRANCH, "f" * 16) is None
+
+
+def test_a_key_that_somebody_else_wrote_into_the_body_is_none(on_forge: OpenForge, hub: Hub) -> None:
+    with on_forge() as forge:
+        made = forge.write(replace(PAPER, body="<!-- toplayer: eeeeeeeeeeeeeeee -->"))
+        hub.edit(made.number, state="closed")
+        assert forge.find(BRANCH, "eeeeeeeeeeeeeeee") is None
+        assert forge.find(BRANCH, PAPER.key) is not None
+
+
+def test_labels_and_reviewers_are_asked_for_and_twice_is_once(on_forge: OpenForge, hub: Hub) -> None:
+    with on_forge(labels=["dependencies", "bot's own"], reviewers=["anna"]) as forge:
+        number = forge.write(PAPER).number
+        forge.invite(number)
+        forge.invite(number)
+    assert (hub.get(number).labels, hub.get(number).reviewers) == (("dependencies", "bot's own"), ("anna",))
+
+
+def test_a_reviewer_that_is_not_there_is_told(on_forge: OpenForge) -> None:
+    with on_forge(reviewers=["zoe"]) as forge:
+        number = forge.write(PAPER).number
+        with pytest.raises(ForgeRefused, match="zoe"):
+            forge.invite(number)
+
+
+@pytest.mark.parametrize("checks", list(Checks))
+def test_the_checks_of_the_commit_are_seen(on_forge: OpenForge, hub: Hub, checks: Checks) -> None:
+    hub.checks[hub.origin.tip(BRANCH)] = checks
+    with on_forge(automerge="checks") as forge:
+        number = forge.write(PAPER).number
+        assert forge.look(number).checks is checks
+
+
+def test_nobody_asks_for_checks_that_nothing_depends_on(on_forge: OpenForge, hub: Hub) -> None:
+    hub.checks[hub.origin.tip(BRANCH)] = Checks.RED
+    with on_forge() as forge:
+        assert forge.look(forge.write(PAPER).number).checks is Checks.NONE
+
+
+def test_a_draft_becomes_ready_and_keeps_its_title(on_forge: OpenForge, hub: Hub) -> None:
+    with on_forge(draft=True) as forge:
+        number = forge.write(PAPER).number
+        assert forge.look(number).draft
+        forge.write(PAPER, number)
+        assert forge.look(number).draft
+        forge.ready(number)
+        forge.ready(number)
+        assert not forge.look(number).draft
+    assert hub.get(number).title == PAPER.title
+
+
+def test_exactly_the_commit_that_was_seen_is_merged(on_forge: OpenForge, hub: Hub) -> None:
+    with on_forge() as forge:
+        seen = forge.look(forge.write(PAPER).number)
+        person = hub.origin.write({"app.py": "print(1)\n"}, "A person's", BRANCH)
+        with pytest.raises(ForgeRefused):
+            forge.merge(seen)
+        assert hub.get(seen.number).state == "open"
+        now = forge.look(seen.number)
+        assert now.tip == person
+        forge.merge(now)
+        merged = forge.look(seen.number)
+    assert (merged.state, merged.merged_as) == (ProposalState.MERGED, hub.origin.tip())
+    assert hub.origin.text("lock") == "side==1.1\n"
+
+
+def test_a_protected_branch_says_what_it_waits_for(on_forge: OpenForge, hub: Hub) -> None:
+    hub.protected = "At least 1 approving review is required"
+    with on_forge() as forge:
+        made = forge.write(PAPER)
+        with pytest.raises(ForgeRefused, match="approving review") as caught:
+            forge.merge(made)
+    assert not isinstance(caught.value, BranchBehind)
+
+
+def test_a_branch_that_has_to_be_on_the_tip_is_told_from_other_refusals(on_forge: OpenForge, hub: Hub) -> None:
+    hub.strict = True
+    with on_forge() as forge:
+        made = forge.write(PAPER)
+        hub.origin.write({"other": "1"})
+        now = forge.look(made.number)
+        with pytest.raises(BranchBehind):
+            forge.merge(now)
+
+
+@pytest.mark.parametrize("on_forge", WITH_QUEUES, indirect=True)
+def test_a_queue_is_gone_through(on_forge: OpenForge, hub: Hub) -> None:
+    hub.queue = True
+    with on_forge() as forge:
+        made = forge.write(PAPER)
+        forge.merge(made)
+        forge.merge(made)
+        assert hub.get(made.number).queued
+        hub.run_queue()
+        assert forge.look(made.number).state is ProposalState.MERGED
+
+
+def test_what_is_closed_says_why_once(on_forge: OpenForge, hub: Hub) -> None:
+    with on_forge() as forge:
+        number = forge.write(PAPER).number
+        forge.close(number, "1.2 took its place")
+        forge.close(number, "1.2 took its place")
+        assert forge.look(number).state is ProposalState.CLOSED
+    assert hub.get(number).comments == ("1.2 took its place",)
+
+
+def test_what_has_lost_its_branch_is_closed(on_forge: OpenForge, hub: Hub) -> None:
+    with on_forge() as forge:
+        number = forge.write(PAPER).number
+        hub.origin.git("update-ref", "-d", f"refs/heads/{BRANCH}")
+        assert forge.look(number).state is ProposalState.CLOSED
+
+
+def test_a_token_without_rights_is_a_matter_for_a_person(on_forge: OpenForge, hub: Hub) -> None:
+    with on_forge() as forge:
+        assert forge.greet().startswith("answers")
+        hub.may_write = False
+        with pytest.raises(Refused):
+            forge.greet()
+        with pytest.raises(Refused) as caught:
+            forge.write(PAPER)
+    assert not isinstance(caught.value, Temporary)
+    assert hub.all() == []
