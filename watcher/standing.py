@@ -27,6 +27,11 @@ class Standing:
     def until(self) -> datetime | None:
         return self.decision.free_at
 
+    @property
+    def is_hit(self) -> bool:
+        """Whether an advisory is about the pin."""
+        return bool(self.decision.advisories)
+
     def stands(self, basis: str, now: datetime) -> bool:
         """Whether the decision need not be made again."""
         return self.basis == basis and (self.until is None or now < self.until)

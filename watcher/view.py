@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from watcher import decide
 from watcher.bump import Bump, BumpStage
 from watcher.decision import Decision
 from watcher.event import Event
 from watcher.head import Head
 from watcher.ledger import Ledger
-from watcher.lookup import IndexState, Lookup
+from watcher.lookup import Bulletin, IndexState, Lookup
 from watcher.receiver import Receiver
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from watcher.settings import Settings
@@ -17,10 +18,11 @@ from watcher.settings import Settings
 Row = dict[str, Any]
 
 
-def status(settings: Settings, ledger: Ledger, apps: Iterable[str], past: int = 1) -> Row:
-    """What is under way, and the last `past` rollouts of each app that are over.
+def status(settings: Settings, ledger: Ledger, apps: Iterable[str], now: datetime, past: int = 1) -> Row:
+    """What is under way at `now` (UTC), and the last `past` rollouts of each app that are over.
 
-    `{apps, bumps, rollouts, indexes, receivers, paused}`; times are ISO 8601 in UTC, sizes bytes.
+    `{apps, hits, bumps, rollouts, indexes, receivers, paused}`; times are ISO 8601 in UTC, sizes bytes. `hits` are the
+    pins that advisories are about.
     """
     names = list(apps)
     rollouts: list[Rollout] = []
@@ -32,7 +34,8 @@ def status(settings: Settings, ledger: Ledger, apps: Iterable[str], past: int = 
     ended = ledger.all(Bump, app=names, stage=[s for s in BumpStage if not s.is_open], order="-ended_at", limit=10)
     return {
         "apps": [app_row(head) for head in ledger.all(Head, app=names, order="app")],
-        "bumps": [bump_row(bump) for bump in (*open_bumps, *ended)],
+        "hits": [hit_row(one.decision) for name in names for one in ledger.standing(name).values() if one.is_hit],
+        "bumps": [bump_row(bump, settings, now) for bump in (*open_bumps, *ended)],
         "rollouts": [rollout_row(ledger, rollout) for rollout in rollouts],
         "indexes": [
             index_row(state) for state in ledger.all(IndexState, index=[*settings.indexes, *settings.advisories])
@@ -96,8 +99,10 @@ def host_row(rollout: Rollout, host: HostState) -> Row:
     }
 
 
-def bump_row(bump: Bump) -> Row:
-    """One bump."""
+def bump_row(bump: Bump, settings: Settings, now: datetime) -> Row:
+    """One bump. `waits` says what of the policy keeps it from beginning at `now` (UTC)."""
+    app = settings.apps.get(bump.app)
+    held = decide.waits(bump, app.policy.of, now) if app is not None and bump.stage is BumpStage.FOUND else None
     return {
         "id": bump.id,
         "app": bump.app,
@@ -106,6 +111,11 @@ def bump_row(bump: Bump) -> Row:
         "to": bump.to_version,
         "stage": str(bump.stage),
         "reason": bump.reason,
+        "waits": f"{held.said}, until {held.until:%Y-%m-%d %H:%M} UTC" if held else "",
+        "group": bump.group,
+        "with": [{"package": p.package, "from": p.from_version, "to": p.to_version} for p in bump.others],
+        "advisories": list(bump.advisories),
+        "by": bump.by,
         "branch": bump.branch,
         "commit": bump.commit,
         "url": bump.url,
@@ -134,6 +144,7 @@ def index_row(state: IndexState) -> Row:
         "answered_at": _iso(state.answered_at),
         "packages": state.packages,
         "unknown": state.unknown,
+        "unknown_since": _iso(state.unknown_since),
         "reason": state.reason,
     }
 
@@ -161,8 +172,35 @@ def lookup_row(lookup: Lookup) -> Row:
         "outcome": str(lookup.outcome),
         "looked_at": _iso(lookup.looked_at),
         "answered_at": _iso(lookup.answered_at),
+        "changed_at": _iso(lookup.changed_at),
         "releases": len(lookup.releases),
+        "status": lookup.status,
+        "remark": lookup.remark,
         "reason": lookup.reason,
+    }
+
+
+def bulletin_row(bulletin: Bulletin) -> Row:
+    """The last answer of a source of advisories about a package."""
+    return {
+        "source": bulletin.source,
+        "outcome": str(bulletin.outcome),
+        "looked_at": _iso(bulletin.looked_at),
+        "answered_at": _iso(bulletin.answered_at),
+        "advisories": len(bulletin.advisories),
+        "reason": bulletin.reason,
+    }
+
+
+def hit_row(decision: Decision) -> Row:
+    """A pin that advisories are about, and what comes of it."""
+    return {
+        "app": decision.app,
+        "package": decision.package,
+        "current": decision.current,
+        "advisories": list(decision.advisories),
+        "candidate": decision.candidate,
+        "said": decision.said,
     }
 
 
@@ -177,6 +215,10 @@ def decision_row(decision: Decision) -> Row:
         "candidate": decision.candidate,
         "verdict": str(decision.verdict),
         "said": decision.said,
+        "index": decision.index,
+        "advisories": list(decision.advisories),
+        "fixes": list(decision.fixes),
+        "free_at": _iso(decision.free_at),
         "releases": [
             {
                 "version": reason.version,

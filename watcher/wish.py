@@ -70,7 +70,8 @@ def bump(ledger: Ledger, app: str, package: str, version: str, person: Person) -
     )
     before = ledger.find(Bump, id=made.id)
     if before is not None and before.stage.is_open:
-        return before
+        # It was found already; now it is a person's, so no window and no cooldown keeps it.
+        return ledger.replace(before, replace(before, by=person.by, due_at=None), person.now)
     opened = replace(made, revision=before.revision) if before else made
     (written,) = ledger.write([(before, opened)], person.now)
     _note(ledger, "order.bump", app, made.id, person)

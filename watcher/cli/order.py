@@ -54,7 +54,7 @@ def bump(context: Context, app: str, package: str, to: str, no_wait: bool, why: 
         follow(context)
     ended = context.ledger.find(type(made), id=made.id) or made
     if as_json:
-        emit(view.bump_row(ended))
+        emit(view.bump_row(ended, context.settings, utcnow()))
     else:
         where = ended.commit[:12] or ended.branch
         said = f"{ended.package} {ended.from_version} → {ended.to_version}: {ended.stage}"

@@ -1,17 +1,13 @@
 """The commands that show something and change nothing."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from watcher import view
 from watcher.cli.context import Context
-from watcher.cli.out import chosen, emit, progress, say, short, table, talk, when
-from watcher.decision import Decision
-from watcher.errors import NotFound
-from watcher.head import Head
-from watcher.lookup import Lookup
+from watcher.cli.out import chosen, emit, say, short, table, when
+from watcher.ledger import utcnow
 from watcher.notice import lines, notices
 from watcher.units import size, span
 
@@ -21,86 +17,11 @@ PARTLY = 3
 
 @click.command()
 @click.argument("app", required=False)
-@click.option("--cached", is_flag=True, help="Show the last decisions instead of asking the indexes now.")
-@as_json
-@click.pass_obj
-def check(context: Context, app: str | None, cached: bool, as_json: bool) -> int:
-    """Show each pin: current, newest, candidate, and one line of why."""
-    apps = context.apps(app)
-    if not cached:
-        with progress() as tell:
-            context.hands.refresh(context.settings, context.ledger, apps, tell)
-    rows = [view.decision_row(decision) for name in apps for decision in _newest(context, name)]
-    if as_json:
-        emit(rows)
-    elif rows:
-        table(
-            ["APP", "PACKAGE", "CURRENT", "NEWEST", "CANDIDATE", "WHY"],
-            [chosen(row, "app", "package", "current", "newest", "candidate", "said") for row in rows],
-        )
-    failed = [head for name in apps if (head := context.ledger.find(Head, app=name)) and head.reason]
-    for head in failed:
-        talk(f"error: {head.app}: {head.reason}")
-    if not rows and not failed:
-        talk("no pins to watch yet; `toplayer check` without --cached looks for them")
-    return 1 if failed or any(row["verdict"] == "unknown" for row in rows) else 0
-
-
-def _newest(context: Context, app: str) -> list[Decision]:
-    """The newest decision for each package that the app pins now, by name."""
-    head = context.ledger.find(Head, app=app)
-    pinned = {pin.package for pin in head.pins} if head else set()
-    newest: dict[str, Decision] = {}
-    for decision in context.ledger.decisions(app):
-        if decision.package in pinned:
-            newest.setdefault(decision.package, decision)
-    return [newest[package] for package in sorted(newest)]
-
-
-@click.command()
-@click.argument("app")
-@click.argument("package")
-@click.option("--at", type=click.DateTime(), help="As it was decided at this time (UTC).")
-@as_json
-@click.pass_obj
-def why(context: Context, app: str, package: str, at: datetime | None, as_json: bool) -> int:
-    """Show why a package moves, or does not.
-
-    Every release that was considered, the rule that took or refused it, and the state of the last lookup.
-    """
-    (name,) = context.apps(app)
-    before = at.replace(tzinfo=UTC) if at else None
-    found = context.ledger.decisions(name, package.lower(), before=before, limit=1)
-    if not found:
-        known = sorted({decision.package for decision in context.ledger.decisions(name, before=before)})
-        raise NotFound(f"decision of {name} about", package, known)
-    lookup = next(iter(context.ledger.all(Lookup, package=found[0].package)), None)
-    row = view.decision_row(found[0]) | {"lookup": view.lookup_row(lookup) if lookup else None}
-    if as_json:
-        emit(row)
-        return 0
-    say(f"{name}: {row['package']} is at {row['current']}; {row['said']}")
-    say(f"decided {when(row['at'])}; newest on the index: {row['newest'] or 'unknown'}")
-    if row["lookup"]:
-        state = row["lookup"]
-        answered = f", last answered {when(state['answered_at'])}" if state["answered_at"] else ""
-        say(f"last lookup {when(state['looked_at'])} on {state['index']}: {state['outcome']}{answered}")
-        if state["reason"]:
-            say(f"  {state['reason']}")
-    if row["releases"]:
-        say("")
-        cells = [[*chosen(r, "version", "verdict", "rule", "said"), when(r["free_at"])] for r in row["releases"]]
-        table(["VERSION", "VERDICT", "RULE", "WHY", "FREE AT"], cells)
-    return 0
-
-
-@click.command()
-@click.argument("app", required=False)
 @as_json
 @click.pass_obj
 def status(context: Context, app: str | None, as_json: bool) -> int:
     """Show what is under way, and how the last rollout ended."""
-    row = view.status(context.settings, context.ledger, context.apps(app))
+    row = view.status(context.settings, context.ledger, context.apps(app), utcnow())
     if as_json:
         emit(row)
     else:
@@ -117,16 +38,23 @@ def _print_status(row: view.Row) -> None:
         if app["reason"]:
             say(f"  {app['reason']}")
     for index in row["indexes"]:
-        unknown = f", {index['unknown']} of {index['packages']} packages unknown" if index["unknown"] else ""
+        unknown = ""
+        if index["unknown"]:
+            since = f" since {when(index['unknown_since'])}" if index["unknown_since"] else ""
+            unknown = f", {index['unknown']} of {index['packages']} packages unknown{since}"
         say(f"{index['index']}: polled {when(index['polled_at']) or 'never'}{unknown}")
         if index["reason"]:
             say(f"  {index['reason']}")
     for receiver in row["receivers"]:
         if receiver["behind"] or receiver["reason"]:
             say(f"{receiver['receiver']}: {receiver['behind']} events to deliver; {receiver['reason']}")
+    if row["hits"]:
+        say("")
+        cells = [[*chosen(hit, "app", "package", "current", "candidate"), hit["said"]] for hit in row["hits"]]
+        table(["APP", "PACKAGE", "AFFECTED", "CANDIDATE", "ADVISORIES"], cells)
     if row["bumps"]:
         say("")
-        bumps = [{**bump, "said": bump["reason"] or bump["url"]} for bump in row["bumps"]]
+        bumps = [{**bump, "said": bump["reason"] or bump["waits"] or bump["url"]} for bump in row["bumps"]]
         cells = [chosen(bump, "app", "package", "from", "to", "stage", "said") for bump in bumps]
         table(["APP", "PACKAGE", "FROM", "TO", "STAGE", "REASON"], cells)
     for rollout in row["rollouts"]:
@@ -217,4 +145,4 @@ def hosts(context: Context, as_json: bool) -> None:
     table(["FLEET", "HOST", "ADDRESS", "APP", "RUNS", "ROLLOUT", "STAGE", "REASON"], cells)
 
 
-COMMANDS = (check, why, status, history, hosts)
+COMMANDS = (status, history, hosts)

@@ -218,6 +218,7 @@ def test_why_shows_each_release_the_rule_and_when_it_becomes_free(line: Line, no
         verdict=Verdict.HELD,
         said="2.0 is held",
         reasons=(reason,),
+        index="pypi",
     )
     line.ledger.decide(decision)
     line.ledger.add(Lookup(index="pypi", package="django", outcome=Outcome.UNKNOWN, reason="HTTP 503"), now)

@@ -1,0 +1,298 @@
+"""Weighing: what is known turns into decisions, and decisions into bumps, once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.index import FakeIndex
+from watcher import config
+from watcher.advisory import Advisory, Span
+from watcher.bump import Bump, BumpStage
+from watcher.decision import Verdict
+from watcher.head import Head
+from watcher.http import Http
+from watcher.ledger import Ledger
+from watcher.lookup import Bulletin, IndexState, Outcome
+from watcher.pin import Pin
+from watcher.poll import poll_index
+from watcher.settings import Settings
+from watcher.weigh import weigh
+
+HOUR = timedelta(hours=1)
+
+
+def settings(state: Path, policy: str = "", indexes: str = "") -> Settings:
+    indexes = indexes or '[indexes.pypi]\nkind = "pypi"\nurl = "https://index.example/simple"\nadvisories = true\n'
+    return config.parse(
+        f"""
+        [toplayer]
+        state = "{state}"
+        {indexes}
+        [advisories.osv]
+        kind = "osv"
+        url = "https://osv.example"
+        [apps.shop]
+        repository = "{state}/repo"
+        lock = "uv.lock"
+        fleet = "ff"
+        [apps.shop.policy]
+        {policy}
+        [apps.shop.image]
+        repository = "oci:{state}/images"
+        python = "3.11"
+        [[fleets.ff.hosts]]
+        name = "h1"
+        address = "dir:{state}/h1"
+        """,
+        "test",
+    )
+
+
+@dataclass
+class World:
+    """A shop, an index in memory, and a source of advisories that has been heard."""
+
+    state: Path
+    ledger: Ledger
+    now: datetime
+    settings: Settings
+    index: FakeIndex
+
+    def pins(self, **versions: str) -> None:
+        """The lock pins these packages; those with a low line before them because another needs them."""
+        made = [
+            Pin(ecosystem="pypi", package=name.strip("_"), version=v, lock="uv.lock", direct=not name.startswith("_"))
+            for name, v in versions.items()
+        ]
+        before = self.ledger.find(Head, app="shop")
+        head = Head(app="shop", commit=f"c{sorted(versions.items())}", surveyed_at=self.now, pins=tuple(made))
+        self.ledger.write([(before, replace(head, revision=before.revision if before else 0))], self.now)
+        for name in versions:
+            heard = Bulletin(source="osv", ecosystem="pypi", package=name.strip("_"), outcome=Outcome.ANSWER)
+            self.ledger.add(replace(heard, looked_at=self.now, answered_at=self.now), self.now)
+
+    def warn(self, package: str, *advisories: Advisory) -> None:
+        before = self.ledger.find(Bulletin, source="osv", ecosystem="pypi", package=package)
+        assert before is not None
+        self.ledger.replace(before, replace(before, advisories=advisories, changed_at=self.now), self.now)
+        self._state("osv")
+
+    def _state(self, name: str) -> None:
+        before = self.ledger.find(IndexState, index=name)
+        after = replace(before or IndexState(index=name), polled_at=self.now, changed_at=self.now)
+        self.ledger.write([(before, after)], self.now)
+
+    def poll(self, name: str = "pypi") -> IndexState:
+        before = self.ledger.find(IndexState, index=name) or self.ledger.add(IndexState(index=name), self.now)
+        assert before is not None
+        after = poll_index(before, self.settings, self.ledger, self.index, Http(), self.now)
+        return self.ledger.replace(before, after, self.now)
+
+    def weigh(self) -> bool:
+        return weigh("shop", self.settings, self.ledger, self.now)
+
+    def decision(self, package: str) -> tuple[Verdict, str]:
+        decision = self.ledger.standing("shop")[package].decision
+        return decision.verdict, decision.candidate
+
+    def bumps(self) -> dict[str, BumpStage]:
+        return {bump.id: bump.stage for bump in self.ledger.all(Bump, app="shop", order="id")}
+
+
+@pytest.fixture
+def world(tmp_path: Path, now: datetime) -> Iterator[World]:
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    index = FakeIndex()
+    for name in ("alpha", "beta"):
+        index.publish(name, "1.0")
+    yield World(tmp_path, ledger, now, settings(tmp_path), index)
+    ledger.close()
+
+
+def test_an_answer_becomes_a_decision_and_the_decision_a_bump(world: World) -> None:
+    world.pins(alpha="1.0", _beta="1.0")
+    world.index.publish("alpha", "1.1")
+    world.index.publish("beta", "1.1")
+    world.poll()
+
+    assert world.weigh()
+
+    assert world.decision("alpha") == (Verdict.TAKEN, "1.1")
+    assert world.decision("beta") == (Verdict.REFUSED, "")
+    assert world.bumps() == {"shop:alpha:1.1": BumpStage.FOUND}
+
+
+def test_what_has_not_changed_is_not_weighed_again(world: World) -> None:
+    world.pins(alpha="1.0")
+    world.index.publish("alpha", "1.1", at=world.now - HOUR)
+    world.poll()
+    while world.weigh():
+        pass
+    written = len(world.ledger.decisions("shop"))
+
+    world.now += HOUR
+    world.poll()
+
+    assert not world.weigh()
+    assert len(world.ledger.decisions("shop")) == written == 1
+    world.now += timedelta(days=3)
+    assert world.weigh(), "what was held is free now"
+    assert world.decision("alpha") == (Verdict.TAKEN, "1.1")
+
+
+def test_a_policy_that_is_edited_counts_at_the_next_look(world: World) -> None:
+    world.pins(alpha="1.0")
+    world.index.publish("alpha", "2.0")
+    world.poll()
+    world.weigh()
+
+    world.settings = settings(world.state, 'allow = "minor"')
+    world.weigh()
+
+    assert world.decision("alpha") == (Verdict.REFUSED, "")
+    assert world.bumps() == {"shop:alpha:2.0": BumpStage.SUPERSEDED}
+
+
+def test_a_newer_release_takes_the_place_of_a_bump_that_was_only_found(world: World) -> None:
+    world.pins(alpha="1.0")
+    world.index.publish("alpha", "1.1")
+    world.poll()
+    world.weigh()
+    world.now += HOUR
+    world.index.publish("alpha", "1.2")
+    world.poll()
+
+    world.weigh()
+
+    assert world.bumps() == {"shop:alpha:1.1": BumpStage.SUPERSEDED, "shop:alpha:1.2": BumpStage.FOUND}
+
+
+def test_closing_a_proposal_silences_exactly_that_version(world: World) -> None:
+    world.pins(alpha="1.0")
+    world.index.publish("alpha", "1.1")
+    world.poll()
+    world.weigh()
+    (bump,) = world.ledger.all(Bump, app="shop")
+    world.ledger.replace(bump, bump.at(BumpStage.CLOSED, world.now, reason="closed by ana"), world.now)
+    world.weigh()
+    assert world.decision("alpha") == (Verdict.REFUSED, "")
+
+    world.now += HOUR
+    world.index.publish("alpha", "1.2")
+    world.poll()
+    world.weigh()
+
+    assert world.decision("alpha") == (Verdict.TAKEN, "1.2")
+
+
+def test_packages_of_a_group_move_in_one_bump(world: World) -> None:
+    world.settings = settings(world.state, 'rules = [{ packages = ["alpha", "beta"], group = "greek" }]')
+    world.pins(alpha="1.0", beta="1.0")
+    world.index.publish("alpha", "1.1")
+    world.index.publish("beta", "2.0")
+    world.poll()
+
+    world.weigh()
+
+    (bump,) = world.ledger.all(Bump, app="shop")
+    assert [str(part) for part in bump.parts] == ["alpha 1.0 → 1.1", "beta 1.0 → 2.0"]
+    assert (bump.group, bump.package) == ("greek", "alpha")
+
+
+def test_an_advisory_moves_what_nobody_asks_for_and_is_told_once(world: World) -> None:
+    world.pins(alpha="1.0", _beta="1.0")
+    for version in ("1.1", "1.2"):
+        world.index.publish("beta", version, at=world.now)
+    world.poll()
+    world.weigh()
+    assert world.bumps() == {}
+
+    world.warn("beta", Advisory(id="GHSA-1", spans=(Span(fixed="1.1"),)))
+    while world.weigh():
+        world.now += timedelta(seconds=1)
+
+    assert world.decision("beta") == (Verdict.TAKEN, "1.1")
+    (bump,) = world.ledger.all(Bump, app="shop")
+    assert (bump.to_version, bump.advisories) == ("1.1", ("GHSA-1",))
+    assert [event.kind for event in world.ledger.events()].count("pin.hit") == 1
+
+
+def test_an_outage_takes_nothing_back_and_is_no_decision(world: World) -> None:
+    world.pins(alpha="1.0")
+    world.index.publish("alpha", "1.1")
+    world.poll()
+    world.weigh()
+    world.index.down = True
+    world.now += HOUR
+
+    state = world.poll()
+    world.weigh()
+
+    assert (state.unknown, state.unknown_since) == (1, world.now)
+    assert world.decision("alpha") == (Verdict.UNKNOWN, "1.1")
+    assert world.bumps() == {"shop:alpha:1.1": BumpStage.FOUND}
+
+
+def test_a_file_of_unknown_age_is_dated_by_our_first_sight_of_it(world: World) -> None:
+    world.pins(alpha="1.0")
+    world.index.publish("alpha", "1.1", at=None)
+    world.poll()
+    world.weigh()
+    assert world.decision("alpha")[0] is Verdict.HELD
+
+    world.now += timedelta(days=3)
+    world.poll()
+    world.weigh()
+
+    assert world.decision("alpha") == (Verdict.TAKEN, "1.1")
+
+
+def test_a_package_that_left_the_lock_is_decided_about_no_more(world: World) -> None:
+    world.pins(alpha="1.0", beta="1.0")
+    world.poll()
+    world.weigh()
+    world.pins(alpha="1.0")
+
+    world.weigh()
+
+    assert set(world.ledger.standing("shop")) == {"alpha"}
+    assert len(world.ledger.decisions("shop", "beta")) == 1, "and what was decided is remembered"
+
+
+TWO: dict[str, Any] = {
+    "indexes": """
+        [indexes.internal]
+        kind = "pypi"
+        url = "https://internal.example/simple"
+        only = ["beta"]
+        [indexes.first]
+        kind = "pypi"
+        url = "https://first.example/simple"
+        [indexes.second]
+        kind = "pypi"
+        url = "https://second.example/simple"
+        """
+}
+
+
+def test_the_first_index_that_has_a_package_is_the_one_that_counts(world: World) -> None:
+    world.settings = settings(world.state, **TWO)
+    world.pins(alpha="1.0", beta="1.0")
+    world.index = FakeIndex()
+    world.poll("second")
+    world.poll("first")
+    assert world.ledger.rows(IndexState, "packages", index="second") == [(0,)], "the first one was not asked yet"
+
+    world.index.publish("alpha", "1.1")
+    world.poll("second")
+    world.poll("internal")
+    world.weigh()
+
+    assert world.decision("alpha") == (Verdict.TAKEN, "1.1")
+    assert world.decision("beta")[0] is Verdict.REFUSED, "it comes from the internal index and from no other"
+    standing = world.ledger.standing("shop")
+    assert (standing["alpha"].decision.index, standing["beta"].decision.index) == ("second", "internal")
