@@ -36,7 +36,7 @@ def _together(event: Event) -> tuple[str, str]:
 def _notice(events: list[Event]) -> Notice:
     event = events[0]
     area, _, verb = event.kind.partition(".")
-    urgent = verb in ("failed", "halted", "stuck", "stalled", "unreadable", "unreachable")
+    urgent = verb in ("failed", "halted", "stuck", "stalled", "unreadable", "unreachable", "hit")
     said = _OF_AREA.get(area, _of_anything)(verb, events)
     return Notice(inert(said.replace("\n", " "), _LONGEST), urgent)
 
@@ -77,13 +77,18 @@ def _of_host(verb: str, events: list[Event]) -> str:
     return f"{rollout}: {shown} {verb}{cost}{_because(facts)}"
 
 
+def _of_pin(verb: str, events: list[Event]) -> str:
+    event, facts = events[0], events[0].facts
+    return f"{event.app}: {_text(facts, 'package')} {verb}: {_text(facts, 'said')}"
+
+
 def _of_anything(verb: str, events: list[Event]) -> str:
     event = events[0]
     facts = ", ".join(f"{key} {_text(event.facts, key)}" for key in event.facts)
     return f"{event.subject} {verb}{f': {facts}' if facts else ''}"
 
 
-_OF_AREA = {"bump": _of_bump, "rollout": _of_rollout, "host": _of_host}
+_OF_AREA = {"bump": _of_bump, "rollout": _of_rollout, "host": _of_host, "pin": _of_pin}
 
 
 def _text(facts: Mapping[str, Fact], key: str) -> str:

@@ -55,3 +55,8 @@ def test_a_kind_that_nobody_knows_yet_is_still_told(now: datetime) -> None:
     assert notices([event(now, "order.pause", "shop", by="ana", why="holiday")])[0].text == (
         "shop pause: by ana, why holiday"
     )
+
+
+def test_a_pin_that_an_advisory_hits_is_urgent(now: datetime) -> None:
+    hit = event(now, "pin.hit", "shop:django", package="django", said="CVE-2026-1 affects 1.0; 1.1 may come in")
+    assert notices([hit]) == [Notice("shop: django hit: CVE-2026-1 affects 1.0; 1.1 may come in", urgent=True)]
