@@ -57,3 +57,7 @@ constraints: $(BIN)/python  ## the newest versions that the tests may be run wit
 	   $(BIN)/uv pip compile -q --no-header --no-annotate --no-emit-index-url --no-emit-find-links --universal \
 	     --python-version 3.11 --extra dev --extra postgres pyproject.toml; } > constraints.txt.new
 	@mv constraints.txt.new constraints.txt
+
+.PHONY: dockerfiles
+dockerfiles: $(VENV)/.test  ## fifty Dockerfiles: every prediction compared with a real BuildKit (as root)
+	EXHAUSTIVE=1 $(BIN)/pytest -q tests/watcher/dockerfile tests/workers/dockerfile/test_prediction.py

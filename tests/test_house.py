@@ -11,7 +11,7 @@ import pytest
 from watcher.order import Order
 
 ROOT = Path(__file__).parent.parent
-ROOMS = {"propose", "image", "fleet", "notify"}
+ROOMS = {"propose", "image", "dockerfile", "fleet", "notify"}
 FOREIGN_TO_WATCHER = {"docker", "subprocess", "celery", "kombu", "uv", "workers"}
 # The rooms are wired together in these files, and nowhere else.
 WIRING = {"steps.py", "doctor.py", "demo.py", "hands.py", "main.py"}

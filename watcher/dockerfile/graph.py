@@ -56,10 +56,11 @@ class Inputs:
 class Step:
     """One instruction of one stage, as it is worked on.
 
-    `label` is how BuildKit's progress names it (`[build 2/5]`). `parent` is the number of the step that it is done on
-    top of, `drawn` are those whose result it copies, whatever that is. `takes` are the files of the context that enter
-    here, `carries` those that come, as they are, out of another stage. `fickle`: it takes something from far away,
-    which nobody knows before. `said` is its text with the variables filled in, as the image's history has it.
+    `label` is how BuildKit's progress names it (`[build 2]`), without the number of all steps, which its versions count
+    differently. `parent` is the number of the step that it is done on top of, `drawn` are those whose result it copies,
+    whatever that is. `takes` are the files of the context that enter here, `carries` those that come, as they are, out
+    of another stage. `fickle`: it takes something from far away, which nobody knows before. `said` is its text with the
+    variables filled in, as the image's history has it.
     """
 
     stage: Stage
@@ -125,7 +126,7 @@ class _Work:
         self._directory, self._user = "/", ""
         self._shell: tuple[str, ...] = ("/bin/sh", "-c")
         self._parent: int | None = None
-        self._count = self._total = 0
+        self._count = 0
 
     def go(self) -> None:
         """Works the stage off."""
@@ -134,8 +135,6 @@ class _Work:
             self._stand_on(self._works[self._stage.standing_on])
         elif self._stage.base != SCRATCH:
             body = (*self._left_by(self._base(self._stage.base)), *body)
-        worked_on = sum(one.keyword in WORKED_ON for one in body)
-        self._total = worked_on + (self._stage.standing_on is None and self._stage.base != SCRATCH)
         if self._stage.standing_on is None:
             self._begin()
         for instruction in body:
@@ -269,8 +268,8 @@ class _Work:
         label = ""
         if counted:
             self._count += 1
-            name = self._stage.name or (f"stage-{self._stage.index}" if len(self._stages.all) > 1 else "")
-            label = f"[{f'{name} ' if name else ''}{self._count}/{self._total}]"
+            name = "" if self._stages.is_one else f"{self._stage.name or f'stage-{self._stage.index}'} "
+            label = f"[{name}{self._count}]"
         step = Step(
             stage=self._stage,
             instruction=instruction,

@@ -40,6 +40,12 @@ class Stages:
     all: tuple[Stage, ...]
     arguments: Mapping[str, str]
 
+    @property
+    def is_one(self) -> bool:
+        """Whether there is nothing but one stage. An image that files are taken from counts as one, and so does the
+        nothing that a cache begins with."""
+        return len(self.all) == 1 and not any(sources(one) or _has_cache(one) for one in self.all[0].own)
+
     def find(self, name: str, before: int | None = None) -> Stage | None:
         """The stage with this name or number, among those in front of stage `before`."""
         seen = self.all[:before]
@@ -117,6 +123,10 @@ def sources(instruction: Instruction) -> tuple[str, ...]:
     if instruction.keyword == "RUN":
         return tuple(mount["from"] for mount in mounts(instruction) if mount.get("from"))
     return ()
+
+
+def _has_cache(instruction: Instruction) -> bool:
+    return instruction.keyword == "RUN" and any(mount["type"] == "cache" for mount in mounts(instruction))
 
 
 def mounts(instruction: Instruction) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 _LINE = re.compile(r"#(\d+) (.*)")
 _OUTPUT = re.compile(r"\d+\.\d+ ?(.*)")
-_LABEL = re.compile(r"\[(?:[a-z0-9]+/\S+ )?(?:(?P<stage>\S+) )? *(?P<number>\d+)/(?P<of>\d+)\] (?P<rest>.*)")
+_LABEL = re.compile(r"\[(?:[a-z0-9]+/\S+ )?(?:(?P<stage>\S+) )? *(?P<number>\d+)/\d+\] (?P<rest>.*)")
 _ENDED = re.compile(r"(?:DONE(?: (?P<seconds>[\d.]+)s)?|CACHED|CANCELED|ERROR:?(?P<error>.*))")
 _ID = re.compile(r"(?:writing image|exporting config) (sha256:[0-9a-f]{64})")
 _KEPT = 100
@@ -19,7 +19,7 @@ _TOLD = 20
 
 @dataclass(slots=True)
 class Worked:
-    """One vertex. `label` is `[stage 2/5]`, or empty for what is no instruction; `said` are its last lines."""
+    """One vertex. `label` is `[stage 2]`, or empty for what is no instruction; `said` are its last lines."""
 
     name: str
     label: str = ""
@@ -75,7 +75,7 @@ def _vertex(name: str) -> Worked:
     if found is None:
         return Worked(name)
     stage = f"{found['stage']} " if found["stage"] else ""
-    return Worked(name, f"[{stage}{found['number']}/{found['of']}]")
+    return Worked(name, f"[{stage}{found['number']}]")
 
 
 def _more(vertex: Worked, rest: str) -> None:

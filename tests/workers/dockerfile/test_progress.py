@@ -1,0 +1,57 @@
+"""What BuildKit says while it builds, read again."""
+
+from workers.dockerfile.progress import read
+
+FAILED = """#1 [internal] load build definition from Dockerfile
+#1 sha256:0123
+#1 DONE 0.0s
+
+#5 [build 1/3] FROM docker.io/library/busybox
+#5 CACHED
+
+#6 [build 2/3] COPY a b
+#6 CACHED
+
+#7 [build 3/3] RUN make
+#7 0.123 cc a.c
+#7 0.200 a.c:1: error
+#7 ERROR: process "/bin/sh -c make" did not complete successfully: exit code: 2
+------
+ > [build 3/3] RUN make:
+"""
+
+
+def test_steps_are_found_by_their_stage_and_number() -> None:
+    found = read(FAILED)
+    assert list(found.steps) == ["[build 1]", "[build 2]", "[build 3]"]
+    assert [step.cached for step in found.steps.values()] == [True, True, False]
+    assert found.is_buildkit
+
+
+def test_a_failure_is_the_failing_step_and_its_last_lines_and_nothing_else() -> None:
+    assert read(FAILED).failure.splitlines() == [
+        "[build 3/3] RUN make",
+        "cc a.c",
+        "a.c:1: error",
+        'process "/bin/sh -c make" did not complete successfully: exit code: 2',
+    ]
+
+
+def test_a_long_story_is_cut_to_its_end() -> None:
+    rows = "".join(f"#2 {n}.5 row {n}\n" for n in range(1000))
+    said = read(f"#2 [2/2] RUN x\n{rows}#2 ERROR: executor failed running: exit code: 1\n").failure.splitlines()
+    assert len(said) == 22
+    assert said[1] == "row 980"
+
+
+def test_a_platform_in_front_is_no_stage() -> None:
+    assert list(read("#3 [linux/amd64 2/2] RUN x\n#4 [linux/arm64 build 1/9] RUN y\n").steps) == ["[2]", "[build 1]"]
+
+
+def test_the_id_of_the_image_is_kept() -> None:
+    id = "sha256:" + "a" * 64
+    assert read(f"#8 exporting to image\n#8 writing image {id} done\n#8 DONE 0.0s\n").image == id
+
+
+def test_what_the_legacy_builder_says_is_not_buildkit() -> None:
+    assert not read("Step 1/2 : FROM busybox\n ---> 123\nSuccessfully built 123\n").is_buildkit
