@@ -68,7 +68,10 @@ class Misfit(Exception):
 
 @dataclass
 class ForgeServer:
-    """`url` is what the settings name; `requests` are those that came in, as `VERB path`."""
+    """`url` is what the settings name; `requests` are those that came in, as `VERB path`.
+
+    `faults` are answered in place of what was asked for, `spoil` in place of the answer to what was done.
+    """
 
     hub: Hub
     dialect: Dialect
@@ -76,6 +79,7 @@ class ForgeServer:
     faults: list[Fault] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     misfits: list[str] = field(default_factory=list)
+    spoil: Fault | None = None
 
     def changes(self) -> list[str]:
         """The requests that ask for a change."""
@@ -136,7 +140,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         forge = cast(_Server, self.server).forge
         url = urlsplit(self.path)
-        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        raw = self.rfile.read(length)
+        if len(raw) < length:
+            self.close_connection = True  # whoever asked is dead, and what is not whole was never asked
+            return None
         prefix = next((one for one in forge.dialect.prefixes if url.path.startswith(one)), "")
         headers = {name.lower(): value for name, value in self.headers.items()}
         path = url.path.removeprefix(prefix)
@@ -152,6 +160,10 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Denied(401, "Bad credentials")
             with forge.hub.lock:
                 status, said = forge.dialect.answer(asked, forge.hub, forge.url)
+            if forge.spoil is not None and re.search(forge.spoil.pattern, f"{self.command} {path}"):
+                # It was done, and nobody hears of it.
+                fault, forge.spoil = forge.spoil, None
+                return self._say(fault.status, json.dumps({"message": fault.said}).encode(), fault.headers)
         except Denied as denied:
             status, said = denied.status, forge.dialect.denied(denied)
         except Exception as error:
