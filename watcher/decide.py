@@ -11,7 +11,7 @@ it acts, because its message may be late, or the second of its kind. Nothing els
 
 import zlib
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from watcher import tend
@@ -19,24 +19,14 @@ from watcher.bump import Bump, BumpStage
 from watcher.errors import Temporary
 from watcher.head import Head
 from watcher.lookup import IndexState
+from watcher.plan import BROKEN, WAITING, Plan, ahead, chosen, verdict, waits_for
 from watcher.policy import Policy
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from watcher.versions import Scheme
-from watcher.wave import Share, plan_waves
 from watcher.window import Wait, wait
 
 GIVEN_UP_AFTER = 3
 """Attempts after which a host that went away in the middle no longer holds a newer rollout back."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How a fleet wants to be rolled: waves, a soak between them, hosts at once, and failures it can bear."""
-
-    waves: tuple[Share, ...] = (1, "100%")
-    soak: timedelta = timedelta(0)
-    at_once: int = 5
-    max_failures: int = 0
 
 
 # --- a bump ---------------------------------------------------------------------------------------------------------
@@ -142,6 +132,7 @@ def wanted(head: Head, rollouts: Sequence[Rollout], merged: Collection[Bump], no
         app=head.app,
         generation=generation,
         commit=head.commit,
+        merged_at=head.committed_at,
         wanted_at=now,
         released_at=min((at for at in fresh if at), default=None),
     )
@@ -174,56 +165,90 @@ def turned(
             return rollout.at(RolloutStage.SUPERSEDED, now, reason=f"{newer[0].id} is newer"), ()
         if paused or any(other.stage in (RolloutStage.ROLLING, RolloutStage.HALTED) for other in others):
             return rollout, ()
+        if _unapproved(rollout, plan, 1):
+            return _awaits(rollout, 1), ()
         return rollout.at(RolloutStage.ROLLING, now).with_wave(1, now), ()
     if stage is RolloutStage.ROLLING:
         return _rolling(rollout, hosts, any(other.image for other in newer), plan, paused, now)
     if stage is RolloutStage.HALTED:
-        # Called, and not yet touched: it simply keeps what it runs.
-        return rollout, tuple(host.at(HostStage.PENDING, now) for host in hosts if host.stage is HostStage.CALLED)
+        # Fetched at most, and not yet touched: it simply keeps what it runs.
+        return rollout, tuple(host.at(HostStage.PENDING, now) for host in hosts if host.stage in _UNTOUCHED)
     return rollout, ()
 
 
 def _rolling(
     rollout: Rollout, hosts: Sequence[HostState], overtaken: bool, plan: Plan, paused: bool, now: datetime
 ) -> tuple[Rollout, tuple[HostState, ...]]:
-    failed = [host for host in hosts if host.stage.is_touched and host.stage in _BROKEN]
-    if len(failed) > plan.max_failures:
-        first = min(failed, key=lambda host: host.since or now)
-        return rollout.at(RolloutStage.HALTED, now, reason=f"{first.host}: {first.reason}"), ()
-    moving = [host for host in hosts if host.stage.is_moving]
+    why = verdict(hosts, plan, now)
+    if why:
+        return rollout.at(RolloutStage.HALTED, now, reason=why), ()
+    moving = [host for host in hosts if host.stage.is_moving and host.stage is not HostStage.AHEAD]
     if overtaken:
-        stuck = all(host.attempts >= GIVEN_UP_AFTER for host in moving)
+        # One that only waits for its hour was not touched, and one that went away holds nobody up for ever.
+        resting = (h.stage is HostStage.FETCHED and not plan.may_touch(h, now) for h in moving)
+        stuck = all(rests or host.attempts >= GIVEN_UP_AFTER for rests, host in zip(resting, moving, strict=True))
         return (rollout.at(RolloutStage.SUPERSEDED, now, reason="a newer image is ready") if stuck else rollout), ()
-    ended = [host for host in hosts if host.stage is HostStage.DONE or (host in failed and not host.stage.is_moving)]
+    ended = [host for host in hosts if host.stage is HostStage.DONE or (host.stage in BROKEN and host not in moving)]
     if len(ended) == len(hosts):
         return rollout.at(RolloutStage.DONE, now), ()
     if paused:
         return rollout, ()
-    waves = plan_waves(plan.waves, len(hosts))
-    allowed = waves[min(rollout.wave, len(waves)) - 1]
-    touched = [host for host in hosts if host.stage is not HostStage.PENDING]
-    if len(ended) == len(touched) >= allowed and rollout.wave < len(waves):
+    counts = plan.counts(hosts)
+    allowed = counts[min(rollout.wave, len(counts)) - 1]
+    touched = [host for host in hosts if host.stage not in WAITING]
+    if len(ended) == len(touched) >= allowed and rollout.wave < len(counts):
         proven_at = max((host.since for host in ended if host.since), default=now)
-        if now - proven_at < plan.soak:
-            return rollout, ()
-        rollout = rollout.with_wave(rollout.wave + 1, now)
-        allowed = waves[rollout.wave - 1]
-    room = min(allowed - len(touched), plan.at_once - len(moving))
-    waiting = [host for host in hosts if host.stage is HostStage.PENDING and host.is_due(now)]
-    return rollout, tuple(host.at(HostStage.CALLED, now) for host in waiting[: max(room, 0)])
+        if now - proven_at >= plan.soak:
+            if _unapproved(rollout, plan, rollout.wave + 1):
+                rollout = _awaits(rollout, rollout.wave + 1)
+            else:
+                rollout = rollout.with_wave(rollout.wave + 1, now)
+                allowed = counts[rollout.wave - 1]
+    return rollout, _called(rollout, hosts, allowed, plan, now)
 
 
-_BROKEN = (HostStage.FAILED, HostStage.RETURNING, HostStage.RETURNED, HostStage.STUCK)
+def _called(
+    rollout: Rollout, hosts: Sequence[HostState], allowed: int, plan: Plan, now: datetime
+) -> tuple[HostState, ...]:
+    """The hosts that are called now, that fetch ahead of their turn, and that wait for something else than before."""
+    by_name = {host.host: host for host in hosts}
+    turn = {HostStage.PENDING: HostStage.CALLED, HostStage.READY: HostStage.FETCHED}
+    changed = {
+        name: by_name[name].at(turn[by_name[name].stage], now)
+        for name in chosen(hosts, allowed, rollout.wave_at, plan, now)
+    }
+    after = [changed.get(host.host, host) for host in hosts]
+    changed |= {name: by_name[name].at(HostStage.AHEAD, now) for name in ahead(after, plan, now)}
+    for host in hosts:
+        said = waits_for(host, plan, now)
+        if said is not None and said != host.reason and host.host not in changed:
+            changed[host.host] = replace(host, reason=said)
+    return tuple(changed.values())
 
 
-def host_due(host: HostState, rollout: Rollout, now: datetime) -> bool:
-    """Whether a worker should take the host's next step, forward or back."""
+def _unapproved(rollout: Rollout, plan: Plan, wave: int) -> bool:
+    return wave in plan.approve and rollout.approved < wave
+
+
+def _awaits(rollout: Rollout, wave: int) -> Rollout:
+    return replace(rollout, reason=f"wave {wave} waits for `toplayer approve {rollout.app}`")
+
+
+_UNTOUCHED = (HostStage.CALLED, HostStage.AHEAD, HostStage.READY)
+
+
+def host_due(host: HostState, rollout: Rollout, now: datetime, plan: Plan | None = None) -> bool:
+    """Whether a worker should take the host's next step, forward or back.
+
+    What is there is only touched at the hours of `plan`; without one, at any.
+    """
     if not host.is_due(now):
         return False
     if rollout.stage is RolloutStage.HALTED:
-        return host.stage in (HostStage.FETCHED, HostStage.PROVING, HostStage.DONE, *_BROKEN[:2])
+        return host.stage in (HostStage.FETCHED, HostStage.PROVING, HostStage.DONE, *BROKEN[:2])
     if rollout.stage is RolloutStage.ROLLING:
-        return host.stage.is_moving
+        touches = host.stage is HostStage.FETCHED and plan is not None
+        return host.stage.is_moving and not (touches and plan is not None and not plan.may_touch(host, now))
     return False
 
 
@@ -247,4 +272,4 @@ def offline(host: HostState, now: datetime, error: Temporary) -> HostState:
     """A host that could not be reached when it was called: pending again, with the reason, and in nobody's way."""
     tried = host.again(now, error)
     pending = host.at(HostStage.PENDING, now, reason=tried.reason)
-    return replace(pending, attempts=tried.attempts, due_at=tried.due_at, called_at=None)
+    return replace(pending, attempts=tried.attempts, due_at=tried.due_at)

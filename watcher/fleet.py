@@ -1,14 +1,17 @@
 """The settings of fleets: what a host runs, how it is reached, and how careful a rollout is."""
 
+from collections import Counter
 from datetime import timedelta
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from watcher.decide import Plan
 from watcher.fields import Absolute, Duration, Model, Name, Port, Volume, matching
+from watcher.plan import Place, Plan
 from watcher.secret import Secret
 from watcher.wave import Share, share
+from watcher.window import Freeze, Window
 
 
 class HealthSettings(Model):
@@ -64,6 +67,7 @@ class HostSettings(Model):
         ),
     ]
     tls: TlsSettings | None = None
+    site: Name | None = None
 
     @property
     def kind(self) -> str:
@@ -71,24 +75,77 @@ class HostSettings(Model):
         return "dir" if self.address.startswith("dir:") else "docker"
 
 
+Hours = Annotated[Window, BeforeValidator(Window.parse)]
+Days = Annotated[Freeze, BeforeValidator(Freeze.parse)]
+Part = Annotated[str, AfterValidator(lambda text: (share(text), text)[1])]
+
+
+class SiteSettings(Model):
+    """Hosts behind one link: how many move at once, and at which hours they may be touched (empty: the fleet's).
+
+    `kind` is what the site has in common with others: the first host of each kind is proven before the second.
+    """
+
+    at_once: Annotated[int, Field(ge=1, le=1000)] | None = None
+    windows: tuple[Hours, ...] = ()
+    freeze: tuple[Days, ...] = ()
+    kind: str = ""
+
+
 class FleetSettings(Model):
     """The hosts that run the same image, and how careful a rollout is with them."""
 
     waves: tuple[Annotated[Share, AfterValidator(lambda wave: (share(wave), wave)[1])], ...] = (1, "100%")
     soak: Duration = timedelta(0)
+    jitter: Duration = timedelta(0)
     at_once: Annotated[int, Field(ge=1, le=1000)] = 5
     max_failures: Annotated[int, Field(ge=0)] = 0
+    max_failure_share: Part | None = None
+    min_sample: Annotated[int, Field(ge=1)] = 10
+    approve: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    fetch: Literal["in turn", "ahead"] = "in turn"
+    windows: tuple[Hours, ...] = ()
+    freeze: tuple[Days, ...] = ()
+    sites: dict[Name, SiteSettings] = Field(default_factory=dict)
     hosts: tuple[HostSettings, ...] = ()
 
     @model_validator(mode="after")
     def _names_once(self) -> Self:
         names = [host.name for host in self.hosts]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        counted = Counter(names)
+        twice = sorted(name for name, count in counted.items() if count > 1)
         if twice:
             raise ValueError(f"hosts: expected every name once, got {', '.join(twice)} more than once")
+        for n, host in enumerate(self.hosts):
+            if host.site is not None and host.site not in self.sites:
+                known = ", ".join(self.sites) or "none"
+                raise ValueError(f"hosts[{n}].site: expected one of the fleet's sites ({known}), got {host.site!r}")
         return self
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
-        """What `decide` needs to know of the fleet."""
-        return Plan(waves=self.waves, soak=self.soak, at_once=self.at_once, max_failures=self.max_failures)
+        """How the fleet is rolled, as `decide` needs to know it."""
+        part = share(self.max_failure_share) if self.max_failure_share else 0.0
+        anywhere = self._place("", SiteSettings())
+        sites = {name: self._place(name, site) for name, site in self.sites.items()}
+        return Plan(
+            waves=self.waves,
+            soak=self.soak,
+            at_once=self.at_once,
+            max_failures=self.max_failures,
+            max_share=float(part),
+            min_sample=self.min_sample,
+            jitter=self.jitter,
+            approve=self.approve,
+            ahead=self.fetch == "ahead",
+            places={host.name: sites[host.site] if host.site else anywhere for host in self.hosts},
+        )
+
+    def _place(self, name: str, site: SiteSettings) -> Place:
+        return Place(
+            site=name,
+            kind=site.kind,
+            at_once=site.at_once,
+            windows=site.windows or self.windows,
+            freezes=(*self.freeze, *site.freeze),
+        )

@@ -41,6 +41,18 @@ EVERYTHING = "*"
 """The scope of a hold that pauses every app."""
 
 _BUSY_MS = 15_000
+_HOST = "host:"
+
+
+def host_scope(fleet: str, host: str) -> str:
+    """The scope of a hold that cordons a host. No app is called like this."""
+    return f"{_HOST}{fleet}/{host}"
+
+
+def _is_host(scope: str) -> bool:
+    return scope.startswith(_HOST)
+
+
 _POSTED = "post:"
 
 
@@ -193,24 +205,26 @@ class Ledger:
     # --- holds ---
 
     def hold(self, scope: str, by: str, why: str, now: datetime) -> bool:
-        """Pauses an app (or EVERYTHING); tells whether it was not paused before."""
+        """Pauses an app (or EVERYTHING), or cordons a host; tells whether it was not held before."""
         with self._writing() as connection:
             if connection.execute(select(holds).where(holds.c.scope == scope)).first():
                 return False
             connection.execute(insert(holds).values(scope=scope, at=now, by=by, why=why))
-            _note(connection, _ordered("order.pause", scope, by, why, now))
+            _note(connection, _ordered("order.cordon" if _is_host(scope) else "order.pause", scope, by, why, now))
         return True
 
     def unhold(self, scope: str, by: str, why: str, now: datetime) -> bool:
-        """Lets an app (or EVERYTHING) go on; tells whether it was paused."""
+        """Lets an app (or EVERYTHING, or a host) go on; tells whether it was held."""
         with self._writing() as connection:
             gone = connection.execute(delete(holds).where(holds.c.scope == scope)).rowcount > 0
             if gone:
-                _note(connection, _ordered("order.resume", scope, by, why, now))
+                _note(
+                    connection, _ordered("order.uncordon" if _is_host(scope) else "order.resume", scope, by, why, now)
+                )
         return gone
 
     def holds(self) -> dict[str, str]:
-        """What is paused: scope → "by whom: why"."""
+        """What is paused or cordoned: scope → "by whom: why"."""
         with self._reading() as connection:
             return {
                 row.scope: f"{row.by}: {row.why}" if row.why else row.by for row in connection.execute(select(holds))
@@ -374,7 +388,7 @@ def _note(connection: Connection, happened: Event) -> None:
 
 
 def _ordered(kind: str, scope: str, by: str, why: str, now: datetime) -> Event:
-    app = "" if scope == EVERYTHING else scope
+    app = "" if scope == EVERYTHING or _is_host(scope) else scope
     return Event(at=now, kind=kind, app=app, subject=scope, facts={"by": by, "why": why})
 
 

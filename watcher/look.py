@@ -5,7 +5,7 @@ It never waits for anybody and does nothing itself. Two looks at once do no harm
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -15,9 +15,10 @@ from watcher.desk import Desk
 from watcher.entry import Entry
 from watcher.errors import Overtaken
 from watcher.head import Head
-from watcher.ledger import Ledger
+from watcher.ledger import Ledger, host_scope
 from watcher.lookup import IndexState
 from watcher.order import Order
+from watcher.plan import Plan
 from watcher.proposal import Proposals
 from watcher.receiver import Receiver
 from watcher.rollout import HostState, Rollout, RolloutStage
@@ -86,7 +87,7 @@ def _settled(bump: Bump, bumps: Iterable[Bump], head: Head, proposals: Proposals
 def _look_at_rollouts(
     desk: Desk, name: str, app: AppSettings, head: Head, paused: bool, now: datetime, result: Round
 ) -> None:
-    ledger, plan = desk.ledger, desk.settings.fleets[app.fleet].plan
+    ledger, plan = desk.ledger, plan_of(desk, app)
     rollouts = list(ledger.all(Rollout, app=name, order="-generation"))
     fresh = decide.wanted(head, rollouts, ledger.all(Bump, app=name, stage=[BumpStage.MERGED]), now)
     if fresh is not None and ledger.add(fresh, now) is not None:
@@ -102,7 +103,15 @@ def _look_at_rollouts(
         states = before | {host.name: host for host in written if isinstance(host, HostState)}
         if decide.build_due(after, after if rollout is rollouts[0] else rollouts[0], paused, now):
             result.due.append((Order.BUILD, rollout.id))
-        result.due += [(Order.ROLL, host.name) for host in states.values() if decide.host_due(host, after, now)]
+        result.due += [(Order.ROLL, host.name) for host in states.values() if decide.host_due(host, after, now, plan)]
+
+
+def plan_of(desk: Desk, app: AppSettings) -> Plan:
+    """How the app's fleet is rolled, with the hosts that a person has cordoned."""
+    fleet = desk.settings.fleets[app.fleet]
+    scopes = {host_scope(app.fleet, host.name): host.name for host in fleet.hosts}
+    cordoned = {scopes[scope]: said for scope, said in desk.ledger.holds().items() if scope in scopes}
+    return replace(fleet.plan, cordoned=cordoned)
 
 
 def _may_move(rollout: Rollout) -> bool:

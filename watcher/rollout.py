@@ -51,7 +51,8 @@ class Rollout(Entry):
 
     `commit` is what the image is built from; `image` is known from BUILT on. `cause` says why it exists: a commit, or
     a person's `deploy` or `rollback`. A `held` rollout is built and then waits for `toplayer deploy`. `wave` counts the
-    waves that have been opened. Times are UTC; `released_at` is the oldest upstream release that this commit brings.
+    waves that have been opened, `approved` is the last one that a person approved. Times are UTC; `released_at` is the
+    oldest upstream release that this commit brings, `merged_at` when the commit was made.
     """
 
     id: str
@@ -64,6 +65,8 @@ class Rollout(Entry):
     image: Digest | None = None
     built: Built | None = None
     wave: int = 0
+    approved: int = 0
+    merged_at: datetime | None = None
     released_at: datetime | None = None
     wanted_at: datetime
     built_at: datetime | None = None
@@ -96,7 +99,7 @@ class Rollout(Entry):
 
     def with_wave(self, wave: int, now: datetime) -> Self:
         """The rollout with its next wave open."""
-        return replace(self, wave=wave, wave_at=now)
+        return replace(self, wave=wave, wave_at=now, reason="")
 
     def refused(self, now: datetime, error: Refused) -> Self:
         return self.at(RolloutStage.HALTED, now, reason=inert(str(error)))
@@ -106,10 +109,13 @@ class HostStage(StrEnum):
     """Where one host is in one rollout.
 
     pending → called → fetched → proving → done; what fails goes failed → returning → returned, or ends as stuck. What
-    fails before anything was touched is returned at once: it runs what it ran.
+    fails before anything was touched is returned at once: it runs what it ran. Where bytes travel before a host's turn:
+    pending → ahead → ready → fetched.
     """
 
     PENDING = "pending"
+    AHEAD = "ahead"
+    READY = "ready"
     CALLED = "called"
     FETCHED = "fetched"
     PROVING = "proving"
@@ -122,20 +128,29 @@ class HostStage(StrEnum):
     @property
     def is_moving(self) -> bool:
         """Whether something on the host is under way."""
-        return self in (HostStage.CALLED, HostStage.FETCHED, HostStage.PROVING, HostStage.FAILED, HostStage.RETURNING)
+        return self not in (HostStage.PENDING, HostStage.READY, *_ENDS)
+
+    @property
+    def fetches(self) -> bool:
+        """Whether the image is on its way to the host."""
+        return self in (HostStage.CALLED, HostStage.AHEAD)
 
     @property
     def is_touched(self) -> bool:
         """Whether the host may run, or may have run, the new image."""
-        return self not in (HostStage.PENDING, HostStage.CALLED)
+        return self not in (HostStage.PENDING, HostStage.CALLED, HostStage.AHEAD, HostStage.READY)
+
+
+_ENDS = (HostStage.DONE, HostStage.RETURNED, HostStage.STUCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostState(Entry):
     """One host in one rollout. `previous` is the digest that it ran when it was called (None: nothing).
 
-    `bytes` is what really travelled to the host (compressed layers, configuration, manifest); `seconds` the time from
-    the call to the end. Both are None until known.
+    `bytes` is what really travelled to the host (compressed layers, configuration, manifest); `seconds` the
+    time from the call to the end. Of these, `pull_seconds` went into the pull, `swap_seconds` into stopping the old and
+    starting the new, and `healthy_seconds` is how long the new one took to prove itself. All are None until known.
     """
 
     rollout: str
@@ -145,6 +160,9 @@ class HostState(Entry):
     previous: Digest | None = None
     bytes: int | None = None
     seconds: float | None = None
+    pull_seconds: float | None = None
+    swap_seconds: float | None = None
+    healthy_seconds: float | None = None
     called_at: datetime | None = None
     since: datetime | None = None
 
@@ -158,7 +176,8 @@ class HostState(Entry):
 
     def at(self, stage: HostStage, now: datetime, *, reason: str = "") -> Self:
         """The host at its next stage. Arriving at an end notes the seconds since the call."""
-        ended = not stage.is_moving and stage is not HostStage.PENDING
+        called_at = now if stage.fetches or self.called_at is None else self.called_at
+        proven = self.stage is HostStage.PROVING and stage is HostStage.DONE and self.since is not None
         return replace(
             self,
             stage=stage,
@@ -166,8 +185,9 @@ class HostState(Entry):
             attempts=0,
             due_at=None,
             since=now,
-            called_at=now if stage is HostStage.CALLED else self.called_at,
-            seconds=(now - self.called_at).total_seconds() if ended and self.called_at else self.seconds,
+            called_at=None if stage is HostStage.PENDING else called_at,
+            seconds=(now - called_at).total_seconds() if stage in _ENDS and self.called_at else self.seconds,
+            healthy_seconds=(now - self.since).total_seconds() if proven and self.since else self.healthy_seconds,
         )
 
     def refused(self, now: datetime, error: Refused) -> Self:

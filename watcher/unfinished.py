@@ -7,6 +7,7 @@ from watcher.bump import Bump, BumpStage
 from watcher.head import Head
 from watcher.ledger import Ledger
 from watcher.lookup import IndexState
+from watcher.plan import Plan
 from watcher.receiver import Receiver
 from watcher.retry import LONGEST
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
@@ -33,7 +34,8 @@ def unfinished(settings: Settings, ledger: Ledger, now: datetime) -> list[str]:
             if not waits_for_person and bump.attempts < TRIES and not _waits_for_an_hour(bump, app, now)
         ]
         for rollout in ledger.all(Rollout, app=name, stage=_MOVING):
-            lines += _of_rollout(rollout, ledger.all(HostState, rollout=rollout.id, order="position"), now)
+            hosts = ledger.all(HostState, rollout=rollout.id, order="position")
+            lines += _of_rollout(rollout, hosts, settings.fleets[app.fleet].plan, now)
     for state in ledger.all(IndexState, index=[*settings.indexes, *settings.advisories]):
         if state.reason and state.attempts < TRIES:
             lines.append(f"{state.index}: {state.reason}")
@@ -53,17 +55,25 @@ def _waits_for_an_hour(bump: Bump, app: AppSettings, now: datetime) -> bool:
 _MOVING = [RolloutStage.WANTED, RolloutStage.BUILT, RolloutStage.ROLLING, RolloutStage.HALTED]
 
 
-def _of_rollout(rollout: Rollout, hosts: tuple[HostState, ...], now: datetime) -> list[str]:
+def _of_rollout(rollout: Rollout, hosts: tuple[HostState, ...], plan: Plan, now: datetime) -> list[str]:
     if decide.is_over(rollout, hosts) or rollout.attempts >= TRIES:
         return []
     if rollout.stage is RolloutStage.WANTED:
         return [f"{rollout.id}: {rollout.reason or 'building'}"]
     if rollout.stage is RolloutStage.BUILT:
-        return [] if rollout.held else [f"{rollout.id}: waiting for its turn"]
-    moving = [h for h in hosts if h.attempts < TRIES and (h.stage.is_moving or decide.host_due(h, rollout, now))]
+        waits = rollout.held or bool(rollout.reason)  # for a person
+        return [] if waits else [f"{rollout.id}: waiting for its turn"]
+    moving = [
+        h
+        for h in hosts
+        if h.attempts < TRIES and (h.stage.is_moving or decide.host_due(h, rollout, now, plan))
+        if h.stage is not HostStage.FETCHED or plan.may_touch(h, now)
+    ]
     if moving:
         return [f"{rollout.id}: {host.host} {host.reason or host.stage}" for host in moving]
-    pending = [host for host in hosts if host.stage is HostStage.PENDING]
-    if pending and all(host.attempts for host in pending):
-        return []  # what is left cannot be reached
+    pending = [host for host in hosts if host.stage in (HostStage.PENDING, HostStage.READY, HostStage.FETCHED)]
+    if pending and (
+        rollout.reason or all(host.attempts or host.reason or host.stage is HostStage.FETCHED for host in pending)
+    ):
+        return []  # what is left cannot be reached, or waits for its hour or a person
     return [f"{rollout.id}: {'waiting for its next wave' if pending else 'ending'}"]

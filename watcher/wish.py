@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from watcher.bump import Bump
+from watcher.entry import Entry
 from watcher.errors import NotFound, Refused
-from watcher.event import Event
+from watcher.event import Event, Fact
 from watcher.head import Head
 from watcher.ledger import Ledger
 from watcher.lookup import Lookup
-from watcher.rollout import Rollout, RolloutStage
+from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from watcher.versions import SCHEMES
 
 
@@ -119,23 +120,7 @@ def rollback(ledger: Ledger, app: str, to: str, person: Person) -> Rollout:
     if not found or newest is None:
         raise NothingTo("roll back", f"{app} has no earlier image", "`toplayer history` shows what there was")
     target, generation = found[0], rollouts[0].generation + 1
-    fresh = replace(
-        target,
-        id=Rollout.id_of(app, generation),
-        generation=generation,
-        cause="rollback",
-        stage=RolloutStage.BUILT,
-        held=False,
-        wave=0,
-        reason="",
-        wanted_at=person.now,
-        built_at=person.now,
-        released_at=None,
-        rolling_at=None,
-        wave_at=None,
-        done_at=None,
-        revision=0,
-    )
+    fresh = _anew(target, generation, "rollback", person.now)
     changes: list[tuple[Rollout | None, Rollout]] = [(None, fresh)]
     if newest.stage is RolloutStage.DONE:
         said = f"rolled back by {person.by}{f': {person.why}' if person.why else ''}"
@@ -156,10 +141,87 @@ def abort(ledger: Ledger, app: str, person: Person) -> Rollout:
     return ledger.replace(going, going.at(RolloutStage.HALTED, person.now, reason=said), person.now)
 
 
+def approve(ledger: Ledger, app: str, wave: int | None, person: Person) -> Rollout:
+    """Approves the next wave of the app's open rollout, or all up to `wave`. The approval is for this image only."""
+    rollouts = ledger.all(Rollout, app=app, order="-generation")
+    going = next((rollout for rollout in rollouts if rollout.stage.is_open and not rollout.held), None)
+    upto = wave or (going.wave + 1 if going else 1)
+    if going is None or going.approved >= upto:
+        why = "it is approved already" if going else f"{app} has no rollout under way"
+        raise NothingTo("approve", why)
+    written = ledger.replace(
+        going, replace(going, approved=upto, reason="" if going.image else going.reason), person.now
+    )
+    _note(ledger, "order.approve", app, going.id, person, wave=upto, image=going.image or "")
+    return written
+
+
+def retry(ledger: Ledger, app: str, person: Person) -> Rollout:
+    """Tries again at once what waits for its next attempt; if the app's rollout has ended, the same one once more.
+
+    Hosts that run its image are left alone. A host never takes back a generation that was taken from it, so a rollout
+    that has ended comes again as a new one.
+    """
+    rollouts = ledger.all(Rollout, app=app, order="-generation")
+    if not rollouts:
+        raise NothingTo("retry", f"{app} has no rollout")
+    newest = rollouts[0]
+    hosts = ledger.all(HostState, rollout=newest.id)
+    failed = [host for host in hosts if host.stage in (HostStage.RETURNED, HostStage.STUCK)]
+    if newest.stage.is_open and not failed:
+        now_due: list[tuple[Entry | None, Entry]] = [(e, replace(e, due_at=None)) for e in (newest, *hosts) if e.due_at]
+        if not now_due:
+            raise NothingTo("retry", f"{newest.id} is under way")
+        ledger.write(now_due, person.now)
+        _note(ledger, "order.retry", app, newest.id, person)
+        return ledger.find(Rollout, id=newest.id) or newest
+    if newest.stage is RolloutStage.DONE and not failed:
+        raise NothingTo("retry", f"{newest.id} is done")
+    fresh = _anew(newest, newest.generation + 1, "retry", person.now)
+    written = ledger.write([(None, fresh)], person.now)[0]
+    _note(ledger, "order.retry", app, fresh.id, person)
+    return written
+
+
+def cordon(ledger: Ledger, scope: str, person: Person) -> bool:
+    """Leaves a host (its `host_scope`) out until it is uncordoned; what is under way on it is finished."""
+    return ledger.hold(scope, person.by, person.why, person.now)
+
+
+def uncordon(ledger: Ledger, scope: str, person: Person) -> bool:
+    """Lets a host take part again: it goes straight to what its fleet is at."""
+    return ledger.unhold(scope, person.by, person.why, person.now)
+
+
+def _anew(rollout: Rollout, generation: int, cause: str, now: datetime) -> Rollout:
+    """The same image (or, if it was not built, the same commit) on its way to the fleet once more."""
+    return replace(
+        rollout,
+        id=Rollout.id_of(rollout.app, generation),
+        generation=generation,
+        cause=cause,
+        stage=RolloutStage.BUILT if rollout.image else RolloutStage.WANTED,
+        held=False,
+        wave=0,
+        approved=0,
+        reason="",
+        attempts=0,
+        due_at=None,
+        wanted_at=now,
+        built_at=now if rollout.image else None,
+        merged_at=None,
+        released_at=None,
+        rolling_at=None,
+        wave_at=None,
+        done_at=None,
+        revision=0,
+    )
+
+
 def _hex(text: str) -> str:
     return text.removeprefix("sha256:") or "-"
 
 
-def _note(ledger: Ledger, kind: str, app: str, subject: str, person: Person) -> None:
-    facts = {"by": person.by, "why": person.why}
+def _note(ledger: Ledger, kind: str, app: str, subject: str, person: Person, **more: Fact) -> None:
+    facts = {"by": person.by, "why": person.why, **more}
     ledger.note(Event(at=person.now, kind=kind, app=app, subject=subject, facts=facts))

@@ -249,7 +249,10 @@ def _host_state(desk: Desk, id: str) -> HostState | None:
 
 def _roll_due(desk: Desk, state: HostState, now: datetime) -> bool:
     rollout = desk.ledger.find(Rollout, id=state.rollout)
-    return rollout is not None and decide.host_due(state, rollout, now)
+    app = desk.settings.apps.get(rollout.app) if rollout is not None else None
+    if rollout is None or app is None:
+        return False
+    return decide.host_due(state, rollout, now, desk.settings.fleets[app.fleet].plan)
 
 
 def _roll(desk: Desk, state: HostState) -> HostState:

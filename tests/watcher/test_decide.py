@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 
 from watcher import decide
 from watcher.bump import Bump, BumpStage, Part
-from watcher.decide import Plan
 from watcher.errors import Refused, Temporary
 from watcher.head import Head
 from watcher.image import Digest
 from watcher.lookup import IndexState
 from watcher.pin import Pin
+from watcher.plan import Plan
 from watcher.policy import DEFAULT, Policy
 from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
 from watcher.versions.pep440 import Pep440

@@ -11,7 +11,8 @@ from watcher import view, wish
 from watcher.bump import BumpStage
 from watcher.cli.context import Context
 from watcher.cli.out import emit, progress, say, short, talk
-from watcher.ledger import EVERYTHING, utcnow
+from watcher.errors import NotFound
+from watcher.ledger import EVERYTHING, host_scope, utcnow
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 
 FAILED, PARTLY = 1, 3
@@ -136,6 +137,62 @@ def _ended(context: Context, rollout: Rollout, no_wait: bool, as_json: bool) -> 
 
 
 @click.command()
+@click.argument("app")
+@click.option("--wave", type=click.IntRange(1), help="Approve all waves up to this one; the next one if not given.")
+@_options
+@click.pass_obj
+def approve(context: Context, app: str, wave: int | None, no_wait: bool, why: str, as_json: bool) -> int:
+    """Approve the next wave of a rollout.
+
+    For fleets that ask for it with `approve`.
+    """
+    (name,) = context.apps(app)
+    return _ended(context, wish.approve(context.ledger, name, wave, _person(why)), no_wait, as_json)
+
+
+@click.command()
+@click.argument("app")
+@_options
+@click.pass_obj
+def retry(context: Context, app: str, no_wait: bool, why: str, as_json: bool) -> int:
+    """Try again now: what waits for its next attempt, or the whole rollout if it has ended."""
+    (name,) = context.apps(app)
+    return _ended(context, wish.retry(context.ledger, name, _person(why)), no_wait, as_json)
+
+
+@click.command()
+@click.argument("host")
+@click.option("--fleet", help="The host's fleet, if two fleets have a host of this name.")
+@click.option("--why", default="", help="The reason, for the audit.")
+@click.pass_obj
+def cordon(context: Context, host: str, fleet: str | None, why: str) -> None:
+    """Leave a host out of every rollout; what is under way on it is finished."""
+    changed = wish.cordon(context.ledger, _scope(context, host, fleet), _person(why))
+    say(f"{host} {'is cordoned' if changed else 'was cordoned already'}")
+
+
+@click.command()
+@click.argument("host")
+@click.option("--fleet", help="The host's fleet, if two fleets have a host of this name.")
+@click.option("--why", default="", help="The reason, for the audit.")
+@click.pass_obj
+def uncordon(context: Context, host: str, fleet: str | None, why: str) -> None:
+    """Let a host take part again."""
+    changed = wish.uncordon(context.ledger, _scope(context, host, fleet), _person(why))
+    say(f"{host} {'takes part again' if changed else 'was not cordoned'}")
+
+
+def _scope(context: Context, host: str, fleet: str | None) -> str:
+    """The scope of the host that a person named. `NotFound` if there is none, or more than one."""
+    hosts = [(name, one.name) for name, found in context.settings.fleets.items() for one in found.hosts]
+    named = [place for place in hosts if place[1] == host and fleet in (None, place[0])]
+    if len(named) != 1:
+        known = [f"{name} --fleet {place}" for place, name in named] or [name for _, name in hosts][:20]
+        raise NotFound("one host", host, known)
+    return host_scope(*named[0])
+
+
+@click.command()
 @click.argument("app", required=False)
 @click.option("--why", default="", help="The reason, for the audit.")
 @click.pass_obj
@@ -159,4 +216,4 @@ def resume(context: Context, app: str | None, why: str) -> None:
     say(f"{app or 'everything'} {'goes on' if changed else 'was not paused'}")
 
 
-COMMANDS = (bump, build, deploy, rollback, pause, resume, abort)
+COMMANDS = (bump, build, deploy, rollback, approve, retry, pause, resume, abort, cordon, uncordon)

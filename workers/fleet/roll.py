@@ -28,7 +28,7 @@ def step(
     roll = _Roll(rollout, rollout.image, host, service, within, clock)
     if decide.goes_back(state, rollout):
         return roll.returning(state) if state.stage is HostStage.RETURNING else roll.going_back(state)
-    if state.stage is HostStage.CALLED:
+    if state.stage.fetches:
         try:
             return roll.called(state)
         except Temporary as error:
@@ -55,12 +55,17 @@ class _Roll:
             proof = self.host.prove(self.service, self.image, self.service.steady)
             if proof.health is Health.HEALTHY:
                 return replace(state.at(HostStage.DONE, self.clock()), bytes=0)
+        began = self.clock()
         travelled = self.host.fetch(self.service, self.image)
-        return replace(state.at(HostStage.FETCHED, self.clock()), bytes=travelled)
+        stage = HostStage.READY if state.stage is HostStage.AHEAD else HostStage.FETCHED
+        after = state.at(stage, self.clock())
+        return replace(after, bytes=travelled, pull_seconds=(self.clock() - began).total_seconds())
 
     def fetched(self, state: HostState) -> HostState:
+        began = self.clock()
         self.host.swap(self.service, self.image, self.rollout.generation)
-        return state.at(HostStage.PROVING, self.clock())
+        after = state.at(HostStage.PROVING, self.clock())
+        return replace(after, swap_seconds=(self.clock() - began).total_seconds())
 
     def proving(self, state: HostState) -> HostState:
         health, why = self._verdict(state, self.image)

@@ -1,0 +1,150 @@
+"""Whose turn it is: sites, classes, hours, approvals, cordons and what a fleet can bear."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.watcher.test_decide import hosts, rollout
+from watcher import decide
+from watcher.errors import Temporary
+from watcher.plan import Place, Plan, verdict
+from watcher.rollout import HostStage, HostState, RolloutStage
+from watcher.window import Freeze, Window
+
+MINUTE = timedelta(minutes=1)
+PENDING, DONE, PROVING, RETURNED = HostStage.PENDING, HostStage.DONE, HostStage.PROVING, HostStage.RETURNED
+
+
+def called(fleet: tuple[HostState, ...], plan: Plan, now: datetime, wave: int = 2) -> list[str]:
+    rolling = rollout(now - MINUTE, RolloutStage.ROLLING, wave=wave, wave_at=now - MINUTE)
+    _, changed = decide.turned(rolling, fleet, (), plan, False, now)
+    return [host.host for host in changed if host.stage in (HostStage.CALLED, HostStage.FETCHED)]
+
+
+def at(**places: Place) -> dict[str, Place]:
+    return dict(places)
+
+
+def test_a_site_has_no_more_hosts_moving_than_its_link_bears(now: datetime) -> None:
+    slow = Place(site="seoul", at_once=1)
+    fleet = hosts(now, DONE, PROVING, PENDING, PENDING)
+    plan = Plan(at_once=9, places=at(h2=slow, h3=slow))
+    assert called(fleet, plan, now) == ["h4"]
+
+
+def test_the_first_host_of_each_class_is_proven_before_the_second_is_touched(now: datetime) -> None:
+    arm = Place(kind="arm")
+    plan = Plan(waves=(1, "100%"), places=at(h3=arm, h4=arm))
+    assert called(hosts(now, *[PENDING] * 4), plan, now, wave=1) == ["h1", "h3"]
+    assert called(hosts(now, DONE, PENDING, PROVING, PENDING), plan, now) == ["h2"]
+    assert called(hosts(now, DONE, DONE, DONE, PENDING), plan, now) == ["h4"]
+
+
+def test_a_fleet_without_a_canary_in_its_waves_has_one_all_the_same(now: datetime) -> None:
+    assert called(hosts(now, *[PENDING] * 4), Plan(waves=("100%",)), now, wave=1) == ["h1"]
+
+
+def test_no_budget_covers_a_failed_canary(now: datetime) -> None:
+    plan = Plan(max_failures=5)
+    assert verdict(hosts(now, RETURNED, PENDING), plan, now).startswith("h1")
+    assert verdict(hosts(now, DONE, RETURNED), plan, now) == ""
+    arm = replace(plan, places=at(h2=Place(kind="arm")))
+    assert verdict(hosts(now, DONE, RETURNED), arm, now).startswith("h2")
+
+
+def test_a_share_of_the_reached_hosts_may_fail_once_there_are_enough_of_them(now: datetime) -> None:
+    plan = Plan(max_share=0.1, min_sample=10)
+    assert verdict(hosts(now, *[DONE] * 8, RETURNED), plan, now), "nine say nothing yet"
+    assert not verdict(hosts(now, *[DONE] * 9, RETURNED), plan, now)
+    assert verdict(hosts(now, *[DONE] * 12, RETURNED, RETURNED), plan, now)
+    offline = [PENDING] * 100
+    assert verdict(hosts(now, *[DONE] * 8, RETURNED, *offline), plan, now), "who cannot be reached does not count"
+
+
+def test_outside_of_its_window_a_host_waits_and_says_so(now: datetime) -> None:
+    closed = Window((now.weekday(),), (now.hour * 60 + now.minute + 60) % 1440, 1440, "UTC")
+    plan = Plan(places=at(h2=Place(windows=(closed,))))
+    fleet = hosts(now, DONE, PENDING, PENDING)
+    rolling = rollout(now, RolloutStage.ROLLING, wave=2)
+    _, changed = decide.turned(rolling, fleet, (), plan, False, now)
+    assert {host.host: host.stage for host in changed} == {"h2": PENDING, "h3": HostStage.CALLED}
+    assert changed[-1].reason.startswith("outside of its windows") or changed[0].reason.startswith("outside")
+    assert called(fleet, plan, closed.opens_at(now)) == ["h2", "h3"]
+
+
+def test_in_a_freeze_nothing_is_touched_but_what_was_begun_is_finished(now: datetime) -> None:
+    plan = Plan(places={f"h{n}": Place(freezes=(Freeze(now.date(), now.date(), "UTC"),)) for n in (1, 2, 3)})
+    fetched, proving, pending = hosts(now, HostStage.FETCHED, PROVING, PENDING)
+    rolling = rollout(now, RolloutStage.ROLLING, wave=2)
+    assert called((fetched, proving, pending), plan, now) == []
+    assert not decide.host_due(fetched, rolling, now, plan)
+    assert decide.host_due(proving, rolling, now, plan)
+    assert decide.host_due(fetched, rolling, now + timedelta(days=1), plan)
+
+
+def test_a_host_that_waits_for_its_hour_holds_no_newer_image_back(now: datetime) -> None:
+    plan = Plan(places=at(h1=Place(freezes=(Freeze(now.date(), now.date(), "UTC"),))))
+    older, newer = rollout(now, RolloutStage.ROLLING), rollout(now, RolloutStage.BUILT, 2)
+    fleet = hosts(now, HostStage.FETCHED)
+    assert decide.turned(older, fleet, (newer,), plan, False, now)[0].stage is RolloutStage.SUPERSEDED
+
+
+def test_bytes_may_travel_before_a_hosts_turn_and_never_more_than_the_links_bear(now: datetime) -> None:
+    plan = Plan(ahead=True, at_once=3, places={"h2": Place(site="s", at_once=1), "h3": Place(site="s", at_once=1)})
+    rolling = rollout(now, RolloutStage.ROLLING, wave_at=now)
+    _, changed = decide.turned(rolling, hosts(now, *[PENDING] * 5), (), plan, False, now)
+    stages = {host.host: host.stage for host in changed}
+    assert stages == {"h1": HostStage.CALLED, "h2": HostStage.AHEAD, "h4": HostStage.AHEAD}
+    ready = hosts(now, DONE, HostStage.READY)
+    assert called(ready, plan, now) == ["h2"]
+    _, changed = decide.turned(replace(rolling, wave=2), ready, (), plan, False, now)
+    assert changed[0].stage is HostStage.FETCHED, "its bytes are there already"
+
+
+def test_what_was_fetched_ahead_is_untouched_when_the_rollout_halts(now: datetime) -> None:
+    halted = rollout(now, RolloutStage.HALTED)
+    fleet = hosts(now, HostStage.AHEAD, HostStage.READY)
+    _, changed = decide.turned(halted, fleet, (), Plan(), False, now)
+    assert [host.stage for host in changed] == [PENDING, PENDING]
+    assert decide.is_over(halted, fleet)
+
+
+def test_the_hosts_of_a_wave_begin_spread_over_the_jitter(now: datetime) -> None:
+    plan = Plan(at_once=100, jitter=10 * MINUTE)
+    fleet = hosts(now, DONE, *[PENDING] * 50)
+    rolling = rollout(now, RolloutStage.ROLLING, wave=2, wave_at=now)
+    begun = [decide.turned(rolling, fleet, (), plan, False, now + n * MINUTE)[1] for n in (1, 5, 10)]
+    early, later, all_of_them = ({host.host for host in changed} for changed in begun)
+    assert 0 < len(early) < 20
+    assert early < later
+    assert len(all_of_them) == 50
+
+
+def test_a_cordoned_host_is_left_out_says_why_and_takes_part_again(now: datetime) -> None:
+    rolling = rollout(now, RolloutStage.ROLLING, wave=2)
+    fleet = hosts(now, DONE, PENDING)
+    after, (held,) = decide.turned(rolling, fleet, (), Plan(cordoned={"h2": "anna: new disk"}), False, now)
+    assert (held.stage, held.reason) == (PENDING, "cordoned by anna: new disk")
+    assert after.stage is RolloutStage.ROLLING
+    assert called((fleet[0], held), Plan(), now) == ["h2"]
+
+
+def test_a_wave_waits_for_its_approval_and_says_so(now: datetime) -> None:
+    plan = Plan(approve=(1, 2))
+    waiting, _ = decide.turned(rollout(now, RolloutStage.BUILT), (), (), plan, False, now)
+    assert (waiting.stage, waiting.reason) == (RolloutStage.BUILT, "wave 1 waits for `toplayer approve shop`")
+    started, _ = decide.turned(replace(waiting, approved=1), (), (), plan, False, now)
+    assert (started.stage, started.reason) == (RolloutStage.ROLLING, "")
+    fleet = hosts(now, DONE, PENDING)
+    waiting, none = decide.turned(started, fleet, (), plan, False, now)
+    assert (waiting.wave, waiting.reason, none) == (1, "wave 2 waits for `toplayer approve shop`", ())
+    opened, _ = decide.turned(replace(waiting, approved=2), fleet, (), plan, False, now)
+    assert (opened.wave, opened.reason) == (2, "")
+
+
+@pytest.mark.parametrize("stage", [HostStage.CALLED, HostStage.AHEAD])
+def test_offline_hosts_are_pending_again_wherever_they_were_called_from(now: datetime, stage: HostStage) -> None:
+    (host,) = hosts(now, stage)
+    away = decide.offline(host, now, Temporary("away"))
+    assert (away.stage, away.called_at) == (PENDING, None)
