@@ -89,7 +89,7 @@ Name = Annotated[str, AfterValidator(_name)]
 Absolute = Annotated[str, AfterValidator(absolute)]
 Relative = Annotated[str, AfterValidator(_relative)]
 Url = Annotated[str, AfterValidator(_web)]
-PythonVersion = Annotated[str, matching(r"3\.\d{1,2}(\.\d{1,3})?", 'a Python version such as "3.12"')]
+PythonVersion = Annotated[str, matching(r"(3\.\d{1,2}(\.\d{1,3})?)?", 'a Python version such as "3.12"')]
 PhpVersion = Annotated[str, matching(r"(\d{1,2}(\.\d{1,3}){1,2})?", 'a PHP version such as "8.2"')]
 Branch = Annotated[
     str, matching(r"(?!-|/|.*(\.\.|//|@\{|\.lock$|[/.]$))[^\x00-\x20\x7f~^:?*\[\\]{1,200}", "the name of a branch")

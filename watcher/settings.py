@@ -28,6 +28,7 @@ from watcher.fields import (
 )
 from watcher.fleet import FleetSettings, RunSettings
 from watcher.image import Platform, Reference
+from watcher.lockfiles import ecosystem_of
 from watcher.secret import Secret
 from watcher.wishes import PolicySettings
 
@@ -95,7 +96,7 @@ class ImageSettings(Model):
     builder: Literal["layers"] = "layers"
     repository: str
     base: str = "scratch"
-    python: PythonVersion
+    python: PythonVersion = ""
     php: PhpVersion = ""
     platform: str = "linux/amd64"
     libc: Annotated[
@@ -190,11 +191,15 @@ _FORGES = {"github": "https://github.com", "gitlab": "https://gitlab.com"}
 
 
 class AppSettings(Model):
-    """One application: where its lockfile lives, how it moves, what is built and where it runs."""
+    """One application: where its lockfiles live, how they move, what is built and where it runs.
+
+    `more_locks` are of other ecosystems than `lock`: an application in two languages has two.
+    """
 
     repository: Annotated[str, AfterValidator(without_password)]
     branch: Branch = "main"
     lock: Relative
+    more_locks: tuple[Relative, ...] = ()
     propose: Literal["commit", "branch"] = "branch"
     survey: Duration = timedelta(minutes=1)
     git: GitSettings = GitSettings()
@@ -203,6 +208,25 @@ class AppSettings(Model):
     image: ImageSettings
     run: RunSettings = RunSettings()
     fleet: Name
+
+    @property
+    def locks(self) -> tuple[str, ...]:
+        """All of its lockfiles."""
+        return (self.lock, *self.more_locks)
+
+    def lock_of(self, ecosystem: str) -> str:
+        """The lockfile of an ecosystem."""
+        return next((lock for lock in self.locks if ecosystem_of(lock) == ecosystem), self.lock)
+
+    @model_validator(mode="after")
+    def _speaks(self) -> Self:
+        kinds = [ecosystem_of(lock) for lock in self.locks]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError(f"more_locks: expected one lockfile for each ecosystem, got {', '.join(self.locks)}")
+        if "pypi" in kinds and not self.image.python:
+            lock = self.lock_of("pypi")
+            raise ValueError(f'image.python: expected a Python version such as "3.12", because of {lock}, got nothing')
+        return self
 
     @model_validator(mode="after")
     def _proposes(self) -> Self:
@@ -290,9 +314,9 @@ class Settings(Model):
         if not isinstance(data, dict) or "indexes" in data:
             return data
         apps = data.get("apps")
-        locks = [str(_lock(app)) for app in apps.values()] if isinstance(apps, dict) else []
-        kinds = {"packagist" if lock.endswith("composer.lock") else "pypi" for lock in locks} or {"pypi"}
-        return data | {"indexes": {kind: IndexSettings(kind=kind) for kind in sorted(kinds)}}
+        locks = [lock for app in apps.values() for lock in _locks(app)] if isinstance(apps, dict) else []
+        kinds = {ecosystem_of(lock) for lock in locks} - {""} or {"pypi"}
+        return data | {"indexes": {kind: {"kind": kind} for kind in sorted(kinds)}}
 
     @property
     def path(self) -> str:
@@ -319,8 +343,14 @@ class Settings(Model):
         return sorted({part for value in values for part in _telling_parts(value)}, key=len, reverse=True)
 
 
-def _lock(app: Any) -> Any:
-    return app.get("lock") if isinstance(app, dict) else getattr(app, "lock", "")
+def _locks(app: Any) -> list[str]:
+    """The lockfiles of an app, before anything has been checked."""
+    if isinstance(app, AppSettings):
+        return list(app.locks)
+    if not isinstance(app, dict):
+        return []
+    more = app.get("more_locks")
+    return [str(lock) for lock in (app.get("lock"), *(more if isinstance(more, list) else []))]
 
 
 def _telling_parts(value: str) -> list[str]:

@@ -51,7 +51,7 @@ def _mark(head: Head, settings: Settings, ledger: Ledger) -> str:
     app = settings.apps[head.app]
     names = [*settings.indexes, *settings.advisories]
     changed = sorted((state.index, str(state.changed_at)) for state in ledger.all(IndexState, index=names))
-    wishes = (app.policy, app.image, app.lock, settings.indexes, settings.advisories)
+    wishes = (app.policy, app.image, app.locks, settings.indexes, settings.advisories)
     return digest(head.commit, wishes, changed, ledger.tally(Bump, app=head.app))
 
 

@@ -141,7 +141,7 @@ def _app(settings: Settings, name: str, app: AppSettings) -> Iterator[Finding]:
 def _repository(settings: Settings, name: str, app: AppSettings) -> str:
     repository = Repository.of(name, app, Path(settings.toplayer.state))
     head = survey(Head(app=name), app, repository, utcnow())
-    return f"{repository.where} at {head.commit[:12]}, {len(head.pins)} pins in {app.lock}"
+    return f"{repository.where} at {head.commit[:12]}, {len(head.pins)} pins in {', '.join(app.locks)}"
 
 
 def _store(settings: Settings, app: AppSettings) -> str:

@@ -29,9 +29,10 @@ from watcher.receiver import Receiver
 from watcher.release import Release
 from watcher.rollout import HostState, Rollout, RolloutStage
 from watcher.secret import Secret
-from watcher.settings import AppSettings, Settings
+from watcher.settings import AppSettings, IndexSettings, Settings
 from watcher.wheels import Wheels
 from workers.carry import Step, carry_out
+from workers.composer import Composer
 from workers.fleet.host import Service
 from workers.fleet.roll import step as roll_step
 from workers.fleet.targets import connect
@@ -211,7 +212,7 @@ def _build_due(desk: Desk, rollout: Rollout, now: datetime) -> bool:
 def _build(desk: Desk, rollout: Rollout) -> Rollout:
     settings, app = desk.settings, desk.settings.apps[rollout.app]
     repository = _repository(settings, rollout.app)
-    index = next(index for index in settings.indexes.values() if index.kind == "pypi")
+    index = next((one for one in settings.indexes.values() if one.kind == "pypi"), IndexSettings(kind="pypi"))
     base = open_base(app.image.base, Platform.parse(app.image.platform), settings.registries)
     store = open_store(app.image.repository, settings.registries)
     place = _state(settings) / "tmp"
@@ -221,7 +222,8 @@ def _build(desk: Desk, rollout: Rollout) -> Rollout:
         repository.export(rollout.commit, tree)
         recipe = Recipe(
             image=app.image,
-            pins=lockfiles.read(app.lock, lambda path: repository.read(rollout.commit, path)),
+            locks=app.locks,
+            pins=lockfiles.read_all(app.locks, lambda path: repository.read(rollout.commit, path)),
             tree=tree,
             commit=rollout.commit,
             committed_at=repository.show(rollout.commit).committed_at,
@@ -229,7 +231,8 @@ def _build(desk: Desk, rollout: Rollout) -> Rollout:
             previous=_previous(desk.ledger, rollout),
         )
         wheelhouse = Wheelhouse(index, Wheels.of(app.image), http)
-        built = build(recipe, base, store, wheelhouse, scratch=place, now=desk.clock(), report=log.info)
+        composer = Composer(tuple(settings.indexes.values()), _state(settings) / "composer")
+        built = build(recipe, base, store, wheelhouse, composer, scratch=place, now=desk.clock(), report=log.info)
     return rollout.at(RolloutStage.BUILT, desk.clock(), built=built)
 
 

@@ -153,3 +153,51 @@ def test_whatever_stands_in_a_setting_only_our_own_error_comes_out(value: object
         config.parse(f"[toplayer]\nstate = {text}\n[apps.a]\nlock = {text}\n", "f")
     except SettingsRefused:
         return
+
+
+SMALL = """[toplayer]
+state = "/var/lib/toplayer"
+[apps.shop]
+repository = "/r"
+lock = "{lock}"
+{more}
+fleet = "field"
+image = {{ repository = "r.example/t"{python} }}
+[fleets.field]
+hosts = []
+"""
+
+
+@pytest.mark.parametrize(
+    ("lock", "more", "python", "indexes"),
+    [
+        ("uv.lock", "", ', python = "3.12"', ["pypi"]),
+        ("composer.lock", "", "", ["packagist"]),
+        ("uv.lock", 'more_locks = ["php/composer.lock"]', ', python = "3.12"', ["packagist", "pypi"]),
+    ],
+)
+def test_without_indexes_there_are_the_public_ones_of_what_is_locked(
+    lock: str, more: str, python: str, indexes: list[str]
+) -> None:
+    settings = config.parse(SMALL.format(lock=lock, more=more, python=python), "small")
+
+    assert sorted(settings.indexes) == indexes
+    assert all(settings.indexes[name].kind == name for name in indexes)
+
+
+@pytest.mark.parametrize(
+    ("lock", "more", "python", "said"),
+    [
+        ("uv.lock", "", "", 'image.python: expected a Python version such as "3.12", because of uv.lock, got nothing'),
+        (
+            "composer.lock",
+            'more_locks = ["a/composer.lock"]',
+            "",
+            "more_locks: expected one lockfile for each ecosystem",
+        ),
+    ],
+)
+def test_locks_and_languages_have_to_fit(lock: str, more: str, python: str, said: str) -> None:
+    (fault,) = faults(SMALL.format(lock=lock, more=more, python=python))
+
+    assert said in fault

@@ -1,6 +1,6 @@
 """One file per format of lockfile: text → pins. What stands in a lockfile is hostile until it has been read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Protocol
@@ -51,6 +51,19 @@ def format_of(path: str) -> Format:
             return known
     *names, last = (pattern for pattern, _ in FORMATS)
     raise LockfileUnreadable(path, "", f"a lockfile with the name {', '.join(names)} or {last}", repr(name))
+
+
+def ecosystem_of(path: str) -> str:
+    """The ecosystem of the lockfile at `path`, by its name; empty for a name that nobody knows."""
+    try:
+        return format_of(path).ecosystem
+    except LockfileUnreadable:
+        return ""
+
+
+def read_all(paths: Sequence[str], fetch: Callable[[str], bytes | None]) -> tuple[Pin, ...]:
+    """The pins of several lockfiles, one after the other: see `read`."""
+    return tuple(pin for path in paths for pin in read(path, fetch))
 
 
 def read(path: str, fetch: Callable[[str], bytes | None]) -> tuple[Pin, ...]:

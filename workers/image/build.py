@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from watcher.image import DiffID, Digest
+from watcher.lockfiles import format_of
 from watcher.pin import Pin
 from watcher.release import File
 from watcher.rollout import Built
 from watcher.settings import ImageSettings
 from watcher.units import size
 from watcher.wheels import Wheels
+from workers.composer import Composer
 from workers.image.base import Base
 from workers.image.code import code
 from workers.image.component import CODE, VENV, of_entries, package
@@ -34,6 +36,7 @@ from workers.image.layer import Layer, write_layer
 from workers.image.needs import check
 from workers.image.parts import COMPONENT, KEY, Known, known, publish
 from workers.image.plan import Group, grouped, order
+from workers.image.vendor import Vendor
 from workers.image.venv import venv
 from workers.image.wheel import read_wheel
 from workers.image.wheelhouse import Wheelhouse
@@ -43,6 +46,7 @@ from workers.scratch import scratch as throwaway
 
 T = TypeVar("T")
 R = TypeVar("R")
+PYTHON, PHP = "pypi", "packagist"
 AT_ONCE = 4
 """Layers that are made, or sent, at the same time. Each takes a few megabytes of memory, whatever its size."""
 
@@ -51,14 +55,15 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What an image is made from: the files of `commit` in the directory `tree`, and the pins of its lock.
+    """What an image is made from: the files of `commit` in the directory `tree`, and the pins of its locks.
 
-    `committed_at` (UTC) is the time of the image; `source` is where the commit comes from, for people. `previous` is
-    the image that hosts run now, if there is one.
+    `locks` are their paths, also of those in which nothing is pinned. `committed_at` (UTC) is the time of the image;
+    `source` is where the commit comes from, for people. `previous` is the image that hosts run now, if there is one.
     """
 
     image: ImageSettings
     pins: tuple[Pin, ...]
+    locks: tuple[str, ...] = ()
     tree: Path
     commit: str
     committed_at: datetime
@@ -75,6 +80,7 @@ def build(
     base: Base,
     store: Store,
     wheelhouse: Wheelhouse,
+    composer: Composer = Composer(),  # noqa: B008 -- it is a frozen value
     *,
     scratch: Path,
     now: datetime,
@@ -87,15 +93,15 @@ def build(
     """
     began = time.monotonic()
     with _disk(scratch), throwaway(scratch) as directory:
-        return _Build(recipe, base, store, wheelhouse, directory, report).run(began, now)
+        return _Build(recipe, base, store, wheelhouse, composer, directory, report).run(began, now)
 
 
 def applicable(pins: Sequence[Pin], target: Wheels) -> tuple[Pin, ...]:
-    """The pins that are installed on the target. A `BuildRefused` names those that cannot be."""
-    wanted = [pin for pin in pins if target.wants(pin)]
-    for pin in wanted:
-        if pin.ecosystem != "pypi":
+    """The Python packages that are installed on the target. A `BuildRefused` names those that cannot be."""
+    for pin in pins:
+        if pin.ecosystem not in (PYTHON, PHP):
             raise BuildRefused(pin.lock, f"`{pin.package}` is a package of {pin.ecosystem}, which no builder knows yet")
+    wanted = [pin for pin in pins if pin.ecosystem == PYTHON and target.wants(pin)]
     foreign = ", ".join(f"`{pin.package}` ({pin.source})" for pin in wanted if pin.source != "index")
     if foreign:
         hint = "publish them on an index, and pin a version"
@@ -121,15 +127,35 @@ class _Build:
     """One build, in one throwaway directory."""
 
     def __init__(
-        self, recipe: Recipe, base: Base, store: Store, wheelhouse: Wheelhouse, directory: Path, report: Report
+        self,
+        recipe: Recipe,
+        base: Base,
+        store: Store,
+        wheelhouse: Wheelhouse,
+        composer: Composer,
+        directory: Path,
+        report: Report,
     ) -> None:
         self._recipe, self._image, self._base, self._store = recipe, recipe.image, base, store
         self._wheelhouse, self._directory, self._report = wheelhouse, directory, report
         self._target = Wheels.of(recipe.image)
         self._pins = applicable(recipe.pins, self._target)
+        locks = sorted({*recipe.locks, *(pin.lock for pin in recipe.pins)})
+        self._vendors = {
+            component: vendor
+            for lock in locks
+            if format_of(lock).ecosystem == PHP
+            for vendor in [Vendor(recipe.tree, lock, self._image, composer, directory)]
+            for component in vendor.components
+        }
+        kept_out = {
+            *recipe.locks,
+            *(pin.lock for pin in recipe.pins),
+            *(vendor.place for vendor in self._vendors.values()),
+        }
         self._entries = {
-            VENV: list(venv(self._image)),
-            CODE: list(code(recipe.tree, self._image, {pin.lock for pin in recipe.pins})),
+            **({VENV: list(venv(self._image))} if self._image.python else {}),
+            CODE: list(code(recipe.tree, self._image, kept_out)),
         }
         self._packages = {package(pin, self._image, wheelhouse.url): pin for pin in self._pins}
         self._previous = known(store, recipe.previous) if recipe.previous else Known()
@@ -161,7 +187,8 @@ class _Build:
         )
 
     def _groups(self) -> tuple[Group, ...]:
-        components = [*(of_entries(name, entries) for name, entries in self._entries.items()), *self._packages]
+        components = [*(of_entries(name, entries) for name, entries in self._entries.items())]
+        components += [*self._packages, *self._vendors]
         groups = grouped(order(components), MAX_LAYERS - len(self._base.layers))
         if len(groups) + len(self._base.layers) > MAX_LAYERS:
             why = f"it has {len(self._base.layers)} layers, and an image can have {MAX_LAYERS}"
@@ -191,7 +218,8 @@ class _Build:
         for component in group.components:
             pin = self._packages.get(component)
             if pin is None:
-                entries += self._entries[component.name]
+                vendor = self._vendors.get(component)
+                entries += vendor.entries(component) if vendor else self._entries[component.name]
                 continue
             wheel = read_wheel(self._wheelhouse.bring(pin, files[pin], place), pin.package, pin.version)
             entries += installed(wheel, self._image)

@@ -55,6 +55,8 @@ def _environment(image: ImageSettings, inherited: object) -> dict[str, str]:
     rows = [row for row in inherited if isinstance(row, str)] if isinstance(inherited, list) else []
     found = dict(row.split("=", 1) for row in rows if "=" in row)
     found |= {name: image.env[name] for name in sorted(image.env)}
+    if not image.python:
+        return found
     path = found.get("PATH") or _PATH
     front = f"{image.venv}/bin"
     return found | {"PATH": path if front in path.split(":") else f"{front}:{path}", "VIRTUAL_ENV": image.venv}

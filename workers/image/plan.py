@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from workers.image.component import CODE, VENV, Component, key_of
+from workers.image.component import AUTOLOADER, CODE, VENV, Component, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Group:
 
 def order(components: Sequence[Component]) -> tuple[Component, ...]:
     """The components from the bottom up, in an order that no version has a say in."""
-    ranks = {VENV: 0, CODE: 2}
+    ranks = {VENV: 0, AUTOLOADER: 2, CODE: 3}
     return tuple(sorted(components, key=lambda component: (ranks.get(component.name, 1), component.name)))
 
 

@@ -50,6 +50,7 @@ def propose(
     if a person works on the branch of ours, and what `moved`, `gate`, `lockfiles.read`, git and the forge raise.
     Nothing is left behind then, but perhaps a branch, which the next attempt finds.
     """
+    lock = app.lock_of(bump.ecosystem)
     head = survey(Head(app=bump.app), app, repository, clock())
     seen = settled(bump, head, SCHEMES[bump.ecosystem], clock())
     if seen.stage is BumpStage.MERGED:
@@ -59,7 +60,7 @@ def propose(
 
     def made() -> str:
         """The commit that moves the lock, on top of the tip. Nobody sees it yet."""
-        change = moved(app.lock, moves, lambda path: repository.read(head.commit, path), shop, clock())
+        change = moved(lock, moves, lambda path: repository.read(head.commit, path), shop, clock())
         gate(change.diff)
         files = {path: text.encode() for path, text in change.files.items()}
         return repository.commit(head.commit, files, message_of(bump, change.diff), app.git.author, bump.found_at)
@@ -76,14 +77,14 @@ def propose(
         # Somebody decided before we could note that it is open. It is not opened again: tending tells what came of it.
         where = {"branch": branch, "commit": known.tip, "url": known.url}
         return bump.at(BumpStage.PROPOSED, clock(), proposal=known.number, **where)
-    if standing is None or not _stands(standing, bump, head.commit, app.lock, repository):
+    if standing is None or not _stands(standing, bump, head.commit, lock, repository):
         commit = made()
         repository.push(commit, branch, tip)
         standing = repository.show(commit)
     proposed = bump.at(BumpStage.PROPOSED, clock(), branch=branch, commit=standing.id)
     if forge is None:
         return proposed
-    diff = difference(standing, app.lock, repository)
+    diff = difference(standing, lock, repository)
     return _presented(proposed, paper_of(proposed, app, diff, teller(diff)), known, forge)
 
 

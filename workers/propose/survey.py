@@ -12,7 +12,7 @@ from workers.git import Repository
 def survey(head: Head, app: AppSettings, repository: Repository, now: datetime) -> Head:
     """`head` as it is now. Raises `LockfileUnreadable`, also for a lockfile that is not there, and git's errors."""
     seen = repository.fetch()
-    pins = lockfiles.read(app.lock, lambda path: repository.read(seen.tip, path))
+    pins = lockfiles.read_all(app.locks, lambda path: repository.read(seen.tip, path))
     return replace(
         head,
         commit=seen.tip,

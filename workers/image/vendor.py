@@ -1,0 +1,280 @@
+"""A composer.lock → the parts of an image: a component for each package, and one for what Composer writes itself.
+
+Composer resolves nothing here, and lays everything out: it installs the lock into a copy of the commit, and what it
+left there is split up. Nothing is installed as long as no part of it is new.
+"""
+
+import hashlib
+import json
+import os
+import posixpath
+import re
+import shutil
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from watcher.errors import ToplayerError
+from watcher.lockfiles.composer_json import Manifest, document, is_platform, manifest, mapping
+from watcher.lockfiles.composer_lock import Locked, manifest_of, read_locked
+from watcher.lockfiles.place import Place
+from watcher.lockfiles.wanted import inside
+from watcher.settings import ImageSettings
+from watcher.versions.composer import satisfies
+from workers.composer import Composer, words
+from workers.image.component import AUTOLOADER, Component, key_of
+from workers.image.entry import Entry, shown, tree
+from workers.image.errors import BuildRefused
+from workers.process import ToolFailed
+
+_METAPACKAGE = "metapackage"
+_SUFFIX = re.compile(r"[0-9a-f]{32}")
+_NUMBER = re.compile(r"\d+(?:\.\d+){0,3}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Project:
+    """A project with a lock, in the tree of a commit. Paths are relative to the tree's root."""
+
+    root: Path
+    lock: str
+    manifest: Manifest
+    packages: tuple[Locked, ...]
+    vendor: str
+
+    @classmethod
+    def read(cls, root: Path, lock: str) -> "_Project":
+        beside = manifest_of(lock)
+        asked = manifest(_text(root, beside), beside)
+        given = asked.config.get("vendor-dir", "vendor")
+        at = Place(beside, "config.vendor-dir")
+        vendor = inside(posixpath.dirname(lock), at.a(str, given, "a directory").rstrip("/"))
+        if not vendor or vendor == posixpath.dirname(lock):
+            raise at.wrong("a directory of the repository", given)
+        every = read_locked(_text(root, lock), lock)
+        return cls(root, lock, asked, tuple(one for one in every if not one.is_dev), vendor)
+
+    @property
+    def directory(self) -> str:
+        """Where the lock is."""
+        return posixpath.dirname(self.lock)
+
+
+def _text(root: Path, path: str) -> str:
+    try:
+        if (root / path).is_symlink():
+            raise BuildRefused(path, "expected a file, got a symbolic link")
+        return (root / path).read_bytes().decode()
+    except FileNotFoundError:
+        raise BuildRefused(path, "it is not there, and the lock means nothing without it") from None
+    except UnicodeDecodeError as error:
+        raise BuildRefused(path, f"expected UTF-8, got something else at byte {error.start}") from None
+
+
+class Vendor:
+    """What the lock at `lock` brings into an image. Its files are there when somebody asks for them.
+
+    `components` are known without installing anything. Raises `LockfileUnreadable` and `BuildRefused`.
+    """
+
+    def __init__(self, root: Path, lock: str, image: ImageSettings, composer: Composer, scratch: Path) -> None:
+        self._project = _Project.read(root, lock)
+        self._image, self._composer, self._scratch = image, composer, scratch
+        self._guard = threading.Lock()
+        self._made: Mapping[str, Sequence[Entry]] | None = None
+        self._failed: ToplayerError | None = None
+        packages = [self._component(one) for one in self._project.packages if one.row.get("type") != _METAPACKAGE]
+        self.components: tuple[Component, ...] = (*packages, self._autoloader())
+
+    @property
+    def place(self) -> str:
+        """Where Composer puts packages, as a path in the repository: what lies there in the commit does not count."""
+        return self._project.vendor
+
+    def entries(self, component: Component) -> Sequence[Entry]:
+        """The files of a component. Installs everything when the first of them is asked for.
+
+        Raises `BuildRefused`, `ToolTimedOut`, `IndexUnreachable` and `IndexRefused`.
+        """
+        with self._guard:
+            if self._failed is not None:
+                raise self._failed
+            if self._made is None:
+                try:
+                    self._made = self._installed()
+                except ToplayerError as error:
+                    self._failed = error
+                    raise
+            return self._made.get(component.name, ())
+
+    # --- what there is ---
+
+    def _component(self, one: Locked) -> Component:
+        facts = {
+            "package": f"packagist:{one.package}",
+            "name": one.row["name"],
+            "version": one.version,
+            "dist": _identity(one.part("dist")),
+            "source": _identity(one.part("source")),
+            "type": one.row.get("type"),
+            "target": one.row.get("target-dir"),
+            "vendor": posixpath.join(self._image.code, self._project.vendor),
+        }
+        return Component(f"packagist:{one.package}", key_of(facts), one.version)
+
+    def _autoloader(self) -> Component:
+        """It depends on the whole lock, and where Composer looks into files for classes, on all of these."""
+        project = self._project
+        facts = {
+            "name": AUTOLOADER,
+            "lock": _digest(_text(project.root, project.lock)),
+            "manifest": _digest(_text(project.root, manifest_of(project.lock))),
+            "tree": _contents(project) if _is_scanned(project) else "",
+            "vendor": posixpath.join(self._image.code, project.vendor),
+        }
+        return Component(AUTOLOADER, key_of(facts))
+
+    # --- what is in it ---
+
+    def _installed(self) -> dict[str, list[Entry]]:
+        """Composer's work, by component."""
+        project, copy, home = self._project, self._scratch / "vendor" / "tree", self._scratch / "vendor" / "home"
+        home.mkdir(parents=True)
+        shutil.copytree(project.root, copy, symlinks=True, copy_function=_linked)
+        shutil.rmtree(copy / project.vendor, ignore_errors=True)
+        before = set(_paths(copy))
+        _settle(copy / project.lock, project, self._image)
+        try:
+            self._composer.install(copy / project.directory, home, _suffix(project))
+        except ToolFailed as error:
+            raise BuildRefused(
+                project.lock, f"Composer does not install it: {words(error.said)}", error.hint
+            ) from error
+        owners = dict(_owners(copy, project))
+        found: dict[str, list[Entry]] = {}
+        # A package that is installed from its sources is a checkout; its history is nothing for an image.
+        fresh = tree(copy, "", lambda path, known: posixpath.basename(path) != ".git" and (known or path not in before))
+        for entry in fresh:
+            if entry.path not in before:
+                place = posixpath.join(self._image.code.lstrip("/"), entry.path)
+                found.setdefault(_owner(entry.path, owners), []).append(replace(entry, path=place))
+        return found
+
+
+def _suffix(project: _Project) -> str:
+    """Another one for every lock, as newer versions of Composer have it: the hash that the lock has of its manifest."""
+    given = document(_text(project.root, project.lock), project.lock).get("content-hash")
+    if isinstance(given, str) and _SUFFIX.fullmatch(given):
+        return given
+    return _digest(_text(project.root, project.lock))[:32]
+
+
+def _identity(part: Mapping[str, Any]) -> list[object]:
+    """What says which bytes come of it: the reference; its address only where there is none."""
+    reference = part.get("reference")
+    return [part.get("type"), reference, part.get("shasum"), None if reference else part.get("url")]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_scanned(project: _Project) -> bool:
+    """Whether the autoloader depends on files of the commit, and not only on what the lock says of it."""
+    data = document(_text(project.root, manifest_of(project.lock)), manifest_of(project.lock))
+    own = mapping(data.get("autoload"), Place(manifest_of(project.lock), "autoload"))
+    config = project.manifest.config
+    optimized = config.get("optimize-autoloader") or config.get("classmap-authoritative")
+    local = any(one.part("dist").get("type") == "path" for one in project.packages)
+    return bool("classmap" in own or optimized or local)
+
+
+def _contents(project: _Project) -> str:
+    """A hash of all files of the commit, but for those where Composer's come to be."""
+    digits = hashlib.sha256()
+    for path in sorted(_paths(project.root)):
+        full = project.root / path
+        if path == project.vendor or path.startswith(f"{project.vendor}/") or (full.is_dir() and not full.is_symlink()):
+            continue
+        held = str(full.readlink()).encode() if full.is_symlink() else full.read_bytes() if full.is_file() else b""
+        digits.update(b"%b\0%b" % (os.fsencode(path), hashlib.sha256(held).digest()))
+    return digits.hexdigest()
+
+
+def _paths(root: Path) -> Iterator[str]:
+    """All that is in a directory, as paths below it."""
+    for directory, names, files in os.walk(root):
+        names[:] = [name for name in names if name != ".git"]
+        here = os.path.relpath(directory, root)
+        yield from (posixpath.normpath(posixpath.join(here, name)) for name in (*names, *files))
+
+
+def _linked(source: str, target: str) -> str:
+    """Another name for a file, in the place of a copy: Composer makes new files and changes none of these."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
+    return target
+
+
+def _settle(path: Path, project: _Project, image: ImageSettings) -> None:
+    """Tells Composer of the image's PHP, and that its extensions are there: this machine's say nothing about it."""
+    lock = document(path.read_text(encoding="utf-8"), path.name)
+    php = f"{image.php}.0" if image.php.count(".") == 1 else str(image.php)
+    asked = dict(_platform(project))
+    ours = {name: _fitting(constraint, php) for name, constraint in asked.items() if name.startswith(("ext-", "lib-"))}
+    given = mapping(lock.get("platform-overrides"), Place(path.name, "platform-overrides"))
+    lock["platform-overrides"] = {**ours, **({"php": php} if php else {}), **given}
+    # It is another name for the commit's own file: a new one has to take its place.
+    path.unlink()
+    path.write_text(json.dumps(lock))
+
+
+def _platform(project: _Project) -> Iterator[tuple[str, str]]:
+    """What the project and its packages ask of PHP, its extensions and libraries."""
+    beside = manifest_of(project.lock)
+    own = mapping(document(_text(project.root, beside), beside).get("require"), Place(beside, "require"))
+    for table in (own, *(one.part("require") for one in project.packages)):
+        for name, constraint in table.items():
+            if is_platform(name) and isinstance(constraint, str):
+                yield name.lower(), constraint
+
+
+def _fitting(constraint: str, php: str) -> str:
+    """A version that a constraint on an extension admits: PHP's own, or the first one that the constraint names."""
+    named: list[str] = _NUMBER.findall(constraint)
+    for version in (php or "8.0.0", *named):
+        try:
+            if satisfies(version, constraint):
+                return version
+        except ValueError:
+            continue
+    return php or "8.0.0"
+
+
+def _owners(copy: Path, project: _Project) -> Iterator[tuple[str, str]]:
+    """The component of each directory that Composer has installed a package into."""
+    path = posixpath.join(project.vendor, "composer/installed.json")
+    data = document((copy / path).read_text(encoding="utf-8"), path)
+    rows = Place(path, "packages").a(list, data.get("packages"), "a list of packages")
+    for row in rows:
+        place = row.get("install-path")
+        if isinstance(place, str):
+            where = inside(posixpath.dirname(path), place)
+            if not where:
+                raise BuildRefused(shown(place), "a package is installed out of the repository", _INSIDE)
+            yield where, f"packagist:{row['name'].lower()}"
+
+
+_INSIDE = "keep all packages in the vendor directory, or somewhere else in the repository"
+
+
+def _owner(path: str, owners: Mapping[str, str]) -> str:
+    while path:
+        if path in owners:
+            return owners[path]
+        path = posixpath.dirname(path)
+    return AUTOLOADER
