@@ -87,7 +87,7 @@ def _make(store: LayoutStore) -> None:
     stdlib = Path(sysconfig.get_path("stdlib", vars={"installed_base": sys.base_prefix, "base": sys.base_prefix}))
     program = Path(sys._base_executable).resolve()  # type: ignore[attr-defined]  # a virtual environment's own base
     binaries = [program, *stdlib.glob("lib-dynload/*.so")]
-    system: dict[str, Entry] = {f"{path}".lstrip("/"): File(source) for path, source in _libraries(binaries)}
+    system: dict[str, Entry] = {f"{path}".lstrip("/"): File(source) for path, source in libraries(binaries)}
     python: dict[str, Entry] = {
         f"usr/local/bin/python{PYTHON}": File(_stripped(program)),
         "usr/local/bin/python3": Link(f"python{PYTHON}"),
@@ -115,7 +115,7 @@ def _kept(stdlib: Path) -> Iterator[Path]:
             yield path
 
 
-def _libraries(binaries: list[Path]) -> Iterator[tuple[Path, bytes]]:
+def libraries(binaries: list[Path]) -> Iterator[tuple[Path, bytes]]:
     """What the dynamic loader loads for these, and the loader, at paths where it looks without a cache."""
     said = subprocess.run(["ldd", *map(str, binaries)], capture_output=True, text=True, check=True).stdout
     found: dict[str, Path] = {}

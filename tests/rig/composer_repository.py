@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import re
+import stat
 import threading
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.rig.image import Link
 from tests.rig.simple_index import Asked, Fault
 from watcher.versions.composer import normalize, stability
 
@@ -73,7 +75,7 @@ class ComposerRepository:
         version: str,
         *,
         requires: Mapping[str, str] | None = None,
-        files: Mapping[str, str | bytes] | None = None,
+        files: Mapping[str, str | bytes | Link] | None = None,
         at: datetime | None = LONG_AGO,
         composer: Mapping[str, Any] | None = None,
         **more: Any,
@@ -209,12 +211,14 @@ def _source(name: str, version: str) -> dict[str, str]:
     }
 
 
-def _archive(files: Mapping[str, str | bytes], name: str) -> bytes:
+def _archive(files: Mapping[str, str | bytes | Link], name: str) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, content in sorted(files.items()):
             info = zipfile.ZipInfo(f"{name.replace('/', '-')}-src/{path}", (2026, 1, 1, 0, 0, 0))
             mode = 0o100755 if path.startswith("bin/") else 0o100644
+            if isinstance(content, Link):
+                mode, content = stat.S_IFLNK | 0o777, content.to
             info.compress_type, info.external_attr, info.create_system = zipfile.ZIP_DEFLATED, mode << 16, 3
             archive.writestr(info, content)
     return out.getvalue()

@@ -1,5 +1,6 @@
 """PHP in an image: a layer for each package of composer.lock, and together what `composer install --no-dev` leaves."""
 
+import contextlib
 import gzip
 import io
 import json
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.rig.composer_repository import ComposerRepository
+from tests.rig.image import Link
 from tests.rig.process import need
 from tests.rig.simple_index import SimpleIndex
 from watcher import lockfiles
@@ -27,6 +29,7 @@ from watcher.wheels import Wheels
 from workers.composer import Composer
 from workers.image.base import Base
 from workers.image.build import Recipe, build
+from workers.image.errors import BuildRefused
 from workers.image.parts import COMPONENT
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.layout import LayoutStore
@@ -369,3 +372,47 @@ def test_a_vendor_directory_outside_of_the_repository_is_refused(shop: Shop, pla
 
     with pytest.raises(LockfileUnreadable, match=r"config\.vendor-dir: expected a directory of the repository"):
         shop.build()
+
+
+@pytest.mark.parametrize("to", ["/etc/passwd", "../../../../../../../../etc/passwd"])
+def test_an_archive_whose_link_leads_out_of_the_commit_is_refused(shop: Shop, to: str) -> None:
+    shop.repository.publish("acme/http", "1.2.0", files={"src/a.php": "<?php", "secret": Link(to)})
+    shop.lock()
+
+    with pytest.raises(BuildRefused, match="the symbolic link leads out of the tree"):
+        shop.build()
+    assert shop.store.manifest("commit-111111111111") is None
+
+
+@pytest.mark.parametrize("path", ["../../../evil.php", "/tmp/evil.php", "src/../../../../evil.php"])
+def test_an_archive_whose_names_lead_out_of_it_leaves_nothing_there(shop: Shop, path: str) -> None:
+    shop.repository.publish("acme/http", "1.2.0", files={path: "<?php // evil", "src/Version.php": "<?php"})
+    shop.lock()
+
+    with contextlib.suppress(Refused):
+        layers = shop.layers(shop.build())
+        for name, tar in layers.items():
+            if b"// evil" in tar:
+                assert name == "packagist:acme/http@1.2.0"
+                assert all(member.startswith("srv/app/php/vendor/acme/http/") for member in members(tar))
+    assert not list(shop.place.rglob("evil.php"))
+
+
+def test_odd_names_and_bits_come_out_plain(shop: Shop) -> None:
+    odd = {
+        "a b/ü.php": "<?php",
+        "CASE.php": "1",
+        "case.php": "2",
+        f"{'x' * 200}.php": "<?php",
+        "bin/run": "#!/bin/sh\n",
+    }
+    shop.repository.publish("acme/http", "1.2.0", files={**odd, "link": Link("CASE.php")})
+    shop.lock()
+
+    tar = shop.layers(shop.build())["packagist:acme/http@1.2.0"]
+
+    with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+        found = {member.name.partition("acme/http/")[2]: member for member in archive}
+    assert set(odd) <= found.keys()
+    assert (found["link"].linkname, found["bin/run"].mode, found["CASE.php"].mode) == ("CASE.php", 0o755, 0o644)
+    assert {(member.uid, member.mtime) for member in found.values()} == {(0, 0)}
