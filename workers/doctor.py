@@ -24,6 +24,7 @@ from workers.fleet.targets import connect
 from workers.git import Repository
 from workers.notify.tell import channel
 from workers.oci.stores import open_store, split
+from workers.propose.forges import login_of, open_forge
 from workers.propose.survey import survey
 from workers.steps import service_of
 
@@ -132,6 +133,8 @@ def _source(settings: Settings, name: str) -> str:
 
 def _app(settings: Settings, name: str, app: AppSettings) -> Iterator[Finding]:
     yield _found(f"{name}: repository", lambda: _repository(settings, name, app))
+    if app.forge is not None:
+        yield _found(f"{name}: forge", lambda: _forge(settings, app))
     yield _found(f"{name}: image repository", lambda: _store(settings, app))
     yield _found(f"{name}: base", lambda: _base(settings, app))
     for host in settings.fleets[app.fleet].hosts:
@@ -139,9 +142,14 @@ def _app(settings: Settings, name: str, app: AppSettings) -> Iterator[Finding]:
 
 
 def _repository(settings: Settings, name: str, app: AppSettings) -> str:
-    repository = Repository.of(name, app, Path(settings.toplayer.state))
+    repository = Repository.of(name, app, Path(settings.toplayer.state), login_of(app))
     head = survey(Head(app=name), app, repository, utcnow())
     return f"{repository.where} at {head.commit[:12]}, {len(head.pins)} pins in {', '.join(app.locks)}"
+
+
+def _forge(settings: Settings, app: AppSettings) -> str:
+    with open_forge(app, settings.toplayer.contact) as forge:
+        return forge.greet() if forge is not None else "none"
 
 
 def _store(settings: Settings, app: AppSettings) -> str:

@@ -66,7 +66,7 @@ class FakeForge:
     def greet(self) -> str:
         if not self._hub.may_write:
             raise self._said(Denied(HTTPStatus.FORBIDDEN, "the token may read it, and not write to it"))
-        return "answers"
+        return "forge.example/team/shop answers, and the token may write there"
 
     def _said(self, denied: Denied) -> ToplayerError:
         return told("forge.example/team/shop", denied.status, denied.said, {})

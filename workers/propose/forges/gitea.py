@@ -53,7 +53,6 @@ class _Permissions(BaseModel):
 
 
 class _Project(BaseModel):
-    full_name: str
     permissions: _Permissions = _Permissions()
 
 
@@ -154,7 +153,7 @@ class Gitea:
         if not project.permissions.push:
             hint = "it needs write:repository and write:issue; docs/proposals.md has the list"
             raise ForgeRefused(self._where, "the token may read it, and not write to it", hint)
-        return f"answers, and the token may write to {project.full_name}"
+        return f"{self._where} answers, and the token may write there"
 
     # --- what is behind it ---
 

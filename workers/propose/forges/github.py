@@ -51,7 +51,6 @@ class _Permissions(BaseModel):
 
 
 class _Project(BaseModel):
-    full_name: str
     permissions: _Permissions = _Permissions()
 
 
@@ -149,7 +148,7 @@ class GitHub:
         self._ask("GET", "/pulls", {"per_page": 1})
         if self._settings.wants_checks:
             self._checks(self._base)
-        return f"answers, and the token may write to {project.full_name}"
+        return f"{self._where} answers, and the token may write there"
 
     # --- what is behind it ---
 

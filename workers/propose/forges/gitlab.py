@@ -156,7 +156,7 @@ class GitLab:
         if max(levels) < _DEVELOPER:
             hint = "it needs the role Developer and the scope api; docs/proposals.md has the list"
             raise ForgeRefused(self._where, "the token may not write to it", hint)
-        return f"answers, and the token may write to {inert(str(project.attributes.get('path_with_namespace')), 200)}"
+        return f"{self._where} answers, and the token may write there"
 
     # --- what is behind it ---
 

@@ -172,7 +172,7 @@ def test_what_has_lost_its_branch_is_closed(on_forge: OpenForge, hub: Hub) -> No
 
 def test_a_token_without_rights_is_a_matter_for_a_person(on_forge: OpenForge, hub: Hub) -> None:
     with on_forge() as forge:
-        assert forge.greet().startswith("answers")
+        assert "the token may write there" in forge.greet()
         hub.may_write = False
         with pytest.raises(Refused):
             forge.greet()

@@ -1,5 +1,7 @@
 """The life of a proposal, from the release to the end of its branch: by the real look and steps, on every forge."""
 
+import io
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +55,31 @@ def test_a_release_becomes_a_proposal_and_its_merge_is_seen(life: Life) -> None:
 
     assert life.stages() == {"1.1": "merged"}
     assert life.hub.origin.tip(BRANCH) == ""
+
+
+@ONE_KIND
+def test_the_body_says_what_the_authors_say_and_who_needs_what(life: Life) -> None:
+    life.index.publish("core", "2.0")
+    life.hub.origin.write({"requirements.txt": "side==1.0\n"}, "Only side")
+    changes = b"# Changes\n\n## 1.1\n\n- faster, thanks @anna, closes #7\n\n## 1.0\n\n- first\n"
+    life.index.add("side", "side-1.1.tar.gz", sdist({"side-1.1/CHANGES.md": changes}))
+    life.rounds()
+
+    body = life.hub.get(1).body
+    assert "From `CHANGES.md in side-1.1.tar.gz`" in body
+    assert "```text\n## 1.1\n\n- faster, thanks @anna, closes #7\n```" in body
+    assert "- first" not in body
+    assert "| `side` | `1.0` | `1.1` | 2026-01-01 (from 2026-01-01) |" in body
+
+
+def sdist(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return out.getvalue()
 
 
 @ONE_KIND
