@@ -49,6 +49,22 @@ class ForgeRefused(Refused):
         return f"{self.where}: {self.why}"
 
 
+class ForgeShut(Temporary):
+    """The forge said no to a whole project: a token ran out, a right is missing. No version has to pay for that.
+
+    A person has to mend it, and nobody tells us when; so it is tried again, and told to people when it goes on.
+    """
+
+    retry_after = 300.0
+
+    def __init__(self, said: str, hint: str) -> None:
+        self.said, self.hint = said, hint
+        super().__init__(said, hint)
+
+    def __str__(self) -> str:
+        return f"{self.said} ({self.hint})" if self.hint else self.said
+
+
 class BranchBehind(ForgeRefused):
     """The forge merges only what stands on the tip of the branch, and this does not any more."""
 

@@ -331,12 +331,21 @@ def test_a_reviewer_that_is_not_there_does_not_cost_the_proposal(life: Life) -> 
 
 
 @ONE_KIND
-def test_a_token_without_rights_fails_the_bump_in_words_and_a_person_s_order_tries_again(life: Life) -> None:
+def test_a_token_without_rights_costs_no_version_and_is_tried_again(life: Life) -> None:
     life.hub.may_write = False
     life.rounds()
     bump = life.bumps()["1.1"]
-    assert bump.stage == "failed"
-    assert life.hub.all() == []
+    assert bump.stage == "found"
+    assert "403" in bump.reason
+    assert "docs/proposals.md" in bump.reason
+    before = len(life.server.changes())
+    life.rounds(minutes=2)
+    assert len(life.server.changes()) == before
+
+    life.hub.may_write = True
+    life.rounds(minutes=5)
+    assert life.stages() == {"1.1": "proposed"}
+    assert len(life.hub.opened) == 1
 
 
 def test_an_answer_that_got_lost_is_not_a_second_proposal(life: Life) -> None:
