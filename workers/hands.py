@@ -17,6 +17,7 @@ from watcher.cli.hands import Finding
 from watcher.desk import Desk
 from watcher.errors import Overtaken, Refused
 from watcher.head import Head
+from watcher.layers.outlook import Outlook
 from watcher.ledger import Ledger, utcnow
 from watcher.lookup import IndexState
 from watcher.order import Order
@@ -145,6 +146,12 @@ class Workers:
         logs.start(settings, log_level)
         sentry.start(settings)
         make_app(_broker(settings), settings.toplayer.look).Beat(loglevel=log_level.upper(), quiet=True).run()
+
+    def outlook(self, settings: Settings, ledger: Ledger, app: str) -> Outlook:
+        from workers.image.outlook import outlook
+
+        logs.quiet()
+        return outlook(app, settings, ledger, utcnow())
 
     def doctor(self, settings: Settings, sentry: bool) -> Iterator[Finding]:
         from workers import doctor

@@ -19,6 +19,7 @@ from watcher.head import Head
 from watcher.http import Http
 from watcher.image import Digest, Platform
 from watcher.known import Known, silenced
+from watcher.layers.rates import rates
 from watcher.ledger import Ledger
 from watcher.lockfiles.diff import LockDiff
 from watcher.lookup import IndexState, Lookup
@@ -220,15 +221,17 @@ def _build(desk: Desk, rollout: Rollout) -> Rollout:
         tree = mine / "tree"
         tree.mkdir()
         repository.export(rollout.commit, tree)
+        pins = lockfiles.read_all(app.locks, lambda path: repository.read(rollout.commit, path))
         recipe = Recipe(
             image=app.image,
             locks=app.locks,
-            pins=lockfiles.read_all(app.locks, lambda path: repository.read(rollout.commit, path)),
+            pins=pins,
             tree=tree,
             commit=rollout.commit,
             committed_at=repository.show(rollout.commit).committed_at,
             source=repository.where,
             previous=_previous(desk.ledger, rollout),
+            rates=rates(rollout.app, pins, settings, desk.ledger, desk.clock()),
         )
         wheelhouse = Wheelhouse(index, Wheels.of(app.image), http)
         composer = Composer(tuple(settings.indexes.values()), _state(settings) / "composer")

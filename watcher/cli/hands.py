@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from watcher.layers.outlook import Outlook
 from watcher.ledger import Ledger
 from watcher.settings import Settings
 
@@ -45,6 +46,10 @@ class Hands(Protocol):
 
     def beat(self, settings: Settings, log_level: str) -> None:
         """Celery beat, until it is told to stop."""
+        ...
+
+    def outlook(self, settings: Settings, ledger: Ledger, app: str) -> Outlook:
+        """What the app's next image is made of, and how the layers of its newest one lie."""
         ...
 
     def doctor(self, settings: Settings, sentry: bool) -> Iterator[Finding]:

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 PER_LAYER = 390
 """Bytes that a layer adds to manifest and configuration, which every change sends again (`make bench-layers`)."""
+CODE, VENV = "code", "venv"
+"""Names of the parts that are no packages."""
 MOST_LAYERS = 125
 """What overlay2 can stack."""
 

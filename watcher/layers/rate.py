@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 HALF_LIFE = timedelta(days=180)
-"""`make bench-rates` compares half-lives and priors by how well they foretell the last half year of real packages."""
+"""Projects change their pace within a year or two, and a package with four releases a year still has some to count."""
 
 _DAY = timedelta(days=1)
 
@@ -28,12 +28,12 @@ class Prior:
     days: float
 
 
-PACKAGE = Prior(0.5, 30.0)
-CODE = Prior(1.0, 3.0)
+PACKAGE_PRIOR = Prior(0.5, 30.0)
+CODE_PRIOR = Prior(1.0, 3.0)
 """An application's own files change more often than any library: every third day until more is known."""
 
 
-def rate(changes: Iterable[datetime], since: datetime, now: datetime, prior: Prior = PACKAGE) -> float:
+def rate(changes: Iterable[datetime], since: datetime, now: datetime, prior: Prior = PACKAGE_PRIOR) -> float:
     """Changes per day, from all that there were between `since` and `now` (UTC)."""
     seen = sum(_weight(now - at) for at in changes if since <= at <= now)
     half_life = HALF_LIFE / _DAY

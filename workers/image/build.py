@@ -8,15 +8,16 @@ is built; and building it twice uploads nothing.
 import errno
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from watcher.image import DiffID, Digest
+from watcher.layers.part import CODE, VENV, Terms
 from watcher.lockfiles import format_of
 from watcher.pin import Pin
 from watcher.release import File
@@ -27,15 +28,16 @@ from watcher.wheels import Wheels
 from workers.composer import Composer
 from workers.image.base import Base
 from workers.image.code import code
-from workers.image.component import CODE, VENV, of_entries, package
+from workers.image.component import Component, of_entries, package
 from workers.image.config import image_config
+from workers.image.content import size_of
 from workers.image.entry import Entry
 from workers.image.errors import BuildRefused
 from workers.image.install import installed
 from workers.image.layer import Layer, write_layer
 from workers.image.needs import check
 from workers.image.parts import COMPONENT, KEY, Known, known, publish
-from workers.image.plan import Group, grouped, order
+from workers.image.plan import Group, arrange, groups, room, stack
 from workers.image.vendor import Vendor
 from workers.image.venv import venv
 from workers.image.wheel import read_wheel
@@ -50,6 +52,9 @@ PYTHON, PHP = "pypi", "packagist"
 AT_ONCE = 4
 """Layers that are made, or sent, at the same time. Each takes a few megabytes of memory, whatever its size."""
 
+_TYPICAL = 200_000
+"""Bytes of a wheel, for an index that does not tell."""
+
 Report = Callable[[str], None]
 
 
@@ -59,6 +64,8 @@ class Recipe:
 
     `locks` are their paths, also of those in which nothing is pinned. `committed_at` (UTC) is the time of the image;
     `source` is where the commit comes from, for people. `previous` is the image that hosts run now, if there is one.
+    `rates` say how often components change, per day and by their names (`pypi:django`, `code`); `terms` are those of
+    the hosts.
     """
 
     image: ImageSettings
@@ -69,6 +76,8 @@ class Recipe:
     committed_at: datetime
     source: str = ""
     previous: Digest | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+    terms: Terms = field(default_factory=Terms)
 
     @property
     def tag(self) -> str:
@@ -117,10 +126,11 @@ def applicable(pins: Sequence[Pin], target: Wheels) -> tuple[Pin, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A layer that was made here, and what the packages in it need, by their components' keys."""
+    """A layer that was made here; what the packages in it need, and the sizes, by their components' keys."""
 
     layer: Layer
     requires: Mapping[str, tuple[str, ...]]
+    sizes: Mapping[str, int]
 
 
 class _Build:
@@ -158,23 +168,30 @@ class _Build:
             CODE: list(code(recipe.tree, self._image, kept_out)),
         }
         self._packages = {package(pin, self._image, wheelhouse.url): pin for pin in self._pins}
-        self._previous = known(store, recipe.previous) if recipe.previous else Known()
-        self._known = self._previous | known(store, recipe.tag)
+        entries = [of_entries(name, found) for name, found in self._entries.items()]
+        self._components: Sequence[Component] = (*entries, *self._packages, *self._vendors)
+        self._previous, again = known(store, recipe.previous) if recipe.previous else Known(), known(store, recipe.tag)
+        self._known, self._is_again = self._previous | again, bool(again.stack)
 
     def run(self, began: float, now: datetime) -> Built:
-        groups = self._groups()
-        made = self._make([group for group in groups if not self._has(group)], now)
-        requires = {
-            **self._known.requires,
-            **{key: rows for one in made.values() for key, rows in one.requires.items()},
-        }
+        files = self._files([one for one in self._packages if one.key not in self._known.requires], now)
+        groups = self._groups(files)
+        missing = [group for group in groups if not self._has(group)]
+        wanted = [one for group in missing for one in group.components if one in self._packages and one not in files]
+        made = self._make(missing, {**files, **self._files(wanted, now)})
+        requires = {**self._known.requires}
+        sizes = {**self._known.sizes}
+        for one in made.values():
+            requires.update(one.requires)
+            sizes.update(one.sizes)
         needs = {pin.package: requires[component.key] for component, pin in self._packages.items()}
         if self._pins:
             check(self._pins, needs, self._target)
         layers = [self._layer(group, made) for group in groups]
         pushed = self._send([one.layer for one in made.values()])
         kept = {component.key: requires[component.key] for component in self._packages}
-        manifest, sent = self._publish(layers, [group.name for group in groups], kept)
+        weights = {one.key: sizes[one.key] for one in self._components if one.key in sizes}
+        manifest, sent = self._publish(layers, [group.name for group in groups], kept, weights)
         new = [layer for layer in manifest.layers if layer.digest not in self._previous.digests]
         return Built(
             image=manifest.digest,
@@ -186,23 +203,39 @@ class _Build:
             seconds=time.monotonic() - began,
         )
 
-    def _groups(self) -> tuple[Group, ...]:
-        components = [*(of_entries(name, entries) for name, entries in self._entries.items())]
-        components += [*self._packages, *self._vendors]
-        groups = grouped(order(components), MAX_LAYERS - len(self._base.layers))
-        if len(groups) + len(self._base.layers) > MAX_LAYERS:
+    def _files(self, components: Sequence[Component], now: datetime) -> dict[Component, File]:
+        """What the index has for these packages."""
+        found = self._wheelhouse.best([self._packages[one] for one in components], now) if components else {}
+        return {one: found[self._packages[one]] for one in components}
+
+    def _groups(self, files: Mapping[Component, File]) -> tuple[Group, ...]:
+        """The layers above the base, from the bottom up."""
+        terms = room(self._recipe.terms, len(self._base.layers))
+        if terms.most < 1:
             why = f"it has {len(self._base.layers)} layers, and an image can have {MAX_LAYERS}"
             raise BuildRefused(f"base {self._base.name}", why, "squash the base")
-        return groups
+        before = stack(self._known.stack, self._components)
+        sizes = {one.name: self._size(one, files) for one in self._components}
+        choice = arrange(self._components, sizes, self._recipe.rates, before, terms, again=self._is_again)
+        self._report(f"{choice.kind}: {len(choice.stack)} layers, {size(choice.price.now)} to a host that has the last")
+        return groups(choice.stack, self._components)
+
+    def _size(self, component: Component, files: Mapping[Component, File]) -> int:
+        """Bytes as they travel: those of its layer if there is one, of its wheel, or a guess."""
+        if component.key in self._known.sizes:
+            return self._known.sizes[component.key]
+        if component in files:
+            return files[component].size or _TYPICAL
+        before = next((one.size for one in self._known.stack if one.names == (component.name,)), _TYPICAL)
+        return before if component.name not in self._entries else _packed(self._entries[component.name])
 
     def _has(self, group: Group) -> bool:
         packages = [component for component in group.components if component in self._packages]
         return group.key in self._known.layers and all(one.key in self._known.requires for one in packages)
 
-    def _make(self, groups: Sequence[Group], now: datetime) -> dict[Group, _Made]:
-        pins = [self._packages[one] for group in groups for one in group.components if one in self._packages]
-        files = self._wheelhouse.best(pins, now) if pins else {}
-        self._report(f"{len(groups)} layers to make, {len(files)} packages to install")
+    def _make(self, groups: Sequence[Group], files: Mapping[Component, File]) -> dict[Group, _Made]:
+        count = sum(one in self._packages for group in groups for one in group.components)
+        self._report(f"{len(groups)} layers to make, {count} packages to install")
 
         def make(numbered: tuple[int, Group]) -> _Made:
             number, group = numbered
@@ -212,22 +245,27 @@ class _Build:
 
         return dict(zip(groups, _each(make, list(enumerate(groups))), strict=True))
 
-    def _made(self, group: Group, files: Mapping[Pin, File], place: Path) -> _Made:
+    def _made(self, group: Group, files: Mapping[Component, File], place: Path) -> _Made:
         entries: list[Entry] = []
         requires: dict[str, tuple[str, ...]] = {}
+        sizes: dict[str, int] = {}
         for component in group.components:
             pin = self._packages.get(component)
             if pin is None:
                 vendor = self._vendors.get(component)
-                entries += vendor.entries(component) if vendor else self._entries[component.name]
+                own = vendor.entries(component) if vendor else self._entries[component.name]
+                entries += own
+                sizes[component.key] = _packed(own)
                 continue
-            wheel = read_wheel(self._wheelhouse.bring(pin, files[pin], place), pin.package, pin.version)
+            wheel = read_wheel(self._wheelhouse.bring(pin, files[component], place), pin.package, pin.version)
             entries += installed(wheel, self._image)
-            requires[component.key] = wheel.requires
+            requires[component.key], sizes[component.key] = wheel.requires, wheel.size
         layer = write_layer(entries, self._directory / f"{place.name}.tar.gz")
         shutil.rmtree(place)
         self._report(f"{group.name}: {size(layer.size)}")
-        return _Made(layer, requires)
+        if len(group.components) == 1:
+            sizes[group.key] = layer.size
+        return _Made(layer, requires, sizes)
 
     def _layer(self, group: Group, made: Mapping[Group, _Made]) -> tuple[Descriptor, DiffID]:
         if group in made:
@@ -252,13 +290,17 @@ class _Build:
         return sent
 
     def _publish(
-        self, layers: Sequence[tuple[Descriptor, DiffID]], names: Sequence[str], requires: Mapping[str, tuple[str, ...]]
+        self,
+        layers: Sequence[tuple[Descriptor, DiffID]],
+        names: Sequence[str],
+        requires: Mapping[str, tuple[str, ...]],
+        sizes: Mapping[str, int],
     ) -> tuple[Manifest, int]:
         ids = [(name, diff_id) for name, (_, diff_id) in zip(names, layers, strict=True)]
         raw = image_config(self._image, self._base, ids, self._labels(), self._recipe.committed_at)
         config = Descriptor(media_type=OCI_CONFIG, digest=digest_of(raw), size=len(raw))
         manifest = Manifest.make(config, (*self._base.layers, *(layer for layer, _ in layers)), {})
-        sent = publish(self._store, manifest, requires)
+        sent = publish(self._store, manifest, requires, sizes)
         if self._store.manifest(self._recipe.tag) == manifest.raw:
             self._report(f"{self._recipe.tag} is there already")
             return manifest, sent
@@ -275,6 +317,11 @@ class _Build:
             "org.opencontainers.image.base.digest": self._base.digest or "",
         }
         return {name: text for name, text in found.items() if text}
+
+
+def _packed(entries: Iterable[Entry]) -> int:
+    """About what files come to as they travel: code is packed to a third."""
+    return sum(size_of(one.content) for one in entries if one.content is not None) // 3
 
 
 def _each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:

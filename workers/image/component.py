@@ -13,7 +13,7 @@ from workers.image.entry import Entry, with_parents
 
 FORMAT = 2
 """Grows when the same component is built to other bytes than before: then every layer is built again."""
-VENV, CODE, AUTOLOADER = "venv", "code", "composer"
+AUTOLOADER = "composer"
 
 
 @dataclass(frozen=True, slots=True)

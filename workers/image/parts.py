@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from watcher.image import DiffID, Digest
 from workers.image.base import LARGEST_CONFIG
+from workers.image.plan import Found
 from workers.oci.manifest import (
     OCI_MANIFEST,
     Descriptor,
@@ -35,15 +36,22 @@ Requires = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What earlier images have to offer: layers by their keys, and what the packages in them need."""
+    """What earlier images have to offer: layers by their keys, and what the packages in them need.
+
+    `sizes` are those of components by their keys, in bytes as they travel. `stack` are the layers above the base, from
+    the bottom up, of the last of these images that has any.
+    """
 
     layers: Mapping[str, tuple[Descriptor, DiffID]] = field(default_factory=dict)
     requires: Requires = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    stack: tuple[Found, ...] = ()
     digests: frozenset[Digest] = frozenset()
 
     def __or__(self, other: "Known") -> "Known":
         layers, requires = {**self.layers, **other.layers}, {**self.requires, **other.requires}
-        return Known(layers, requires, self.digests | other.digests)
+        sizes = {**self.sizes, **other.sizes}
+        return Known(layers, requires, sizes, other.stack or self.stack, self.digests | other.digests)
 
 
 def known(store: Store, name: str) -> Known:
@@ -66,21 +74,30 @@ def _known(store: Store, manifest: Manifest) -> Known:
     if beside is None:
         return Known(digests=digests)
     parts = Manifest.parse(beside, store.where).layers[0]
-    table = json.loads(small_blob(parts, store, _LARGEST))["requires"]
+    table = json.loads(small_blob(parts, store, _LARGEST))
+    ours = [layer for layer in manifest.layers if KEY in layer.annotations and COMPONENT in layer.annotations]
     return Known(
         layers={
             layer.annotations[KEY]: (layer, diff_id)
             for layer, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
             if KEY in layer.annotations
         },
-        requires={str(key): tuple(str(row) for row in rows) for key, rows in table.items()},
+        requires={str(key): tuple(str(row) for row in rows) for key, rows in table["requires"].items()},
+        sizes={str(key): int(size) for key, size in table.get("sizes", {}).items()},
+        stack=tuple(_found(layer) for layer in ours),
         digests=digests,
     )
 
 
-def publish(store: Store, image: Manifest, requires: Requires) -> int:
+def _found(layer: Descriptor) -> Found:
+    """A layer, by its annotations: `pypi:django@5.2.1 pypi:lxml@6.0`."""
+    names = tuple(word.partition("@")[0] for word in layer.annotations[COMPONENT].split())
+    return Found(names, layer.annotations[KEY], layer.size)
+
+
+def publish(store: Store, image: Manifest, requires: Requires, sizes: Mapping[str, int]) -> int:
     """Puts what is known of the image's parts beside it; the bytes that travelled."""
-    raw = canonical({"requires": {key: list(rows) for key, rows in requires.items()}})
+    raw = canonical({"requires": {key: list(rows) for key, rows in requires.items()}, "sizes": dict(sizes)})
     parts = Descriptor(media_type=PARTS, digest=digest_of(raw), size=len(raw))
     subject = Descriptor(media_type=OCI_MANIFEST, digest=image.digest, size=len(image.raw))
     manifest = canonical(

@@ -14,6 +14,8 @@ from watcher.cli.main import run
 from watcher.decision import Decision, Reason, Verdict
 from watcher.head import Head
 from watcher.image import Digest
+from watcher.layers.outlook import Outlook
+from watcher.layers.part import Terms
 from watcher.ledger import Ledger
 from watcher.lookup import IndexState, Lookup, Outcome
 from watcher.pin import Pin
@@ -47,6 +49,7 @@ class FakeHands:
 
     meanwhile: Callable[[Ledger], None] = lambda _: None
     findings: Sequence[Finding] = ()
+    laid: Outlook = field(default_factory=lambda: Outlook(parts=(), terms=Terms()))
     asked: list[str] = field(default_factory=list)
 
     def run(self, settings: Settings, ledger: Ledger, patience: timedelta, tell: Callable[[str], None]) -> None:
@@ -69,6 +72,9 @@ class FakeHands:
 
     def beat(self, settings: Settings, log_level: str) -> None:
         self.asked.append(f"beat {log_level}")
+
+    def outlook(self, settings: Settings, ledger: Ledger, app: str) -> Outlook:
+        return self.laid
 
     def doctor(self, settings: Settings, sentry: bool) -> Iterator[Finding]:
         yield from self.findings

@@ -1,67 +1,77 @@
-"""Which components share a layer, and that nothing moves that does not have to."""
+"""The planner's choice, in the builder's words: what an image says of its layers is all that there is to know."""
 
 from dataclasses import replace
 
-from hypothesis import given
-from hypothesis import strategies as st
+from watcher.layers.choice import Kind
+from watcher.layers.part import CODE, VENV, Terms
+from workers.image.component import Component
+from workers.image.plan import Found, Group, arrange, groups, room, stack
 
-from workers.image.component import CODE, VENV, Component
-from workers.image.plan import Group, grouped, order
-
-NAMES = st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), unique=True, min_size=1, max_size=60)
-
-
-def components(names: list[str]) -> tuple[Component, ...]:
-    packages = [Component(f"pypi:{name}", f"key-{name}", "1.0") for name in names]
-    return order([Component(CODE, "code"), *packages, Component(VENV, "venv")])
-
-
-def shared(groups: tuple[Group, ...]) -> set[tuple[str, ...]]:
-    return {tuple(component.name for component in group.components) for group in groups}
+A, B, C = (Component(f"pypi:{name}", f"key-{name}", "1.0") for name in "abc")
+ENVIRONMENT, APP = Component(VENV, "key-venv"), Component(CODE, "key-code")
+ALL = (ENVIRONMENT, A, B, C, APP)
+SIZES = {VENV: 300, A.name: 9_000_000, B.name: 3_000_000, C.name: 20_000_000, CODE: 500_000}
+RATES = {A.name: 0.01, B.name: 0.2, C.name: 0.0, CODE: 0.5}
+MOVED = replace(B, key="key-b2", version="2.0")
 
 
-def test_the_environment_is_below_the_packages_and_the_code_above() -> None:
-    assert [one.name for one in components(["b", "a"])] == ["venv", "pypi:a", "pypi:b", "code"]
+def found(image: tuple[Group, ...]) -> list[Found]:
+    """What an image of these groups tells of itself."""
+    return [
+        Found(tuple(one.name for one in group.components), group.key, sum(SIZES[one.name] for one in group.components))
+        for group in image
+    ]
 
 
-def test_where_there_is_room_every_component_has_its_own_layer() -> None:
-    groups = grouped(components(["a", "b"]), 4)
-
-    assert [group.name for group in groups] == ["venv", "pypi:a@1.0", "pypi:b@1.0", "code"]
-    assert [group.key for group in groups] == ["venv", "key-a", "key-b", "code"]
+FIRST = groups(arrange(ALL, SIZES, RATES, (), Terms()).stack, ALL)
 
 
-@given(NAMES, st.integers(3, 40))
-def test_all_components_are_there_once_in_their_order_and_the_limit_holds(names: list[str], most: int) -> None:
-    ordered = components(names)
-
-    groups = grouped(ordered, most)
-
-    assert tuple(component for group in groups for component in group.components) == ordered
-    assert len(groups) == min(len(ordered), most)
-    assert len(groups[0].components) == len(groups[-1].components) == 1
+def test_what_never_changes_is_at_the_bottom_in_one_layer_and_what_changes_most_for_its_size_on_top() -> None:
+    assert [group.name for group in FIRST] == ["pypi:c@1.0 venv", "pypi:a@1.0", "pypi:b@1.0", "code"]
 
 
-@given(NAMES, st.integers(3, 40))
-def test_no_group_is_much_larger_than_the_others(names: list[str], most: int) -> None:
-    largest = max(len(group.components) for group in grouped(components(names), most))
+def test_a_bump_leaves_every_layer_where_it_is() -> None:
+    now = (ENVIRONMENT, A, MOVED, C, APP)
 
-    assert largest <= 2 * -(-len(names) // max(most - 2, 1))
+    choice = arrange(now, SIZES, RATES, stack(found(FIRST), now), Terms())
 
-
-@given(NAMES, st.integers(3, 40))
-def test_a_new_version_changes_its_own_group_only(names: list[str], most: int) -> None:
-    before = components(names)
-    after = tuple(replace(one, key="new") if one.name == f"pypi:{names[0]}" else one for one in before)
-
-    kept = {group.key for group in grouped(before, most)} & {group.key for group in grouped(after, most)}
-
-    assert len(kept) == len(grouped(before, most)) - 1
+    assert choice.kind is Kind.SPLICE
+    after = groups(choice.stack, now)
+    assert [group.name for group in after] == ["pypi:c@1.0 venv", "pypi:a@1.0", "pypi:b@2.0", "code"]
+    assert after[0].key == FIRST[0].key
 
 
-def test_a_new_package_leaves_most_groups_as_they_are() -> None:
-    names = [f"package-{n}" for n in range(150)]
+def test_a_shared_layer_in_which_one_has_changed_is_made_again() -> None:
+    now = (ENVIRONMENT, A, B, replace(C, key="key-c2"), APP)
 
-    before, after = (shared(grouped(components(some), 100)) for some in (names, [*names, "package-77b"]))
+    layers = stack(found(FIRST), now)
 
-    assert len(before - after) <= 4
+    assert layers[0].names == (C.name, VENV)
+    assert {key for _, key in layers[0].parts}.isdisjoint({"key-c2", "key-venv"})
+    assert arrange(now, SIZES, RATES, layers, Terms()).price.now > SIZES[C.name]
+
+
+def test_another_order_has_to_earn_what_it_costs() -> None:
+    layers = stack(found(FIRST), ALL)
+    colder = RATES | {B.name: 0.009}
+
+    assert arrange(ALL, SIZES, colder, layers, Terms()).kind is Kind.SPLICE
+    assert arrange(ALL, SIZES, RATES | {B.name: 0.0, A.name: 30.0}, layers, Terms()).kind is Kind.REPLAN
+
+
+def test_the_same_commit_stays_as_it_was_built() -> None:
+    layers = stack(found(FIRST), ALL)
+
+    assert arrange(ALL, SIZES, RATES | {A.name: 30.0}, layers, Terms(), again=True).stack == layers
+
+
+def test_what_nobody_knows_the_rate_of_changes_like_the_others_of_its_kind() -> None:
+    choice = arrange(ALL, SIZES, {}, (), Terms())
+
+    assert [name for layer in choice.stack for name in layer.names] == [VENV, C.name, A.name, B.name, CODE]
+
+
+def test_there_is_only_as_much_room_as_the_base_leaves() -> None:
+    choice = arrange(ALL, SIZES, RATES, (), room(Terms(), 123))
+
+    assert len(choice.stack) == 2

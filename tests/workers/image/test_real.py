@@ -105,7 +105,7 @@ def test_real_packages_are_the_same_in_an_image_as_where_uv_installs_them(
         built = build(recipe, Base(), store, house, scratch=tmp_path / "scratch", now=datetime.now(UTC))
         again = build(recipe, Base(), store, house, scratch=tmp_path / "other", now=datetime.now(UTC))
 
-    assert (again.image, again.pushed, built.layers) == (built.image, 0, len(PINS) + 2)
+    assert (again.image, again.pushed) == (built.image, 0)
 
     copy = ["skopeo", "copy", "-q", "--src-tls-verify=false", f"--src-creds={USERNAME}:{PASSWORD}"]
     source = f"docker://{real.address}/team/shop:commit-333333333333"

@@ -23,6 +23,7 @@ from watcher import lockfiles
 from watcher.errors import IndexUnreachable, LockfileUnreadable, Refused
 from watcher.http import Http
 from watcher.image import Digest
+from watcher.layers.part import Terms
 from watcher.rollout import Built
 from watcher.settings import ImageSettings, IndexSettings
 from watcher.wheels import Wheels
@@ -127,6 +128,7 @@ class Shop:
             commit=commit * 40,
             committed_at=datetime(2026, 11, 2, tzinfo=UTC),
             previous=previous,
+            terms=Terms(per_layer=0),
         )
         composer = Composer((IndexSettings(kind="packagist", url=self.repository.url),))
         with Http() as http:

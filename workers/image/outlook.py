@@ -1,0 +1,84 @@
+"""What an app's next image is made of, and the layers of its newest one: for `toplayer plan` and `toplayer replay`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from watcher.ecosystems import ECOSYSTEMS
+from watcher.errors import ToplayerError
+from watcher.head import Head
+from watcher.image import Digest, Platform
+from watcher.known import Known as Index
+from watcher.layers.outlook import Outlook
+from watcher.layers.part import CODE, VENV, Layer, Part, Terms
+from watcher.layers.rates import rates
+from watcher.layers.sizes import TYPICAL, packed_size
+from watcher.ledger import Ledger
+from watcher.pin import Pin
+from watcher.release import Release
+from watcher.rollout import Rollout
+from watcher.settings import AppSettings, Settings
+from workers.image.base import open_base
+from workers.image.component import AUTOLOADER, Component, package
+from workers.image.parts import Known, known
+from workers.image.plan import known_rates, room
+from workers.oci.stores import open_store
+
+SMALL = 1000
+"""Bytes of what belongs to no package: what makes a directory a virtual environment, and Composer's own files."""
+CODE_SIZE = 300_000
+"""Bytes that an application's own files are taken to have until an image was built."""
+
+
+def outlook(app: str, settings: Settings, ledger: Ledger, now: datetime) -> Outlook:
+    """The outlook of an app. Raises what stores raise."""
+    mine, head = settings.apps[app], ledger.find(Head, app=app)
+    pins = wanted(head.pins if head else (), mine)
+    image = newest(app, ledger)
+    store = open_store(mine.image.repository, settings.registries)
+    built = known(store, image) if image else Known()
+    php = any(pin.ecosystem == "packagist" for pin in pins)
+    others = [CODE, *([VENV] if mine.image.python else []), *([AUTOLOADER] if php else [])]
+    components = [*(package(pin, mine.image, "") for pin in pins), *(Component(name, name) for name in others)]
+    sizes = _sizes(pins, built, components, mine, Index.read(settings, ledger))
+    often = known_rates(rates(app, pins, settings, ledger, now), components)
+    parts = tuple(Part(name=one.name, key=one.name, size=sizes[one.name], rate=often[one.name]) for one in components)
+    # Whether a part has moved since the image was built is no matter here: by its name it is the same.
+    today = tuple(Layer(parts=tuple((name, name) for name in one.names), size=one.size) for one in built.stack)
+    terms = room(Terms(), _layers_of_base(mine, settings))
+    return Outlook(image=image or "", today=today, parts=parts, terms=terms)
+
+
+def wanted(pins: Sequence[Pin], app: AppSettings) -> list[Pin]:
+    """The pins that are installed in the app's image, each package once."""
+    found = {
+        f"{pin.ecosystem}:{pin.package}": pin for pin in pins if ECOSYSTEMS[pin.ecosystem].target(app.image).wants(pin)
+    }
+    return list(found.values())
+
+
+def newest(app: str, ledger: Ledger) -> Digest | None:
+    """The newest image that was built."""
+    rollouts = ledger.all(Rollout, app=app, order="-generation")
+    return next((rollout.image for rollout in rollouts if rollout.image), None)
+
+
+def _sizes(
+    pins: Sequence[Pin], built: Known, components: Sequence[Component], app: AppSettings, index: Index
+) -> dict[str, int]:
+    """As they are in the image; else of the index's file; else as is usual."""
+    alone = {found.names[0]: found.size for found in built.stack if len(found.names) == 1}
+    found = {VENV: SMALL, AUTOLOADER: SMALL, CODE: CODE_SIZE} | alone
+    for pin, component in zip(pins, components, strict=False):
+        known_ones = {release.version: release for release in index.of(pin).releases}
+        release = known_ones.get(pin.version, Release(package=pin.package, version=pin.version))
+        target = ECOSYSTEMS[pin.ecosystem].target(app.image)
+        exact = built.sizes.get(component.key) or alone.get(component.name)
+        found[component.name] = exact or packed_size(pin, release, target) or TYPICAL
+    return found
+
+
+def _layers_of_base(app: AppSettings, settings: Settings) -> int:
+    try:
+        return len(open_base(app.image.base, Platform.parse(app.image.platform), settings.registries).layers)
+    except ToplayerError:
+        return 0
