@@ -85,6 +85,7 @@ def _of_rollout(before: Rollout | None, after: Rollout, now: datetime) -> Event 
             "new_layers": after.built.new_layers,
             "new_size": after.built.new_size,
             "seconds": round(after.built.seconds, 3),
+            "warning": after.built.warning,
         }
     if verb == "done" and after.released_at:
         facts["seconds"] = round((now - after.released_at).total_seconds(), 3)

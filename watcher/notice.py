@@ -57,6 +57,7 @@ def _of_rollout(verb: str, events: list[Event]) -> str:
     if verb == "built":
         weight = size(_number(facts.get("new_size")))
         parts.append(f"{facts.get('new_layers', 0)} of {facts.get('layers', 0)} layers new, {weight}")
+        parts += [f"(warning: {facts['warning']})"] if facts.get("warning") else []
     if verb == "wave":
         parts.append(str(facts.get("wave", "")))
     if verb == "done" and "seconds" in facts:

@@ -33,7 +33,9 @@ class Built:
     """What a build made, in the units that people ask about.
 
     `size` is what a host without anything pulls (bytes, compressed, with manifest and configuration); `new_size` what
-    the layers that the previous image did not have weigh; `pushed` what really travelled to the registry.
+    the layers that the previous image did not have weigh; `pushed` what really travelled to the registry. `foreseen` is
+    what the builder thought beforehand that a host would pull, if it did, and `warning` which instructions made more
+    anew than they had to.
     """
 
     image: Digest
@@ -43,6 +45,8 @@ class Built:
     new_size: int
     pushed: int
     seconds: float
+    foreseen: int | None = None
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

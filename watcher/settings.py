@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, model_validator
 
+from watcher.dockerfile.settings import DockerfileSettings
 from watcher.fields import (
     Absolute,
     Branch,
@@ -93,7 +94,7 @@ class GitSettings(Model):
 class ImageSettings(Model):
     """How the app's image is built, and where it is published."""
 
-    builder: Literal["layers"] = "layers"
+    builder: Literal["layers", "dockerfile"] = "layers"
     repository: str
     base: str = "scratch"
     python: PythonVersion = ""
@@ -108,9 +109,14 @@ class ImageSettings(Model):
     env: dict[str, str] = Field(default_factory=dict)
     command: tuple[str, ...] = ()
     user: str = ""
+    dockerfile: DockerfileSettings | None = None
 
     @model_validator(mode="after")
     def _addresses(self) -> Self:
+        if self.dockerfile is not None and self.builder != "dockerfile":
+            raise ValueError('dockerfile: expected builder = "dockerfile" beside it')
+        if self.builder == "dockerfile" and self.repository.startswith("oci:"):
+            raise ValueError("repository: expected a registry, because that is where a Docker engine can push to")
         if not self.repository.startswith("oci:"):
             reference = Reference.parse(self.repository)
             if reference.tag or reference.digest or not reference.host:

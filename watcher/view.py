@@ -75,6 +75,8 @@ def rollout_row(ledger: Ledger, rollout: Rollout) -> Row:
         "size": built.size if built else None,
         "new_size": built.new_size if built else None,
         "pushed": built.pushed if built else None,
+        "foreseen": built.foreseen if built else None,
+        "warning": built.warning if built else None,
         "build_seconds": built.seconds if built else None,
         "released_at": _iso(rollout.released_at),
         "wanted_at": _iso(rollout.wanted_at),

@@ -34,6 +34,7 @@ from watcher.settings import AppSettings, IndexSettings, Settings
 from watcher.wheels import Wheels
 from workers.carry import Step, carry_out
 from workers.composer import Composer
+from workers.dockerfile import build as dockerfile
 from workers.fleet.host import Service
 from workers.fleet.roll import step as roll_step
 from workers.fleet.targets import connect
@@ -211,6 +212,8 @@ def _build_due(desk: Desk, rollout: Rollout, now: datetime) -> bool:
 
 
 def _build(desk: Desk, rollout: Rollout) -> Rollout:
+    if desk.settings.apps[rollout.app].image.builder == "dockerfile":
+        return _build_dockerfile(desk, rollout)
     settings, app = desk.settings, desk.settings.apps[rollout.app]
     repository = _repository(settings, rollout.app)
     index = next((one for one in settings.indexes.values() if one.kind == "pypi"), IndexSettings(kind="pypi"))
@@ -236,6 +239,29 @@ def _build(desk: Desk, rollout: Rollout) -> Rollout:
         wheelhouse = Wheelhouse(index, Wheels.of(app.image), http)
         composer = Composer(tuple(settings.indexes.values()), _state(settings) / "composer")
         built = build(recipe, base, store, wheelhouse, composer, scratch=place, now=desk.clock(), report=log.info)
+    return rollout.at(RolloutStage.BUILT, desk.clock(), built=built)
+
+
+def _build_dockerfile(desk: Desk, rollout: Rollout) -> Rollout:
+    settings, app = desk.settings, desk.settings.apps[rollout.app]
+    repository, place = _repository(settings, rollout.app), _state(settings) / "tmp"
+    with scratch(place) as mine:
+        tree = mine / "tree"
+        tree.mkdir()
+        repository.export(rollout.commit, tree)
+        commit = repository.show(rollout.commit)
+        recipe = dockerfile.Recipe(
+            image=app.image,
+            tree=tree,
+            commit=rollout.commit,
+            committed_at=commit.committed_at,
+            source=repository.where,
+            previous=_previous(desk.ledger, rollout),
+            parents=commit.parents,
+            changed=repository.changed,
+        )
+        store = open_store(app.image.repository, settings.registries)
+        built = dockerfile.build(recipe, store, settings.registries, scratch=place, report=log.info)
     return rollout.at(RolloutStage.BUILT, desk.clock(), built=built)
 
 

@@ -74,7 +74,7 @@ def test_every_fault_is_reported_at_once_and_with_its_path() -> None:
     ("before", "after", "said"),
     [
         ('state = "/var/lib/toplayer"', 'state = "var"', "toplayer.state: expected an absolute path, got 'var'"),
-        ('fleet = "field"', 'fleet = "filed"', "apps.shop.fleet: expected the name of a fleet (known: field)"),
+        ('fleet = "field"', 'fleet = "filed"', "apps.shop.fleet: expected the name of a fleet (known: field, lobby)"),
         ('lock = "requirements.txt"', 'lock = "../x.txt"', "apps.shop.lock: expected a path inside the repository"),
         ('lock = "requirements.txt"', "", "apps.shop.lock: expected a value, got nothing"),
         ('branch = "main"', 'branch = "--upload-pack=x"', "apps.shop.branch: expected the name of a branch"),

@@ -70,6 +70,8 @@ def _print_rollout(rollout: view.Row) -> None:
     say(said + took)
     if rollout["layers"] is not None:
         say(f"  {rollout['new_layers']} of {rollout['layers']} layers new, {size(rollout['new_size'])}")
+    if rollout["warning"]:
+        say(f"  warning: {rollout['warning']}")
     if rollout["reason"]:
         say(f"  {rollout['reason']}")
     if rollout["hosts"]:

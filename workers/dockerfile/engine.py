@@ -99,9 +99,9 @@ class Engine:
 
     def _meet(self) -> bool:
         """Whether the engine can keep a cache in a registry. A `BuildRefused` if it has no BuildKit at all."""
+        version = self._docker("version", "--format={{.Server.APIVersion}}").strip()
         form = "{{json .ServerVersion}} {{json .OSType}} {{json .DriverStatus}}"
         said = self._docker("info", f"--format={form}")
-        version = self._docker("version", "--format={{.Server.APIVersion}}").strip()
         if tuple(map(int, re.findall(r"\d+", version)[:2])) < _OLDEST_API or '"windows"' in said:
             why = f"expected an engine with BuildKit, got one that speaks {version} ({inert(said, 60)})"
             raise BuildRefused(self.address, why, "Linux engines have BuildKit since 18.09")
@@ -136,9 +136,16 @@ class Engine:
         said = without(said, sorted(filter(None, plan.hidden), key=len, reverse=True))
         said = "\n".join(inert(row, 500) for row in said.splitlines())
         self._docker("version", "--format={{.Server.Version}}")  # EngineGone, if that is the reason
-        if _FULL in text:
+        if _FULL in text.lower():
             raise BuildRefused(self.address, f"its disk is full: {said}", "free some space: docker builder prune")
         raise BuildFailed(plan.name, said or "the build failed without a word")
+
+    def configuration(self, name: str) -> str:
+        """Everything that an image tells about itself: its configuration and its history."""
+        form = "{{.CreatedBy}} {{.Comment}}"
+        return self._docker("image", "inspect", "--", name) + self._docker(
+            "history", "--no-trunc", f"--format={form}", "--", name
+        )
 
     def push(self, name: str) -> frozenset[str]:
         """Pushes an image; the first twelve digits of the diff IDs of the layers that really travelled."""
@@ -160,7 +167,7 @@ class Engine:
         except ToolFailed as error:
             if _GONE.search(error.said.lower()):
                 raise EngineGone(self.address, error.said) from None
-            hint = "free some space: docker builder prune" if _FULL in error.said else ""
+            hint = "free some space: docker builder prune" if _FULL in error.said.lower() else ""
             raise BuildRefused(self.address, f"docker {words[0]}: {error.said}", hint) from None
         return ran.stdout.decode("utf-8", "replace")
 

@@ -45,7 +45,9 @@ class Progress:
     @property
     def failure(self) -> str:
         """The failing step and the last lines that it wrote; empty if none failed."""
-        failed = next((vertex for vertex in self.vertices if vertex.error is not None), None)
+        # A cache that cannot be had is an error, too, and fails nothing.
+        errors = sorted((one for one in self.vertices if one.error is not None), key=lambda one: not one.label)
+        failed = errors[0] if errors else None
         if failed is None:
             return ""
         return "\n".join([failed.name, *failed.said[-_TOLD:], failed.error or ""]).strip()

@@ -125,6 +125,17 @@ class Repository:
         """The paths of all files at the commit, sorted as git sorts them."""
         return tuple(path for _, _, path in self._mirror.tree(self._at_hand(commit)))
 
+    def changed(self, before: str, after: str) -> tuple[str, ...] | None:
+        """The paths of the files that differ between two commits, or None if one of them cannot be had any more."""
+        try:
+            trees = [
+                {(mode, blob, path) for mode, blob, path in self._mirror.tree(self._at_hand(c))}
+                for c in (before, after)
+            ]
+        except GitRefused:
+            return None
+        return tuple(sorted({path for _, _, path in trees[0] ^ trees[1]}))
+
     def read(self, commit: str, path: str, largest: int = LARGEST) -> bytes | None:
         """The bytes of the file at the commit, or None if there is no such file (a directory is none)."""
         place = f"{self.where}: {path} at {commit[:12]}"

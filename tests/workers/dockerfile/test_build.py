@@ -1,0 +1,278 @@
+"""`builder = "dockerfile"` on real parts: Debian's engine, a real registry, and everything that can go wrong."""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rig.engine import RealEngine, engine
+from tests.rig.image import Link, busybox, publish
+from tests.rig.process import need, wait_for
+from tests.rig.registry import Registry, registry
+from watcher.errors import Refused, Temporary
+from watcher.image import Digest
+from watcher.rollout import Built
+from watcher.secret import Secret
+from watcher.settings import ImageSettings
+from workers.dockerfile.build import Recipe, build, earlier
+from workers.dockerfile.client import find
+from workers.dockerfile.errors import BuildFailed, BuildRefused, BuildTimedOut, EngineGone
+from workers.oci.store import Store
+from workers.oci.stores import open_store
+
+pytestmark = pytest.mark.journey
+
+SOUND = """FROM {base}
+WORKDIR /app
+COPY requirements.txt ./
+RUN date > /installed && cat /proc/uptime >> /installed
+COPY code ./code
+"""
+TREE_FIRST = """FROM {base}
+COPY . /app
+RUN echo pip install -r /app/requirements.txt; cat /proc/uptime > /installed
+"""
+
+
+@pytest.fixture(scope="module")
+def docker() -> Iterator[RealEngine]:
+    need("docker")
+    with engine() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with registry(tmp_path_factory.mktemp("registry"), auth=True) as running:
+        yield running
+
+
+@dataclass
+class Shop:
+    """A repository's files, a place for its images, and a history that is remembered here."""
+
+    root: Path
+    docker: RealEngine
+    registry: Registry
+    name: str
+
+    def __post_init__(self) -> None:
+        self.registries = {self.registry.address: self.registry.settings}
+        self.tree = self.root / "tree"
+        self.said: list[str] = []
+        self.commits = 0
+        self.changed: list[str] = []
+        base = open_store(f"{self.registry.address}/base", self.registries)
+        programs = {f"bin/{name}": Link("busybox") for name in ("date", "mkdir", "touch", "tail", "cp")}
+        publish(base, [busybox(programs)], tag="1", Env=["PATH=/bin"])
+        self.base = f"{self.registry.address}/base:1"
+        self.write({"requirements.txt": "six==1\n", "code/main.py": "1\n"})
+
+    @property
+    def store(self) -> Store:
+        return open_store(f"{self.registry.address}/{self.name}", self.registries)
+
+    def write(self, files: Mapping[str, str]) -> None:
+        for name, content in files.items():
+            (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.tree / name).write_text(content.replace("{base}", self.base))
+            self.changed.append(name)
+
+    def build(self, previous: Digest | None = None, *, docker: RealEngine | None = None, **settings: Any) -> Built:
+        self.commits += 1
+        self.said.clear()
+        changed, self.changed = self.changed, []
+        settings = {"engine": (docker or self.docker).address, "network": "none", **settings}
+        image = ImageSettings.model_validate(
+            {
+                "builder": "dockerfile",
+                "repository": f"{self.registry.address}/{self.name}",
+                "python": "3.11",
+                "dockerfile": settings,
+            }
+        )
+        recipe = Recipe(
+            image=image,
+            tree=self.tree,
+            commit=f"{self.commits:040x}"[::-1],
+            committed_at=datetime(2026, 1, 1, tzinfo=UTC),
+            source="https://git.example/shop.git",
+            previous=previous,
+            parents=(f"{self.commits - 1:040x}"[::-1],),
+            changed=lambda before, after: changed,
+        )
+        return build(recipe, self.store, self.registries, scratch=self.root / "scratch", report=self.said.append)
+
+    def labels(self, image: Digest) -> Mapping[str, str]:
+        found = earlier(self.store, image)
+        assert found
+        return found.labels
+
+
+@pytest.fixture
+def shop(tmp_path: Path, docker: RealEngine, real: Registry, request: pytest.FixtureRequest) -> Shop:
+    return Shop(tmp_path, docker, real, f"shop-{abs(hash(request.node.name)) % 10**8}")
+
+
+def test_a_change_is_one_new_layer_foreseen_and_known_by_digest(shop: Shop) -> None:
+    shop.write({"Dockerfile": SOUND})
+    first = shop.build()
+    shop.write({"code/main.py": "2\n"})
+    second = shop.build(first.image)
+
+    assert (second.layers, second.new_layers, second.warning) == (first.layers, 1, "")
+    assert second.foreseen == pytest.approx(second.new_size, abs=20)
+    assert "code/main.py enters at line 5: COPY code ./code" in shop.said
+    labels = shop.labels(second.image)
+    assert labels["org.opencontainers.image.base.name"] == shop.base
+    assert labels["org.opencontainers.image.base.digest"].startswith("sha256:")
+    assert labels["org.opencontainers.image.source"] == "https://git.example/shop.git"
+    # The same commit again: it is there.
+    shop.commits -= 1
+    again = shop.build(first.image)
+    assert (again.image, again.pushed) == (second.image, 0)
+
+
+def test_another_machine_starts_from_the_image_before(shop: Shop) -> None:
+    shop.write({"Dockerfile": SOUND})
+    first = shop.build()
+    shop.write({"code/main.py": "2\n"})
+    with engine() as cold:
+        # Not by the ledger: by the tag of the commit before.
+        second = shop.build(None, docker=cold)
+    assert (second.new_layers, second.warning) == (1, "")
+    assert second.layers == first.layers
+
+
+def test_a_rebuild_that_is_wider_than_it_had_to_be_names_the_instruction(shop: Shop) -> None:
+    shop.write({"Dockerfile": TREE_FIRST})
+    first = shop.build()
+    shop.write({"code/main.py": "2\n"})
+    second = shop.build(first.image)
+    assert second.warning.startswith("line 2: COPY . /app was made anew (it takes `code/main.py`), and with it line 3:")
+    shop.write({"requirements.txt": "six==2\n"})
+    assert shop.build(second.image).warning == ""
+
+
+def test_a_base_that_moves_is_followed_and_named(shop: Shop) -> None:
+    shop.write({"Dockerfile": "FROM {base}\nRUN echo pip install x; cat /proc/uptime > /installed\n"})
+    first = shop.build()
+    store = open_store(f"{shop.registry.address}/base", shop.registries)
+    publish(store, [busybox({"etc/moved": "yes"})], tag="1", Env=["PATH=/bin"])
+    second = shop.build(first.image)
+    assert "the base image" in second.warning
+    assert "has moved" in second.warning
+    digests = {shop.labels(one.image)["org.opencontainers.image.base.digest"] for one in (first, second)}
+    assert len(digests) == 2
+
+
+def test_secrets_are_neither_in_the_image_nor_in_what_is_said(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INDEX_TOKEN", "hunter2-hunter2")
+    secrets = {"index": Secret(env="INDEX_TOKEN").model_dump()}
+    read = "RUN --mount=type=secret,id=index,required test $(cat /run/secrets/index) = hunter2-hunter2"
+    shop.write({"Dockerfile": "FROM {base}\n" + read.replace(" = hunter2-hunter2", " != x") + "\n"})
+    made = earlier(shop.store, shop.build(secrets=secrets).image)
+    assert made
+    assert b"hunter2" not in str(made.config.table).encode()
+
+    shop.write({"Dockerfile": "FROM {base}\nRUN --mount=type=secret,id=index cat /run/secrets/index; false\n"})
+    with pytest.raises(BuildFailed) as failed:
+        shop.build(secrets=secrets)
+    assert "hunter2" not in str(failed.value)
+    assert "[hidden]" in str(failed.value)
+
+    shop.write({"Dockerfile": "FROM {base}\nLABEL token=hunter2-hunter2\n"})
+    with pytest.raises(BuildRefused, match="tells a secret"):
+        shop.build(secrets=secrets)
+    assert not any("hunter2" in line for line in shop.said)
+    assert not list((shop.root / "scratch").glob("*/secret*"))
+
+
+def test_a_build_that_fails_says_the_last_lines_of_its_step_and_nothing_else(shop: Shop) -> None:
+    shop.write({"Dockerfile": "FROM {base}\nRUN echo fine\nRUN echo broken here; exit 3\n"})
+    with pytest.raises(BuildFailed) as failed:
+        shop.build()
+    rows = str(failed.value).splitlines()
+    assert rows[0] == "Dockerfile: [3/3] RUN echo broken here; exit 3"
+    assert rows[1] == "broken here"
+    assert len(rows) == 3
+    assert shop.store.manifest("commit-1" + "0" * 11) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "said"),
+    [
+        ("FROM {base}\nCOPY nowhere /\n", {}, "nowhere"),
+        ("FROM {base}\nBAKE\n", {}, "Dockerfile:2: expected an instruction, got BAKE"),
+        ("FROM {base}\n", {"target": "deploy"}, "expected a stage named deploy"),
+        ("FROM {base}\n", {"file": "docker/Dockerfile"}, "docker/Dockerfile: there is no such file"),
+        ("FROM {base}\n", {"context": "elsewhere"}, "expected a directory"),
+        ("FROM {base}-missing\n", {}, "has no image"),
+        ("FROM {base}\n", {"secrets": {"a": {"env": "NOT_SET_ANYWHERE"}}}, "NOT_SET_ANYWHERE is not set"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_before_anything_is_pushed(
+    shop: Shop, text: str, settings: dict[str, Any], said: str
+) -> None:
+    shop.write({"Dockerfile": text})
+    with pytest.raises(Refused) as refused:
+        shop.build(**settings)
+    assert said in str(refused.value)
+    assert not shop.store.manifest(f"commit-{f'{shop.commits:040x}'[::-1][:12]}")
+
+
+def test_a_build_that_hangs_is_ended_and_nothing_is_left_running(shop: Shop) -> None:
+    shop.write({"Dockerfile": "FROM {base}\nRUN sleep 4321\n"})
+    with pytest.raises(BuildTimedOut) as timed_out:
+        shop.build(deadline="3s")
+    assert "RUN sleep 4321" in str(timed_out.value)
+    wait_for(lambda: not running("sleep\0" + "4321"), "the step to be ended")
+
+
+def running(command: str) -> bool:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if command.encode() in path.read_bytes():
+                return True
+    return False
+
+
+def test_an_engine_that_goes_away_is_nobodys_fault(shop: Shop) -> None:
+    shop.write({"Dockerfile": "FROM {base}\nRUN sleep 30\n"})
+    with engine() as other:
+        gone = threading.Timer(3, other.process.terminate)
+        gone.start()
+        with pytest.raises(EngineGone):
+            shop.build(docker=other)
+        other.process.wait()
+        with pytest.raises(EngineGone):
+            shop.build(docker=other)
+        other.restart()
+    assert issubclass(EngineGone, Temporary)
+    assert not shop.store.manifest("commit-1" + "0" * 11)
+
+
+def test_a_full_disk_is_told_as_one(shop: Shop) -> None:
+    shop.write({"Dockerfile": "FROM {base}\nRUN dd if=/dev/zero of=/full bs=1M count=200\n"})
+    with engine(data_size="48m") as small, pytest.raises(Refused) as refused:
+        shop.build(docker=small)
+    assert "disk is full" in str(refused.value)
+
+
+def test_a_client_without_buildkit_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    fake = tmp_path / "docker"
+    fake.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && { echo "Docker version 28.2.2, build e6534b4"; exit 0; }\nexit 1\n'
+    )
+    fake.chmod(0o755)
+    with pytest.raises(BuildRefused) as refused:
+        find({"PATH": f"{tmp_path}:/bin" if not (Path("/bin") / "docker").exists() else str(tmp_path)})
+    assert "28.02, without buildx" in str(refused.value)
+    assert "docker-buildx" in refused.value.hint
+    with pytest.raises(BuildRefused, match="no docker at all"):
+        find({"PATH": "/nonexistent"})
