@@ -15,12 +15,14 @@ from pathlib import Path
 
 from watcher.cli.hands import Finding
 from watcher.desk import Desk
+from watcher.dockerfile.project import Project
 from watcher.errors import Overtaken, Refused
 from watcher.head import Head
 from watcher.layers.outlook import Outlook
 from watcher.ledger import Ledger, utcnow
 from watcher.lookup import IndexState
 from watcher.order import Order
+from watcher.rollout import Rollout
 from watcher.settings import Settings
 from watcher.unfinished import unfinished
 from watcher.weigh import weigh
@@ -152,6 +154,21 @@ class Workers:
 
         logs.quiet()
         return outlook(app, settings, ledger, utcnow())
+
+    def project(
+        self, dockerfile: Path, context: Path, days: int, settings: Settings | None, ledger: Ledger | None, app: str
+    ) -> Project:
+        from workers.dockerfile.build import earlier
+        from workers.dockerfile.project import project
+        from workers.oci.stores import open_store
+
+        logs.quiet()
+        image = None
+        if settings is not None and ledger is not None:
+            newest = next((one.image for one in ledger.all(Rollout, app=app, order="-generation") if one.image), None)
+            store = open_store(settings.apps[app].image.repository, settings.registries)
+            image = earlier(store, newest) if newest else None
+        return project(dockerfile, context, days, image)
 
     def doctor(self, settings: Settings, sentry: bool) -> Iterator[Finding]:
         from workers import doctor

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from watcher.dockerfile.project import Project
 from watcher.layers.outlook import Outlook
 from watcher.ledger import Ledger
 from watcher.settings import Settings
@@ -50,6 +51,12 @@ class Hands(Protocol):
 
     def outlook(self, settings: Settings, ledger: Ledger, app: str) -> Outlook:
         """What the app's next image is made of, and how the layers of its newest one lie."""
+        ...
+
+    def project(
+        self, dockerfile: Path, context: Path, days: int, settings: Settings | None, ledger: Ledger | None, app: str
+    ) -> Project:
+        """The project around a Dockerfile: its files, its history, and with an `app` the layers of its newest image."""
         ...
 
     def doctor(self, settings: Settings, sentry: bool) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from watcher import config
-from watcher.cli import layers, order, service, show, watch
+from watcher.cli import layers, lint, order, service, show, watch
 from watcher.cli.context import Context
 from watcher.cli.hands import Hands
 from watcher.cli.out import talk
@@ -30,7 +30,7 @@ def cli(context: click.Context, named: str | None) -> None:
     context.call_on_close(context.obj.close)
 
 
-for command in (*watch.COMMANDS, *show.COMMANDS, *layers.COMMANDS, *order.COMMANDS, *service.COMMANDS):
+for command in (*watch.COMMANDS, *show.COMMANDS, *layers.COMMANDS, *lint.COMMANDS, *order.COMMANDS, *service.COMMANDS):
     cli.add_command(command)
 
 

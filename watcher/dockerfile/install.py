@@ -54,7 +54,7 @@ def _install(command: str) -> Install | None:
     for tool, pattern, reads in _TOOLS:
         if pattern.search(command):
             if tool == "pip":
-                tree = bool(_TREE.search(command))
+                tree = bool(_TREE.search(_LISTS.sub(" ", command)))
                 return Install(tool, command, (*_LISTS.findall(command), *(("pyproject.toml",) if tree else ())), tree)
             return Install(tool, command, reads)
     return None

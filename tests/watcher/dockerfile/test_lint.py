@@ -1,0 +1,156 @@
+"""What the advisor finds, and that what it writes means the same and costs less."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.rig.dockerfiles import CONTEXT, Sample, sample, samples
+from watcher.dockerfile.advice.cost import cost, sizes
+from watcher.dockerfile.advice.lint import Advice, lint
+from watcher.dockerfile.parse import parse
+from watcher.dockerfile.project import Project
+
+PHP, PYTHON, CODE = "php/src/composer.lock", "python/src/requirements.txt", "python/src/shop/__main__.py"
+STORY = (PHP,) * 12 + (PYTHON,) * 2 + (CODE,)
+
+
+def project(history: Sequence[str] = STORY, **more: bytes) -> Project:
+    files = {**CONTEXT, **more}
+    return Project(
+        files={path: len(content) for path, content in files.items()},
+        read=lambda path: files[path].decode() if path in files else None,
+        history=tuple(frozenset({path}) for path in history),
+    )
+
+
+def advice(text: str, history: Sequence[str] = STORY, **more: bytes) -> Advice:
+    return lint(parse(text), project(history, **more))
+
+
+def codes(found: Advice) -> list[str]:
+    return [one.code for one in found.findings]
+
+
+def test_the_origin_story_before_becomes_one_that_is_at_least_as_good_as_after() -> None:
+    before, after = sample("02").text, sample("03").text
+    found = advice(before)
+    assert {"TL001", "TL002", "TL004"} <= set(codes(found))
+    known = sizes(parse(before), project())
+    ours, theirs = (cost(parse(text), project(), known) for text in (found.fixed, after))
+    assert ours.bytes <= theirs.bytes
+    assert ours.delay <= theirs.delay
+    # The bumps that come most often rebuild no Python.
+    rows = found.fixed.splitlines()
+    php, python = (next(n for n, row in enumerate(rows) if text in row) for text in ("--from=composer", "pip install"))
+    assert php > python
+    assert "composer install --no-autoloader --no-scripts" in found.fixed
+
+
+@pytest.mark.parametrize("one", samples(), ids=lambda one: one.name)
+def test_what_is_rewritten_is_a_dockerfile_that_costs_no_more_and_is_left_alone_afterwards(one: Sample) -> None:
+    found = lint(parse(one.text), project())
+    assert found.after.delay <= found.before.delay
+    again = lint(parse(found.fixed), project())
+    assert again.fixed == found.fixed
+
+
+def test_the_manifest_goes_before_the_tree_with_the_lists_that_it_includes() -> None:
+    text = "FROM python\nWORKDIR /app\nCOPY . .\nRUN pip install -r requirements.txt\n"
+    found = advice(text, [CODE], **{"requirements.txt": b"-r more.txt\nsix==1\n", "more.txt": b"attrs==1\n"})
+    assert found.fixed.splitlines()[2:4] == [
+        "COPY more.txt requirements.txt /app/",
+        "RUN pip install --no-cache-dir --no-compile -r requirements.txt",
+    ]
+    assert found.fixed.splitlines()[4] == "COPY . ."
+
+
+def test_an_install_that_needs_the_tree_stays_where_it_is() -> None:
+    tree = "FROM python\nCOPY . /app\nRUN pip install /app\n"
+    assert "TL001" not in codes(advice(tree, [CODE]))
+    local = "FROM python\nCOPY . /app\nRUN pip install -r /app/requirements.txt\n"
+    assert "TL001" not in codes(advice(local, [CODE], **{"requirements.txt": b"-e ./python/src\n"}))
+
+
+def test_what_the_rewriter_does_not_understand_stays_where_it_is() -> None:
+    text = "FROM python\nCOPY . /app\nRUN /app/scripts/start.sh\nRUN pip install -r /app/requirements.txt\n"
+    assert "TL001" not in codes(advice(text, [CODE]))
+    odd = "FROM python\nCOPY . /app\nRUN cd /app; pip install -r requirements.txt | tee /log\n"
+    assert "TL001" not in codes(advice(odd, [CODE]))
+
+
+def test_what_changes_most_for_its_weight_goes_last() -> None:
+    text = "FROM x\nCOPY app /app\nCOPY docs /docs\n"
+    assert advice(text, ["app/main.py"] * 9 + ["docs/more.md"]).fixed == "FROM x\nCOPY docs /docs\nCOPY app /app\n"
+    assert advice(text, ["docs/more.md"] * 9 + ["app/main.py"]).findings == ()
+
+
+def test_two_copies_to_one_place_stay_in_their_order() -> None:
+    text = "FROM x\nCOPY app /app\nCOPY docs /app\n"
+    assert advice(text, ["app/main.py"] * 9).findings == ()
+
+
+def test_an_argument_that_changes_each_time_is_declared_where_it_is_used() -> None:
+    text = "FROM x\nARG GIT_SHA\nRUN pip install --no-cache-dir --no-compile six\nLABEL revision=$GIT_SHA\n"
+    found = advice(text)
+    assert codes(found) == ["TL006"]
+    assert found.fixed.splitlines()[2:] == ["ARG GIT_SHA", "LABEL revision=$GIT_SHA"]
+
+
+def test_apt_brings_what_was_asked_for_and_leaves_no_lists() -> None:
+    text = "FROM x\nRUN apt-get update\nRUN apt-get install -y curl\n"
+    run = "RUN apt-get update && apt-get install --no-install-recommends -y curl && rm -rf /var/lib/apt/lists/*"
+    assert advice(text).fixed == f"FROM x\n{run}\n"
+
+
+def test_a_finding_can_be_silenced_where_it_is_or_in_the_whole_file() -> None:
+    text = "FROM x\n{}RUN pip install six\n"
+    assert codes(advice(text.format(""))) == ["TL004"]
+    assert codes(advice(text.format("# toplayer: ignore TL004\n"))) == []
+    assert codes(advice(text.format("# toplayer: ignore\n"))) == []
+    assert codes(advice(text.format("# toplayer: ignore TL001\n"))) == ["TL004"]
+    assert codes(advice("# toplayer: ignore-file TL004\n" + text.format(""))) == []
+
+
+def test_comments_stay_with_what_they_are_about() -> None:
+    text = "# ours\nFROM x\n# the code\nCOPY app /app\n# the docs\nCOPY docs /docs\n"
+    fixed = advice(text, ["app/main.py"] * 9 + ["docs/more.md"]).fixed
+    assert fixed == "# ours\nFROM x\n# the docs\nCOPY docs /docs\n# the code\nCOPY app /app\n"
+
+
+def test_compilers_and_editable_installs_are_a_persons_business() -> None:
+    apt = "RUN apt-get install -y --no-install-recommends gcc && rm -rf /var/lib/apt/lists/*"
+    text = f"FROM x\n{apt}\nRUN pip install --no-cache-dir --no-compile -e /app\n"
+    assert [(one.code, one.saves) for one in advice(text).findings] == [("TL007", None), ("TL008", None)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *("COPY . /app", "COPY app /app", "RUN pip install -r /app/requirements.txt", "ARG COMMIT", "USER x"),
+                *(
+                    "RUN apt-get update",
+                    "RUN apt-get install -y git",
+                    "RUN cd /app && composer install",
+                    "WORKDIR /app",
+                ),
+                *(
+                    "RUN <<E\npip install x\nE",
+                    "COPY docs /docs",
+                    "# a comment",
+                    "RUN npm ci",
+                    "ENV A=1",
+                    "FROM y AS z",
+                ),
+            ]
+        ),
+        max_size=7,
+    )
+)
+def test_no_dockerfile_makes_it_crash_or_go_round_in_circles(rows: list[str]) -> None:
+    found = advice("\n".join(["FROM x", *rows]) + "\n", [CODE, PHP])
+    assert parse(found.fixed)
+    assert found.after.delay <= found.before.delay + 60

@@ -1,0 +1,162 @@
+"""`toplayer lint`: what a Dockerfile costs, and how it would do better."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from watcher.cli.context import Context
+from watcher.cli.out import emit, say, table, talk
+from watcher.dockerfile.advice.lint import CODES, Advice, Finding, lint
+from watcher.dockerfile.parse import decoded, parse
+from watcher.errors import NotFound, Refused
+from watcher.units import size, span
+
+_SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+class NoFix(Refused):
+    """The rewritten file cannot be written."""
+
+    def __init__(self, path: str, why: str) -> None:
+        self.path, self.why = path, why
+        super().__init__(path, why)
+
+    def __str__(self) -> str:
+        return f"{self.path} cannot be written: {self.why}"
+
+
+@click.command("lint")
+@click.argument("dockerfile", default="Dockerfile")
+@click.option("--context", "directory", metavar="DIRECTORY", help="What the build is given [default: the file's own].")
+@click.option("--app", help="Take the sizes from the image that this app runs.")
+@click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True, help="How much history counts.")
+@click.option("--fix", is_flag=True, help="Write the rewritten file, instead of showing it as a diff.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--sarif", is_flag=True, help="Print SARIF 2.1.0, for code scanning.")
+@click.pass_obj
+def lint_command(
+    context: Context,
+    dockerfile: str,
+    directory: str | None,
+    app: str | None,
+    days: int,
+    fix: bool,
+    as_json: bool,
+    sarif: bool,
+) -> int:
+    """Show what to change in a Dockerfile, and what each change saves.
+
+    By the history of the files that it copies: bytes per host, and seconds of building, per month.
+    """
+    path = Path(dockerfile)
+    if not path.is_file():
+        raise NotFound("file", dockerfile)
+    settings = context.settings if app else None
+    if app:
+        context.apps(app)
+    ledger = context.ledger if app else None
+    project = context.hands.project(path, Path(directory or path.parent), days, settings, ledger, app or "")
+    parsed = parse(decoded(path.read_bytes(), dockerfile), dockerfile)
+    advice = lint(parsed, project)
+    if as_json:
+        emit(_row(dockerfile, advice))
+    elif sarif:
+        emit(_sarif(dockerfile, advice))
+    else:
+        _print(dockerfile, parsed.text, advice, fix=fix, history=len(project.history))
+    if fix and advice.fixed != parsed.text:
+        try:
+            path.write_bytes(advice.fixed.encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            raise NoFix(dockerfile, error.strerror or str(error)) from None
+    return 0 if fix or not advice.findings else 1
+
+
+def _print(path: str, text: str, advice: Advice, *, fix: bool, history: int) -> None:
+    if not advice.findings:
+        say(f"{path}: nothing to do better")
+        return
+    if not history:
+        talk("no history: without a git repository, or commits in this time, nothing says what changes how often")
+    rows = [[f"{path}:{one.line}", one.code, *_saves(one), one.said] for one in advice.findings]
+    table(["WHERE", "CODE", "BYTES/HOST", "BUILDING", "WHY"], rows, right=["BYTES/HOST", "BUILDING"])
+    before, after = advice.before, advice.after
+    say(f"\na month: {size(before.bytes)} per host and {span(before.seconds)} of building; ")
+    say(f"rewritten: {size(after.bytes)} and {span(after.seconds)}")
+    for one in sorted({finding.code for finding in advice.findings}):
+        if CODES[one].danger:
+            say(f"{one}: mind that {CODES[one].danger}")
+    if not fix and advice.fixed != text:
+        say("")
+        for row in _diff(path, text, advice.fixed):
+            say(row)
+        talk("\n`toplayer lint --fix` writes it")
+
+
+def _saves(one: Finding) -> tuple[str, str]:
+    if one.saves is None:
+        return "", ""
+    sign = "-" if one.saves.seconds < 0 else ""
+    return size(max(one.saves.bytes, 0)), f"{sign}{span(abs(one.saves.seconds))}"
+
+
+def _diff(path: str, before: str, after: str) -> list[str]:
+    rows = difflib.unified_diff(before.splitlines(), after.splitlines(), path, f"{path} (rewritten)", lineterm="")
+    return list(rows)
+
+
+def _row(path: str, advice: Advice) -> dict[str, Any]:
+    return {
+        "file": path,
+        "findings": [
+            {
+                "code": one.code,
+                "name": one.kind.name,
+                "line": one.line,
+                "said": one.said,
+                "danger": one.kind.danger,
+                "bytes_per_host_and_month": round(one.saves.bytes) if one.saves else None,
+                "build_seconds_per_month": round(one.saves.seconds, 1) if one.saves else None,
+            }
+            for one in advice.findings
+        ],
+        "before": {"bytes_per_host_and_month": round(advice.before.bytes), "build_seconds": advice.before.seconds},
+        "after": {"bytes_per_host_and_month": round(advice.after.bytes), "build_seconds": advice.after.seconds},
+        "fixed": advice.fixed,
+    }
+
+
+def _sarif(path: str, advice: Advice) -> dict[str, Any]:
+    used = sorted({one.code for one in advice.findings})
+    rules = [
+        {
+            "id": code,
+            "name": CODES[code].name,
+            "shortDescription": {"text": CODES[code].name.replace("-", " ")},
+            "help": {"text": CODES[code].danger or "no danger is known"},
+        }
+        for code in used
+    ]
+    results = [
+        {
+            "ruleId": one.code,
+            "level": "warning" if one.saves else "note",
+            "message": {"text": one.said},
+            "locations": [
+                {
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": path},
+                        "region": {"startLine": one.line},
+                    }
+                }
+            ],
+        }
+        for one in advice.findings
+    ]
+    driver = {"name": "toplayer", "rules": rules}
+    return {"$schema": _SARIF, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
+
+
+COMMANDS = (lint_command,)

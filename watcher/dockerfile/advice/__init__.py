@@ -1,0 +1,1 @@
+"""How a Dockerfile would do better: rewrites that keep the meaning, each with what it saves."""
