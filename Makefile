@@ -61,3 +61,7 @@ constraints: $(BIN)/python  ## the newest versions that the tests may be run wit
 .PHONY: dockerfiles
 dockerfiles: $(VENV)/.test  ## fifty Dockerfiles: every prediction compared with a real BuildKit (as root)
 	EXHAUSTIVE=1 $(BIN)/pytest -q tests/watcher/dockerfile tests/workers/dockerfile/test_prediction.py
+
+.PHONY: bench-dockerfile
+bench-dockerfile: $(VENV)/.test  ## the origin story: four ways to build, four hosts behind 2 Mbit/s (as root; ten minutes)
+	@$(BIN)/python -m bench.dockerfile
