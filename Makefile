@@ -45,6 +45,12 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) --editable '.[dev]' || { echo "error: the packages could not be installed; is the network up?" >&2; exit 1; }
 	@touch $@ $(VENV)/.demo
 
+SIZE ?= full
+
+.PHONY: bench-build
+bench-build: $(VENV)/.test  ## toplayer and docker build side by side, as root; SIZE=small takes 8 packages, not 60
+	@$(BIN)/python -m bench.build --size $(SIZE)
+
 .PHONY: bench-layers
 bench-layers: $(VENV)/.test  ## what packing a layer costs, by each way of packing it
 	@$(BIN)/python -m bench.layers

@@ -106,6 +106,9 @@ class ImageSettings(Model):
     interpreter: Absolute = "/usr/local/bin/python3"
     venv: Absolute = "/opt/venv"
     code: Absolute = "/app"
+    split: tuple[Relative, ...] = ()
+    packing: Literal["gzip", "zstd"] = "gzip"
+    payback: Duration = timedelta(days=90)
     env: dict[str, str] = Field(default_factory=dict)
     command: tuple[str, ...] = ()
     user: str = ""

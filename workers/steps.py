@@ -19,6 +19,7 @@ from watcher.head import Head
 from watcher.http import Http
 from watcher.image import Digest, Platform
 from watcher.known import Known, silenced
+from watcher.layers.part import Terms
 from watcher.layers.rates import rates
 from watcher.ledger import Ledger
 from watcher.lockfiles.diff import LockDiff
@@ -234,6 +235,7 @@ def _build(desk: Desk, rollout: Rollout) -> Rollout:
             committed_at=repository.show(rollout.commit).committed_at,
             source=repository.where,
             previous=_previous(desk.ledger, rollout),
+            terms=Terms(payback=app.image.payback),
             rates=rates(rollout.app, pins, settings, desk.ledger, desk.clock()),
         )
         wheelhouse = Wheelhouse(index, Wheels.of(app.image), http)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from watcher.image import DiffID, Digest
-from watcher.layers.part import CODE, VENV, Terms
+from watcher.layers.part import VENV, Terms
 from watcher.lockfiles import format_of
 from watcher.pin import Pin
 from watcher.release import File
@@ -27,7 +27,7 @@ from watcher.units import size
 from watcher.wheels import Wheels
 from workers.composer import Composer
 from workers.image.base import Base
-from workers.image.code import code
+from workers.image.code import codes
 from workers.image.component import Component, of_entries, package
 from workers.image.config import image_config
 from workers.image.content import size_of
@@ -36,6 +36,7 @@ from workers.image.errors import BuildRefused
 from workers.image.install import installed
 from workers.image.layer import Layer, write_layer
 from workers.image.needs import check
+from workers.image.packing import Packing
 from workers.image.parts import COMPONENT, KEY, Known, known, publish
 from workers.image.plan import Group, arrange, groups, room, stack
 from workers.image.vendor import Vendor
@@ -52,6 +53,8 @@ PYTHON, PHP = "pypi", "packagist"
 AT_ONCE = 4
 """Layers that are made, or sent, at the same time. Each takes a few megabytes of memory, whatever its size."""
 
+LOCK = "io.toplayer.lock"
+"""A label: the digest of the lock that the image was made of."""
 _TYPICAL = 200_000
 """Bytes of a wheel, for an index that does not tell."""
 
@@ -165,7 +168,7 @@ class _Build:
         }
         self._entries = {
             **({VENV: list(venv(self._image))} if self._image.python else {}),
-            CODE: list(code(recipe.tree, self._image, kept_out)),
+            **codes(recipe.tree, self._image, kept_out),
         }
         self._packages = {package(pin, self._image, wheelhouse.url): pin for pin in self._pins}
         entries = [of_entries(name, found) for name, found in self._entries.items()]
@@ -260,7 +263,7 @@ class _Build:
             wheel = read_wheel(self._wheelhouse.bring(pin, files[component], place), pin.package, pin.version)
             entries += installed(wheel, self._image)
             requires[component.key], sizes[component.key] = wheel.requires, wheel.size
-        layer = write_layer(entries, self._directory / f"{place.name}.tar.gz")
+        layer = write_layer(entries, self._directory / f"{place.name}.tar", Packing(self._image.packing))
         shutil.rmtree(place)
         self._report(f"{group.name}: {size(layer.size)}")
         if len(group.components) == 1:
@@ -313,10 +316,18 @@ class _Build:
             "org.opencontainers.image.created": self._recipe.committed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "org.opencontainers.image.revision": self._recipe.commit,
             "org.opencontainers.image.source": self._recipe.source,
+            LOCK: self._lock_digest(),
             "org.opencontainers.image.base.name": self._base.name if self._base.digest else "",
             "org.opencontainers.image.base.digest": self._base.digest or "",
         }
         return {name: text for name, text in found.items() if text}
+
+    def _lock_digest(self) -> str:
+        """Of the only lock its bytes' digest, of several that of their digests, by path."""
+        locks = sorted({*self._recipe.locks, *(pin.lock for pin in self._recipe.pins)})
+        paths = [path for lock in locks if (path := self._recipe.tree / lock).is_file()]
+        found = [digest_of(path.read_bytes()) for path in paths]
+        return found[0] if len(found) == 1 else digest_of("\n".join(found).encode()) if found else ""
 
 
 def _packed(entries: Iterable[Entry]) -> int:

@@ -1,10 +1,13 @@
 """The application's own files, as they are at a commit."""
 
+import posixpath
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 from pathspec import GitIgnoreSpec, PathSpec
 
+from watcher.layers.part import CODE
 from watcher.settings import ImageSettings
 from workers.image.entry import Entry, tree
 from workers.image.errors import BuildRefused
@@ -23,6 +26,17 @@ def code(root: Path, image: ImageSettings, locks: Iterable[str]) -> Iterator[Ent
     yield Entry(into)
     # Git knows no empty directories; the others come with what is in them.
     yield from (entry for entry in tree(root, into, keeper(root, locks)) if not entry.is_directory)
+
+
+def codes(root: Path, image: ImageSettings, locks: Iterable[str]) -> dict[str, list[Entry]]:
+    """The same files by the names of their components: `code`, and `code:static` for a directory that is split off."""
+    found: dict[str, list[Entry]] = {CODE: []}
+    # The longest first: of directories within each other, the innermost one counts.
+    places = sorted(((posixpath.join(image.code.lstrip("/"), path), path) for path in image.split), reverse=True)
+    for entry in code(root, image, locks):
+        path = next((path for place, path in places if f"{entry.path}/".startswith(f"{place}/")), "")
+        found.setdefault(f"{CODE}:{quote(path)}" if path else CODE, []).append(entry)
+    return found
 
 
 def keeper(root: Path, locks: Iterable[str]) -> Callable[[str, bool], bool]:

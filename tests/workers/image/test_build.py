@@ -1,5 +1,6 @@
 """From a commit and its lock to an image: what is in it, what is made, and what travels."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -157,6 +158,7 @@ def test_the_configuration_says_how_to_run_it_and_what_it_was_made_of(shop: Shop
             "org.opencontainers.image.created": "2026-11-02T08:30:00Z",
             "org.opencontainers.image.revision": FIRST,
             "org.opencontainers.image.source": "https://git.example/shop",
+            "io.toplayer.lock": f"sha256:{hashlib.sha256(b'never in the image' + bytes([10])).hexdigest()}",
             "org.opencontainers.image.base.name": "registry.example/base:1",
             "org.opencontainers.image.base.digest": shop.base.digest,
         },
@@ -208,6 +210,34 @@ def test_a_commit_that_changes_only_the_lock_leaves_the_code_as_it_is(shop: Shop
     shop.write({"requirements.txt": "core==1.1\n"})
 
     assert shop.build(pin("core", "1.1"), commit=SECOND, previous=first.image).new_layers == 1
+
+
+def test_code_that_changes_seldom_has_a_layer_of_its_own(shop: Shop) -> None:
+    shop.image = shop.image.model_copy(update={"split": ("static", "static/deep er")})
+    shop.write({"static/logo.svg": "<svg/>", "static/deep er/x": "x", "statics.py": ""})
+    first = shop.build(pin("core"))
+    shop.write({"shop.py": "print('closed')\n"})
+
+    second = shop.build(pin("core"), commit=SECOND, previous=first.image)
+
+    assert {"code", "code:static", "code:static/deep%20er"} <= set(shop.components(second))
+    assert second.new_layers == 1
+    root = shop.unpacked(second)
+    assert (root / "app/static/deep er/x").read_text() == "x"
+    assert (root / "app/statics.py").exists()
+
+
+def test_layers_can_be_packed_with_zstd_and_what_was_packed_before_stays(shop: Shop) -> None:
+    first = shop.build(pin("core"))
+    shop.image = shop.image.model_copy(update={"packing": "zstd"})
+    shop.write({"shop.py": "print('closed')\n"})
+
+    second = shop.build(pin("core"), commit=SECOND, previous=first.image)
+
+    kinds = {one.annotations[COMPONENT].partition("@")[0]: one.media_type for one in shop.manifest(second).layers}
+    assert second.new_layers == 1
+    assert kinds["pypi:core"].endswith("tar+gzip")
+    assert kinds["code"].endswith("tar+zstd")
 
 
 def test_building_twice_sends_nothing_and_asks_nobody(shop: Shop) -> None:

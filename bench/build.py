@@ -1,0 +1,320 @@
+"""Builds side by side: toplayer, and `docker build` with the Dockerfiles that people have: `make bench-build`.
+
+One real application of 60 packages; every side downloads the same wheels from the same index on loopback and pushes to
+the same registry; a host with Docker's classic store pulls. Measured are the first build, a bump of one package, and a
+change of the code; then the bump again by a builder that has nothing but the lock (and `--cache-from`). Seconds are
+from the lock to the pushed manifest. CPU is that of the whole machine meanwhile, so it is right on one that is idle.
+
+Needs root, dockerd with BuildKit, docker-registry, and for the wheels the public index, once.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.rig.base_image import base_image
+from tests.rig.engine import RealEngine, engine
+from tests.rig.process import free_port, server
+from tests.rig.registry import Registry, registry
+from watcher import lockfiles
+from watcher.http import Http
+from watcher.image import Digest, Platform
+from watcher.settings import ImageSettings, IndexSettings
+from watcher.wheels import Wheels
+from workers.image.base import open_base
+from workers.image.build import Recipe, build
+from workers.image.wheelhouse import Wheelhouse
+from workers.oci.stores import open_store
+
+HERE = Path(__file__).parent
+DOCKER = "/usr/bin/docker"
+BUMPED = "certifi"
+SMALL = ("certifi", "charset-normalizer", "idna", "requests", "urllib3", "sqlparse", "asgiref", "django")
+
+NAIVE = """FROM {base}
+COPY . /app
+RUN python3 -m pip install -q --no-cache-dir --index-url {index}/simple/ -r /app/requirements.txt
+"""
+SPLIT = """FROM {base}
+COPY requirements.txt /app/
+RUN python3 -m pip install -q --no-cache-dir --index-url {index}/simple/ -r /app/requirements.txt
+COPY . /app
+"""
+BY_HAND = """FROM {base}
+COPY cold.txt /app/
+RUN python3 -m pip install -q --no-cache-dir --no-deps --index-url {index}/simple/ -r /app/cold.txt
+COPY hot.txt /app/
+RUN python3 -m pip install -q --no-cache-dir --no-deps --index-url {index}/simple/ -r /app/hot.txt
+COPY . /app
+"""
+LINKED = """# syntax=docker/dockerfile:1
+FROM {base} AS cold
+COPY cold.txt /app/
+RUN python3 -m pip install -q --no-cache-dir --no-deps --index-url {index}/simple/ --prefix /cold -r /app/cold.txt
+FROM {base} AS hot
+COPY hot.txt /app/
+RUN python3 -m pip install -q --no-cache-dir --no-deps --index-url {index}/simple/ --prefix /hot -r /app/hot.txt
+FROM {base}
+COPY --link --from=hot /hot /usr/local
+COPY --link --from=cold /cold /usr/local
+COPY --link . /app
+"""
+DOCKERFILES = {"naive": NAIVE, "requirements first": SPLIT, f"{BUMPED} split off by hand": BY_HAND}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one build cost: seconds, CPU seconds, bytes uploaded, and bytes that a host pulled."""
+
+    who: str
+    what: str
+    seconds: float
+    cpu: float
+    uploaded: int
+    pulled: int = 0
+    memory: int = 0
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--size", choices=["full", "small"], default="full")
+    size = arguments.parse_args().size
+    with contextlib.ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="toplayer-bench-")))
+        bench = stack.enter_context(prepared(place, size))
+        rows: list[Row] = []
+        for who in DOCKERFILES | ({"--link": LINKED} if _has_buildx() else {}):
+            rows += _told(_docker(bench, who))
+        rows += _told(_toplayer(bench))
+        _print(rows, bench)
+
+
+@dataclass
+class Bench:
+    place: Path
+    index: str
+    registry: Registry
+    base: str
+    lock: list[str]
+    older: str
+    newer: str
+
+    def tree(self, version: str, code: str) -> Path:
+        """The application at a commit: its lock, in one file and in two, and its code."""
+        root = self.place / "tree"
+        shutil.rmtree(root, ignore_errors=True)
+        (root / "shop").mkdir(parents=True)
+        hot = f"{BUMPED}=={version}\n"
+        cold = "".join(f"{line}\n" for line in self.lock if not line.startswith(f"{BUMPED}=="))
+        (root / "requirements.txt").write_text(cold + hot)
+        (root / "cold.txt").write_text(cold)
+        (root / "hot.txt").write_text(hot)
+        for number in range(200):
+            (root / "shop" / f"module_{number}.py").write_text(f"# {code}\n" + f"VALUE_{number} = {number}\n" * 50)
+        return root
+
+
+@contextlib.contextmanager
+def prepared(place: Path, size: str) -> Iterator[Bench]:
+    """The wheels, an index that has them, a registry, and a base image that has pip in it."""
+    lock = [line for line in (HERE / "packages.txt").read_text().splitlines() if "==" in line]
+    if size == "small":
+        lock = [line for line in lock if line.partition("==")[0] in SMALL]
+    wheels = Path(tempfile.gettempdir()) / f"toplayer-bench-wheels-{os.getuid()}-{size}"
+    newer = next(line.partition("==")[2] for line in lock if line.startswith(f"{BUMPED}=="))
+    wheels.mkdir(exist_ok=True)
+    python = ["--python-version", base_image().python, "--only-binary", ":all:", "--no-deps"]
+    fetch = [sys.executable, "-m", "pip", "download", "-q", "-d", str(wheels), *python]
+    fetch += ["--platform", "manylinux_2_28_x86_64", "--platform", "manylinux2014_x86_64"]
+    fetch += ["--platform", "manylinux_2_27_x86_64", "--platform", "manylinux_2_24_x86_64"]
+    fetch += ["--platform", "manylinux_2_5_x86_64", "--platform", "manylinux1_x86_64"]
+    subprocess.run([*fetch, *lock, "pip"], check=True)
+    subprocess.run([*fetch, f"{BUMPED}<{newer}"], check=True)
+    found = sorted(path.name.split("-")[1] for path in wheels.glob(f"{BUMPED}-*.whl"))
+    older = next(version for version in found if version != newer)
+    port = free_port()
+    index = [sys.executable, "-m", "bench.index", str(wheels), str(port)]
+    with (
+        server(index, place / "index.log", lambda: _listens(port), env=dict(os.environ, PYTHONPATH=str(HERE.parent))),
+        registry(place / "registry") as running,
+        engine() as builder,
+    ):
+        base_image().copied_to(open_store(f"{running.address}/base", {running.address: running.settings}))
+        root = place / "pip"
+        root.mkdir()
+        shutil.copy(next(wheels.glob("pip-*.whl")), root / "pip.whl")
+        (root / "Dockerfile").write_text(
+            f"FROM {running.address}/base:latest\nCOPY pip.whl /pip.whl\nENV PYTHONPATH=/pip.whl\n"
+        )
+        base = f"{running.address}/base:pip"
+        _run(builder, "build", "-q", "-t", base, str(root))
+        _run(builder, "push", "-q", base)
+        yield Bench(place, f"http://127.0.0.1:{port}", running, base, lock, older, newer)
+
+
+# --- docker ---------------------------------------------------------------------------------------------------------
+
+
+def _docker(bench: Bench, who: str) -> Iterator[Row]:
+    name = f"{bench.registry.address}/docker-{list(DOCKERFILES).index(who) if who in DOCKERFILES else 9}"
+    with engine() as host:
+        with engine() as builder:
+            _run(builder, "pull", "-q", bench.base)
+            for what, version, code in _story(bench):
+                row = _built(bench, builder, who, what, bench.tree(version, code), name, what.replace(" ", "-"))
+                yield replace(row, pulled=_pulled(bench, host, f"{name}:{what.replace(' ', '-')}"))
+        with engine() as cold:
+            tree = bench.tree(bench.newer, "one")
+            (tree / "shop" / "cold.py").write_text("cold")
+            yield _built(bench, cold, who, "bump, cold", tree, name, "cold", cache=f"{name}:first")
+
+
+def _built(bench: Bench, on: RealEngine, who: str, what: str, tree: Path, name: str, tag: str, cache: str = "") -> Row:
+    (tree / "Dockerfile").write_text((DOCKERFILES | {"--link": LINKED})[who].format(base=bench.base, index=bench.index))
+    before, began, busy = len(bench.registry.uploads()), time.monotonic(), _cpu()
+    words = ["--network", "host", "--build-arg", "BUILDKIT_INLINE_CACHE=1", "-q", "-t", f"{name}:{tag}"]
+    _run(on, "build", *words, *(["--cache-from", cache] if cache else []), str(tree))
+    _run(on, "push", "-q", f"{name}:{tag}")
+    seconds, used = time.monotonic() - began, _cpu() - busy
+    return Row(who, what, seconds, used, _uploaded(bench, before))
+
+
+def _story(bench: Bench) -> list[tuple[str, str, str]]:
+    return [("first", bench.older, "one"), ("bump", bench.newer, "one"), ("code", bench.newer, "two")]
+
+
+# --- toplayer -------------------------------------------------------------------------------------------------------
+
+
+def _toplayer(bench: Bench) -> Iterator[Row]:
+    repository, previous = f"{bench.registry.address}/toplayer", ""
+    with engine() as host:
+        for number, (what, version, code) in enumerate(_story(bench)):
+            before, began, busy = len(bench.registry.uploads()), time.monotonic(), _cpu()
+            said = _child(bench, bench.tree(version, code), f"{number}" * 40, previous, f"state-{number}")
+            seconds, used = time.monotonic() - began, _cpu() - busy
+            # A process that has just started has nothing but the lock: every build of toplayer is a cold one.
+            if what == "bump":
+                yield Row("toplayer", "bump, cold", seconds, used, _uploaded(bench, before), 0, said["memory"])
+                seconds, used = said["seconds"], said["cpu"]
+            pulled = _pulled(bench, host, f"{repository}@{said['image']}")
+            previous = said["image"]
+            yield Row("toplayer", what, seconds, used, _uploaded(bench, before), pulled, said["memory"])
+
+
+def _child(bench: Bench, tree: Path, commit: str, previous: str, state: str) -> dict[str, Any]:
+    """One build in a process of its own."""
+    words = [bench.registry.address, bench.index, str(tree), commit, str(bench.place / state), previous]
+    argv = [sys.executable, "-c", "from bench.build import child; child()", *words]
+    done = subprocess.run(argv, check=True, capture_output=True, text=True, cwd=HERE.parent)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def child() -> None:
+    """What `_child` starts: builds, and prints what it took."""
+    address, index, tree, commit, state, previous = sys.argv[1:]
+    began = time.monotonic()
+    image = ImageSettings(repository=f"{address}/toplayer", base=f"{address}/base:latest", python=base_image().python)
+    recipe = Recipe(
+        image=image,
+        pins=lockfiles.read("requirements.txt", lambda path: (Path(tree) / path).read_bytes()),
+        tree=Path(tree),
+        commit=commit,
+        committed_at=datetime(2026, 1, 1, tzinfo=UTC),
+        previous=Digest(previous) if previous else None,
+    )
+    base = open_base(image.base, Platform.parse(image.platform), {})
+    store = open_store(image.repository, {})
+    with Http() as http:
+        house = Wheelhouse(IndexSettings(kind="pypi", url=f"{index}/simple"), Wheels.of(image), http)
+        built = build(recipe, base, store, house, scratch=Path(state), now=datetime.now(UTC))
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    found = {
+        "image": built.image,
+        "seconds": time.monotonic() - began,
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "memory": usage.ru_maxrss * 1024,
+    }
+    print(json.dumps(found))
+
+
+# --- shared ---------------------------------------------------------------------------------------------------------
+
+
+def _run(on: RealEngine, *words: str) -> None:
+    env = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_HOST": on.address}
+    done = subprocess.run([DOCKER, *words], env=env, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"docker {' '.join(words)}: {done.stderr[-2000:]}")
+
+
+def _told(rows: Iterator[Row]) -> Iterator[Row]:
+    for row in rows:
+        print(f"{row.who}, {row.what}: {row.seconds:.1f} s", file=sys.stderr, flush=True)
+        yield row
+
+
+def _has_buildx() -> bool:
+    return subprocess.run([DOCKER, "buildx", "version"], capture_output=True).returncode == 0
+
+
+def _pulled(bench: Bench, host: RealEngine, image: str) -> int:
+    before = bench.registry.pulled()
+    _run(host, "pull", "-q", image)
+    return bench.registry.pulled() - before
+
+
+def _uploaded(bench: Bench, before: int) -> int:
+    blobs = bench.registry.directory.rglob("data")
+    sizes = {path.parent.name: path.stat().st_size for path in blobs if path.parent.parent.parent.name == "sha256"}
+    return sum(sizes.get(digest.removeprefix("sha256:"), 0) for digest in bench.registry.uploads()[before:])
+
+
+def _cpu() -> float:
+    """Seconds that the processors of this machine have worked."""
+    user, nice, system, *_ = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
+
+
+def _listens(port: int) -> bool:
+    import socket
+
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _print(rows: list[Row], bench: Bench) -> None:
+    print(f"{len(bench.lock)} packages; the bump is {BUMPED} {bench.older} -> {bench.newer}\n")
+    print(f"{'build':28}{'what':12}{'seconds':>9}{'CPU s':>8}{'uploaded':>14}{'host pulls':>14}{'memory MB':>11}")
+    for row in rows:
+        memory = f"{row.memory / 1e6:.0f}" if row.memory else ""
+        pulled = f"{row.pulled:,}" if row.pulled else ""
+        print(f"{row.who:28}{row.what:12}{row.seconds:>9.2f}{row.cpu:>8.1f}{row.uploaded:>14,}{pulled:>14}{memory:>11}")
+    print()
+    ours = {row.what: row for row in rows if row.who == "toplayer"}
+    for row in rows:
+        if row.who != "toplayer":
+            mine = ours[row.what]
+            print(
+                f"{row.what}: {row.who} / toplayer = {row.seconds / mine.seconds:.1f} x the seconds"
+                + (f", {row.pulled / mine.pulled:.1f} x the bytes to a host" if row.pulled and mine.pulled else "")
+            )
+    if not _has_buildx():
+        print("COPY --link was not tried: this docker has no buildx")
+
+
+if __name__ == "__main__":
+    main()
