@@ -3,7 +3,8 @@
 One real application of 60 packages; every side downloads the same wheels from the same index on loopback and pushes to
 the same registry; a host with Docker's classic store pulls. Measured are the first build, a bump of one package, and a
 change of the code; then the bump again by a builder that has nothing but the lock (and `--cache-from`). Seconds are
-from the lock to the pushed manifest. CPU is that of the whole machine meanwhile, so it is right on one that is idle.
+from the lock to the pushed manifest; of toplayer in a service that runs, and "cold" in a process that has just started.
+CPU is that of the engine and what it starts, or of toplayer's process.
 
 Needs root, dockerd with BuildKit, docker-registry, and for the wheels the public index, once.
 """
@@ -31,6 +32,11 @@ from tests.rig.registry import Registry, registry
 from watcher import lockfiles
 from watcher.http import Http
 from watcher.image import Digest, Platform
+from watcher.indexes import INDEXES
+from watcher.layers.rates import package_rate
+from watcher.lookup import Lookup
+from watcher.pin import Pin
+from watcher.policy import DEFAULT
 from watcher.settings import ImageSettings, IndexSettings
 from watcher.wheels import Wheels
 from workers.image.base import open_base
@@ -41,6 +47,7 @@ from workers.oci.stores import open_store
 HERE = Path(__file__).parent
 DOCKER = "/usr/bin/docker"
 BUMPED = "certifi"
+RATES = Path(tempfile.gettempdir()) / f"toplayer-bench-rates-{os.getuid()}.json"
 SMALL = ("certifi", "charset-normalizer", "idna", "requests", "urllib3", "sqlparse", "asgiref", "django")
 
 NAIVE = """FROM {base}
@@ -129,7 +136,8 @@ class Bench:
 @contextlib.contextmanager
 def prepared(place: Path, size: str) -> Iterator[Bench]:
     """The wheels, an index that has them, a registry, and a base image that has pip in it."""
-    lock = [line for line in (HERE / "packages.txt").read_text().splitlines() if "==" in line]
+    every = [line for line in (HERE / "packages.txt").read_text().splitlines() if "==" in line]
+    lock = every
     if size == "small":
         lock = [line for line in lock if line.partition("==")[0] in SMALL]
     wheels = Path(tempfile.gettempdir()) / f"toplayer-bench-wheels-{os.getuid()}-{size}"
@@ -144,6 +152,8 @@ def prepared(place: Path, size: str) -> Iterator[Bench]:
     subprocess.run([*fetch, f"{BUMPED}<{newer}"], check=True)
     found = sorted(path.name.split("-")[1] for path in wheels.glob(f"{BUMPED}-*.whl"))
     older = next(version for version in found if version != newer)
+    if not RATES.exists():
+        RATES.write_text(json.dumps(_rates(every)))
     port = free_port()
     index = [sys.executable, "-m", "bench.index", str(wheels), str(port)]
     with (
@@ -162,6 +172,17 @@ def prepared(place: Path, size: str) -> Iterator[Bench]:
         _run(builder, "build", "-q", "-t", base, str(root))
         _run(builder, "push", "-q", base)
         yield Bench(place, f"http://127.0.0.1:{port}", running, base, lock, older, newer)
+
+
+def _rates(lock: list[str]) -> dict[str, float]:
+    """How often the packages move, from the public index: what the service knows of them."""
+    now = datetime.now(UTC)
+    names = [line.partition("==")[0] for line in lock]
+    with Http() as http:
+        index = INDEXES["pypi"](IndexSettings(kind="pypi"))
+        found = list(index.look_up([Lookup(index="pypi", package=name) for name in names], http, now))
+    pins = {name: Pin(ecosystem="pypi", package=name, version="0", lock="requirements.txt") for name in names}
+    return {f"pypi:{one.package}": package_rate(pins[one.package], one, DEFAULT, now) for one in found}
 
 
 # --- docker ---------------------------------------------------------------------------------------------------------
@@ -183,11 +204,11 @@ def _docker(bench: Bench, who: str) -> Iterator[Row]:
 
 def _built(bench: Bench, on: RealEngine, who: str, what: str, tree: Path, name: str, tag: str, cache: str = "") -> Row:
     (tree / "Dockerfile").write_text((DOCKERFILES | {"--link": LINKED})[who].format(base=bench.base, index=bench.index))
-    before, began, busy = len(bench.registry.uploads()), time.monotonic(), _cpu()
+    before, began, busy = len(bench.registry.uploads()), time.monotonic(), _cpu(on.pid)
     words = ["--network", "host", "--build-arg", "BUILDKIT_INLINE_CACHE=1", "-q", "-t", f"{name}:{tag}"]
     _run(on, "build", *words, *(["--cache-from", cache] if cache else []), str(tree))
     _run(on, "push", "-q", f"{name}:{tag}")
-    seconds, used = time.monotonic() - began, _cpu() - busy
+    seconds, used = time.monotonic() - began, _cpu(on.pid) - busy
     return Row(who, what, seconds, used, _uploaded(bench, before))
 
 
@@ -202,16 +223,15 @@ def _toplayer(bench: Bench) -> Iterator[Row]:
     repository, previous = f"{bench.registry.address}/toplayer", ""
     with engine() as host:
         for number, (what, version, code) in enumerate(_story(bench)):
-            before, began, busy = len(bench.registry.uploads()), time.monotonic(), _cpu()
+            before, began = len(bench.registry.uploads()), time.monotonic()
             said = _child(bench, bench.tree(version, code), f"{number}" * 40, previous, f"state-{number}")
-            seconds, used = time.monotonic() - began, _cpu() - busy
-            # A process that has just started has nothing but the lock: every build of toplayer is a cold one.
+            seconds, uploaded = time.monotonic() - began, _uploaded(bench, before)
             if what == "bump":
-                yield Row("toplayer", "bump, cold", seconds, used, _uploaded(bench, before), 0, said["memory"])
-                seconds, used = said["seconds"], said["cpu"]
+                yield Row("toplayer", "bump, cold", seconds, said["cpu"], uploaded, 0, said["memory"])
             pulled = _pulled(bench, host, f"{repository}@{said['image']}")
             previous = said["image"]
-            yield Row("toplayer", what, seconds, used, _uploaded(bench, before), pulled, said["memory"])
+            used = said["cpu"] - said["start"]
+            yield Row("toplayer", what, said["seconds"], used, uploaded, pulled, said["memory"])
 
 
 def _child(bench: Bench, tree: Path, commit: str, previous: str, state: str) -> dict[str, Any]:
@@ -226,7 +246,7 @@ def _child(bench: Bench, tree: Path, commit: str, previous: str, state: str) -> 
 def child() -> None:
     """What `_child` starts: builds, and prints what it took."""
     address, index, tree, commit, state, previous = sys.argv[1:]
-    began = time.monotonic()
+    began, start = time.monotonic(), time.process_time()
     image = ImageSettings(repository=f"{address}/toplayer", base=f"{address}/base:latest", python=base_image().python)
     recipe = Recipe(
         image=image,
@@ -235,6 +255,7 @@ def child() -> None:
         commit=commit,
         committed_at=datetime(2026, 1, 1, tzinfo=UTC),
         previous=Digest(previous) if previous else None,
+        rates=json.loads(RATES.read_text()),
     )
     base = open_base(image.base, Platform.parse(image.platform), {})
     store = open_store(image.repository, {})
@@ -244,6 +265,7 @@ def child() -> None:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     found = {
         "image": built.image,
+        "start": start,
         "seconds": time.monotonic() - began,
         "cpu": usage.ru_utime + usage.ru_stime,
         "memory": usage.ru_maxrss * 1024,
@@ -283,10 +305,12 @@ def _uploaded(bench: Bench, before: int) -> int:
     return sum(sizes.get(digest.removeprefix("sha256:"), 0) for digest in bench.registry.uploads()[before:])
 
 
-def _cpu() -> float:
-    """Seconds that the processors of this machine have worked."""
-    user, nice, system, *_ = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:])
-    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
+def _cpu(pid: int) -> float:
+    """Seconds that the processors have worked for a process, its children, and those that have ended."""
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    # The kernel lists them by the thread that started them.
+    children = [child for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()]
+    return sum(map(int, stat[11:15])) / os.sysconf("SC_CLK_TCK") + sum(map(_cpu, map(int, children)))
 
 
 def _listens(port: int) -> bool:

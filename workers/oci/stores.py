@@ -8,6 +8,7 @@ from watcher.image import Digest, Reference
 from watcher.settings import RegistrySettings
 from workers.oci.keys import Keys
 from workers.oci.layout import LayoutStore
+from workers.oci.logins import login
 from workers.oci.registry import RegistryStore
 from workers.oci.store import Store, StoreRefused
 from workers.oci.wire import PATIENCE, Wire, is_loopback
@@ -19,7 +20,8 @@ def open_store(address: str, registries: Mapping[str, RegistrySettings], *, pati
     """The repository at `address`, with the settings of its registry (by `host[:port]`). Nothing is asked of it yet.
 
     `patience` is in seconds: how long a registry that fails is asked again. A registry on loopback is spoken to in
-    plain HTTP unless a `ca` is named for it. Raises `StoreRefused` for an address or settings that cannot be used.
+    plain HTTP unless a `ca` is named for it. One without a name and a password gets what `docker login` has left for
+    this user. Raises `StoreRefused` for an address or settings that cannot be used.
     """
     if address.startswith(_LAYOUT):
         return LayoutStore(Path(address.removeprefix(_LAYOUT)))
@@ -29,7 +31,9 @@ def open_store(address: str, registries: Mapping[str, RegistrySettings], *, pati
         plain = settings.plain_http or (
             is_loopback(urlsplit(f"//{reference.host}").hostname or "") and settings.ca is None
         )
-        keys = Keys(settings.username, settings.password.reveal() if settings.password else "")
+        named = settings.username or settings.password
+        password = settings.password.reveal() if settings.password else ""
+        keys = Keys(settings.username, password) if named else login(reference.host)
         ca = Path(settings.ca) if settings.ca else None
         wire = Wire(f"{'http' if plain else 'https'}://{reference.host}", keys, ca=ca, patience=patience)
     except (ValueError, LookupError, OSError) as error:
