@@ -55,6 +55,10 @@ bench-build: $(VENV)/.test  ## toplayer and docker build side by side, as root; 
 bench-layers: $(VENV)/.test  ## what packing a layer costs, by each way of packing it
 	@$(BIN)/python -m bench.layers
 
+.PHONY: bench-watch
+bench-watch: $(VENV)/.test  ## what a look at 1,000 pins costs, beside pip, uv, composer and nvchecker
+	@$(BIN)/python -m bench.watch
+
 clean:
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +13,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packaging.utils import canonicalize_name
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from tests.rig.process import lack
-from tests.rig.simple_index import HTML, JSON, WRONG_JSON, Fault, SimpleIndex
+from tests.rig.simple_index import HTML, JSON, WRONG_JSON, Fault, SimpleIndex, bomb
 from watcher.errors import IndexLied, IndexUnreachable
 from watcher.http import Http, Limits, Request, basic
 from watcher.indexes.pypi import PyPI
@@ -24,6 +26,7 @@ from watcher.lookup import Lookup, Outcome
 from watcher.release import File, Release
 from watcher.secret import Secret
 from watcher.settings import IndexSettings
+from workers import demo
 
 URL = "https://index.example/simple/shop-api/"
 HASH = "a" * 64
@@ -409,6 +412,43 @@ except IndexLied:
 """
 
 
+_LOOKS = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from watcher.http import Http
+from watcher.indexes.pypi import PyPI
+from watcher.lookup import Lookup
+from watcher.settings import IndexSettings
+with Http() as http:
+    index = PyPI(IndexSettings(kind="pypi", url=sys.argv[1]))
+    (found,) = index.look_up([Lookup(index="x", package="shop-api")], http, datetime.now(UTC))
+print(int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024, found.outcome, found.reason)
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Fault(headers={"content-type": JSON}, body=b" " * 50_000_000), "larger than 40 MB"),
+        (Fault(headers={"content-type": "text/html"}, body=b"<a href='x'>" * 3_300_000), "at most 200,000 files"),
+        (bomb(500), "larger than 40 MB"),
+        (Fault(headers={"content-type": JSON}, body=b"[" * 1_000_000), "recursion limit"),
+        (Fault(headers={"content-type": JSON}, body=b'{"a":' * 1_000_000), "recursion limit"),
+    ],
+    ids=["50 MB", "40 MB of HTML", "bomb", "lists", "objects"],
+)
+def test_no_answer_takes_more_than_256_megabytes(server: SimpleIndex, fault: Fault, said: str) -> None:
+    server.spoil("shop-api", fault, forever=True)
+    argv = [sys.executable, "-c", _LOOKS, server.url]
+
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+
+    megabytes, outcome, reason = done.stdout.split(" ", 2)
+    assert (int(megabytes) < 256, outcome) == (True, "unknown"), done.stdout
+    assert said in reason
+
+
 def test_a_page_of_nothing_but_values_stays_under_256_megabytes(tmp_path: Path) -> None:
     values = ",".join(f'"{number}":1' for number in range(1_150_000))
     hostile = tmp_path / "page.json"
@@ -453,7 +493,13 @@ def test_whatever_bytes_come_only_our_own_error_comes_out(body: bytes, content_t
 
 @pytest.mark.journey
 def test_real_pypi_is_understood(now: datetime) -> None:
-    packages = ["idna", "certifi", "attrs", "six", "requests", "flask", "numpy", "cryptography", "yt-dlp", "boto3"]
+    """Every package that toplayer is locked to, and every one that its demo asks for: each is asked for once."""
+    root = Path(__file__).parents[3]
+    pinned = re.findall(r"(?m)^([A-Za-z0-9_.-]+)==", (root / "constraints.txt").read_text())
+    asked = [re.split(r"[^A-Za-z0-9_.-]", wanted)[0] for wanted in demo.WANTED]
+    packages = sorted(
+        {canonicalize_name(name) for name in [*pinned, *asked, "idna", "six", "numpy", "yt-dlp", "boto3"]}
+    )
     known = [Lookup(index="pypi", package=package) for package in packages]
 
     with Http("toplayer's tests", limits=Limits(at_once=3)) as http:
@@ -465,7 +511,9 @@ def test_real_pypi_is_understood(now: datetime) -> None:
         again = list(PyPI(IndexSettings(kind="pypi")).look_up([found["idna"]], http, now))
 
     assert {lookup.reason for lookup in found.values()} == {""}
-    assert all(len(lookup.releases) > 20 for lookup in found.values())
+    assert {lookup.outcome for lookup in found.values()} == {Outcome.ANSWER}
+    assert {lookup.remark for lookup in found.values()} == {""}
+    assert all(lookup.releases for lookup in found.values())
     assert all(file.size and file.uploaded_at for file in found["requests"].releases[-1].files)
     assert [release.version for release in found["six"].releases][:2] == ["0.9.0", "0.9.1"]
     assert again == [found["idna"]]
