@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 
 from watcher.bump import Bump, BumpStage
@@ -87,4 +88,9 @@ def silenced(bumps: Iterable[Bump]) -> dict[str, dict[str, str]]:
 
 def digest(*values: object) -> str:
     """A short text that is another one as soon as one of the values is, or this program."""
-    return hashlib.blake2b(repr((version("toplayer"), *values)).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(repr((_program(), *values)).encode(), digest_size=16).hexdigest()
+
+
+@cache
+def _program() -> str:
+    return version("toplayer")

@@ -327,8 +327,8 @@ class Ledger:
 
 
 class _Updates:
-    """Writes entries, those in one statement that change in the same fields: a thousand lookups that found nothing new
-    are one."""
+    """Writes entries, those in one statement that are new, or that change in the same fields: a thousand lookups that
+    found nothing new are one."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -339,32 +339,37 @@ class _Updates:
     def put(self, before: E | None, after: E) -> E:
         """The entry as it will be written."""
         if before is None:
-            self._connection.execute(insert(SHELVES[type(after)]).values(_row(after)))
+            self._add((type(after), ()), _row(after), after.name)
             return after
         after = replace(after, revision=before.revision + 1)
         # Only what is another value is written: the releases of a package that has not changed are not packed again.
         old = _row(before)
         changed = {name: value for name, value in _row(after).items() if value is not old[name]}
-        key = type(after), tuple(changed)
+        same = {f"{_WAS}{name}": old[name] for name in (*_keys(type(after)), "revision")}
+        self._add((type(after), tuple(changed)), changed | same, after.name)
+        return after
+
+    def _add(self, key: tuple[type[Entry], tuple[str, ...]], row: dict[str, Any], name: str) -> None:
         if key != self._key:
             self.run()
             self._key = key
-        same = {f"{_WAS}{name}": old[name] for name in (*_keys(type(after)), "revision")}
-        self._rows.append(changed | same)
-        self._names.append(after.name)
-        return after
+        self._rows.append(row)
+        self._names.append(name)
 
     def run(self) -> None:
         """Writes what waits. `Overtaken` if one of the entries is no longer as it was."""
         if self._key is None or not self._rows:
             return
-        kind, changed = self._key
+        (kind, changed), rows, names = self._key, self._rows, self._names
+        self._rows, self._names = [], []
         table = SHELVES[kind]
+        if not changed:
+            self._connection.execute(insert(table), rows)
+            return
         same = [table.c[name] == bindparam(f"{_WAS}{name}") for name in (*_keys(kind), "revision")]
         query = update(table).where(*same).values({name: bindparam(name) for name in changed})
-        if self._connection.execute(query, self._rows).rowcount != len(self._rows):
-            raise Overtaken(self._names[0] if len(self._names) == 1 else f"one of {len(self._names)} entries")
-        self._rows, self._names = [], []
+        if self._connection.execute(query, rows).rowcount != len(rows):
+            raise Overtaken(names[0] if len(names) == 1 else f"one of {len(names)} entries")
 
 
 _WAS = "was_"

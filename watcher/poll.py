@@ -20,7 +20,7 @@ from watcher.settings import Settings
 from watcher.watchlist import Watchlist
 
 L = TypeVar("L", Lookup, Bulletin)
-_AT_ONCE = 100
+_AT_ONCE = 250
 """Answers that are written together. A process that dies half-way has asked for no more than these in vain."""
 _BOOKKEEPING = frozenset(
     ("looked_at", "answered_at", "changed_at", "etag", "last_modified", "digest", "reason", "attempts", "due_at")
