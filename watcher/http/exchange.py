@@ -28,10 +28,12 @@ class _Failed(Exception):
 
 
 class Exchange:
-    """A request on its way. `large` lets one large answer at a time be read; `held` says what the result occupies."""
+    """A request on its way, on a lane of `wires`. `large` lets one large answer at a time be read; `held` says what the
+    result occupies."""
 
-    def __init__(self, request: Request, wires: Wires, limits: Limits, large: asyncio.Semaphore) -> None:
+    def __init__(self, request: Request, wires: Wires, lane: int, limits: Limits, large: asyncio.Semaphore) -> None:
         self.held: list[asyncio.Semaphore] = []
+        self._lane = lane
         self._request, self._wires, self._limits, self._large = request, wires, limits, large
 
     async def answer(self) -> Response | IndexUnreachable:
@@ -84,7 +86,7 @@ class Exchange:
     async def _sent(self, url: httpx.URL, headers: Mapping[str, str]) -> Response:
         request = self._request
         try:
-            answer = await self._wires.send(request.method, url, headers, request.body)
+            answer = await self._wires.send(request.method, url, headers, request.body, self._lane)
             try:
                 status = answer.status_code
                 if status >= 500 or status in _NOT_NOW:
