@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from watcher.bump import Bump, BumpStage
 from watcher.entry import Entry
@@ -13,6 +13,9 @@ from watcher.rollout import HostState, Rollout
 Fact = str | int | float | bool | None
 STALLED_AFTER = 5
 """Attempts in a row after which a step that does not get through is worth a notice."""
+
+SILENT_AFTER = timedelta(minutes=30)
+"""How long an index may leave packages unknown before that is worth a notice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +126,10 @@ def _of_head(before: Head | None, after: Head, now: datetime) -> Event | None:
 
 
 def _of_index(before: IndexState | None, after: IndexState, now: datetime) -> Event | None:
-    if after.reason and after.attempts == STALLED_AFTER:
-        verb = "unreachable"
-    elif before is not None and before.attempts >= STALLED_AFTER and not after.attempts:
-        verb = "answers"
-    else:
+    was_silent = before is not None and before.is_silent(SILENT_AFTER)
+    if was_silent == after.is_silent(SILENT_AFTER):
         return None
+    verb = "answers" if was_silent else "unreachable"
     facts: dict[str, Fact] = {"unknown": after.unknown, "packages": after.packages, "reason": after.reason}
     return Event(at=now, kind=f"index.{verb}", app="", subject=after.index, facts=_said(facts))
 

@@ -8,7 +8,7 @@ from typing import Self
 
 from watcher.advisory import Advisory
 from watcher.entry import Entry
-from watcher.errors import Refused
+from watcher.errors import Refused, Temporary
 from watcher.inert import inert
 from watcher.release import Release
 
@@ -105,6 +105,16 @@ class IndexState(Entry):
     @property
     def name(self) -> str:
         return self.index
+
+    def is_silent(self, longest: timedelta) -> bool:
+        """Whether there are packages that it has not answered for, for as long as that."""
+        if self.unknown_since is None or self.polled_at is None:
+            return False
+        return self.polled_at - self.unknown_since >= longest
+
+    def again(self, now: datetime, error: Temporary) -> Self:
+        tried = Entry.again(self, now, error)
+        return replace(tried, polled_at=now, unknown_since=self.unknown_since or now)
 
     def refused(self, now: datetime, error: Refused) -> Self:
         since = self.unknown_since or now

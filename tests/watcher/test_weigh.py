@@ -237,6 +237,20 @@ def test_an_outage_takes_nothing_back_and_is_no_decision(world: World) -> None:
     assert world.bumps() == {"shop:alpha:1.1": BumpStage.FOUND}
 
 
+def test_an_index_that_stays_silent_is_a_notice_once_and_so_is_the_end_of_it(world: World) -> None:
+    world.pins(alpha="1.0")
+    world.poll()
+    world.index.down = True
+    for _ in range(5):
+        world.now += timedelta(minutes=15)
+        world.poll()
+    world.index.down = False
+    world.poll()
+
+    kinds = [event.kind for event in world.ledger.events() if event.kind.startswith("index.")]
+    assert kinds == ["index.unreachable", "index.answers"]
+
+
 def test_a_file_of_unknown_age_is_dated_by_our_first_sight_of_it(world: World) -> None:
     world.pins(alpha="1.0")
     world.index.publish("alpha", "1.1", at=None)
