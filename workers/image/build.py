@@ -238,6 +238,8 @@ class _Build:
 
     def _make(self, groups: Sequence[Group], files: Mapping[Component, File]) -> dict[Group, _Made]:
         count = sum(one in self._packages for group in groups for one in group.components)
+        for vendor in self._vendors.values():
+            vendor.want({one for group in groups for one in group.components})
         self._report(f"{len(groups)} layers to make, {count} packages to install")
 
         def make(numbered: tuple[int, Group]) -> _Made:

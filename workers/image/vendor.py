@@ -1,7 +1,8 @@
 """A composer.lock → the parts of an image: a component for each package, and one for what Composer writes itself.
 
 Composer resolves nothing here, and lays everything out: it installs the lock into a copy of the commit, and what it
-left there is split up. Nothing is installed as long as no part of it is new.
+left there is split up. What the repository of the image has already, Composer is told that it has installed: an empty
+directory stands for it. So a bump downloads one package, also on a machine that has nothing but the lock.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import posixpath
 import re
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from watcher.lockfiles.composer_lock import Locked, manifest_of, read_locked
 from watcher.lockfiles.place import Place
 from watcher.lockfiles.wanted import inside
 from watcher.settings import ImageSettings
-from watcher.versions.composer import satisfies
+from watcher.versions.composer import normalize, satisfies
 from workers.composer import Composer, words
 from workers.image.component import AUTOLOADER, Component, key_of
 from workers.image.entry import Entry, shown, tree
@@ -87,14 +88,19 @@ class Vendor:
         self._failed: ToplayerError | None = None
         packages = [self._component(one) for one in self._project.packages if one.row.get("type") != _METAPACKAGE]
         self.components: tuple[Component, ...] = (*packages, self._autoloader())
+        self._wanted = {component.name for component in self.components}
 
     @property
     def place(self) -> str:
         """Where Composer puts packages, as a path in the repository: what lies there in the commit does not count."""
         return self._project.vendor
 
+    def want(self, components: Collection[Component]) -> None:
+        """Only these will be asked for."""
+        self._wanted = {component.name for component in components}
+
     def entries(self, component: Component) -> Sequence[Entry]:
-        """The files of a component. Installs everything when the first of them is asked for.
+        """The files of a component that is wanted. Composer runs when the first of them is asked for.
 
         Raises `BuildRefused`, `ToolTimedOut`, `IndexUnreachable` and `IndexRefused`.
         """
@@ -145,6 +151,7 @@ class Vendor:
         shutil.copytree(project.root, copy, symlinks=True, copy_function=_linked)
         shutil.rmtree(copy / project.vendor, ignore_errors=True)
         before = set(_paths(copy))
+        _pretend(copy / project.vendor, [one for one in project.packages if not self._is_needed(one)])
         _settle(copy / project.lock, project, self._image)
         try:
             self._composer.install(copy / project.directory, home, _suffix(project))
@@ -161,6 +168,15 @@ class Vendor:
                 place = posixpath.join(self._image.code.lstrip("/"), entry.path)
                 found.setdefault(_owner(entry.path, owners), []).append(replace(entry, path=place))
         return found
+
+    def _is_needed(self, one: Locked) -> bool:
+        """Whether the package's files have to be there: somebody wants them, or Composer looks into them."""
+        config, autoload = self._project.manifest.config, one.part("autoload")
+        is_scanned = "classmap" in autoload or _is_optimized(config) or one.row.get("bin")
+        is_cheap = one.row.get("type") == _METAPACKAGE or one.part("dist").get("type") == "path"
+        return bool(
+            f"packagist:{one.package}" in self._wanted or is_scanned or is_cheap or "preferred-install" in config
+        )
 
 
 def _suffix(project: _Project) -> str:
@@ -185,10 +201,13 @@ def _is_scanned(project: _Project) -> bool:
     """Whether the autoloader depends on files of the commit, and not only on what the lock says of it."""
     data = document(_text(project.root, manifest_of(project.lock)), manifest_of(project.lock))
     own = mapping(data.get("autoload"), Place(manifest_of(project.lock), "autoload"))
-    config = project.manifest.config
-    optimized = config.get("optimize-autoloader") or config.get("classmap-authoritative")
     local = any(one.part("dist").get("type") == "path" for one in project.packages)
-    return bool("classmap" in own or optimized or local)
+    return "classmap" in own or _is_optimized(project.manifest.config) or local
+
+
+def _is_optimized(config: Mapping[str, Any]) -> bool:
+    """Whether the autoloader lists every class, so that Composer reads every file for it."""
+    return bool(config.get("optimize-autoloader") or config.get("classmap-authoritative"))
 
 
 def _contents(project: _Project) -> str:
@@ -218,6 +237,29 @@ def _linked(source: str, target: str) -> str:
     except OSError:
         shutil.copy2(source, target, follow_symlinks=False)
     return target
+
+
+def _pretend(vendor: Path, packages: Sequence[Locked]) -> None:
+    """Lets Composer find these packages installed, as it would have noted it down itself."""
+    rows = [
+        {
+            **one.row,
+            "version_normalized": normalize(one.row["version"]),
+            "installation-source": "dist" if one.part("dist") else "source",
+        }
+        for one in packages
+    ]
+    if not rows:
+        return
+    for one in packages:
+        target = one.place.at("target-dir").a(str, one.row.get("target-dir") or "", "a directory")
+        place = inside(one.row["name"], target) if target else one.row["name"]
+        if not place.startswith(one.row["name"]):
+            raise one.place.at("target-dir").wrong("a directory of the package", target)
+        (vendor / place).mkdir(parents=True)
+    (vendor / "composer").mkdir(exist_ok=True)
+    noted = {"packages": rows, "dev": False, "dev-package-names": []}
+    (vendor / "composer" / "installed.json").write_text(json.dumps(noted))
 
 
 def _settle(path: Path, project: _Project, image: ImageSettings) -> None:

@@ -231,8 +231,34 @@ def test_a_bump_changes_its_own_layer_and_the_small_one_on_top(shop: Shop) -> No
     before, after = shop.layers(first), shop.layers(second)
     assert {name for name in after if before.get(name) != after[name]} == {"packagist:acme/http@1.1.0", "composer"}
     assert second.new_layers == 2
+    fetched = [asked.path for asked in shop.repository.asked if asked.path.startswith("/dist")]
+    assert not any("/acme/near/" in path for path in fetched)
+    assert [path for path in fetched if "/acme/http/" in path], "the bump itself"
     root = shop.unpacked(second)
     assert runs(root).startswith("1.1.0 helped")
+
+
+def test_what_the_repository_has_is_not_even_downloaded_and_the_image_is_the_same(
+    shop: Shop, tmp_path: Path, repository: ComposerRepository
+) -> None:
+    for number in range(3):
+        repository.publish(f"acme/plain-{number}", "1.0.0", requires={"ext-json": "*"})
+        shop.manifest["require"][f"acme/plain-{number}"] = "*"
+    shop.lock()
+    first = shop.build()
+    repository.publish("acme/plain-1", "v1.1.0")
+    shop.lock()
+    repository.asked.clear()
+
+    second = shop.build("2", first.image)
+
+    fetched = {asked.path.rpartition("/")[0] for asked in repository.asked if asked.path.startswith("/dist")}
+    # Composer reads the classes of one, and makes proxies for the programs of the other.
+    assert fetched == {"/dist/acme/plain-1", "/dist/Acme/Old", "/dist/acme/help"}
+    other = Shop(tmp_path / "elsewhere", repository)
+    shutil.rmtree(other.tree)
+    shutil.copytree(shop.tree, other.tree)
+    assert other.build("2").image == second.image
 
 
 def test_without_anything_new_nothing_is_installed(shop: Shop) -> None:
