@@ -6,34 +6,22 @@ Where a repository has a feed of changes, one request to it is a look at all pac
 tells of is asked for on condition that it has changed. Without a feed, each package costs such a request.
 """
 
-import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from datetime import datetime
 from urllib.parse import urlencode, urlsplit
 
 from watcher.advisory import Advisory
 from watcher.errors import IndexLied, IndexRefused, IndexUnreachable, Refused, Temporary
-from watcher.http import Http, Request, Response
+from watcher.http import Http, Request
 from watcher.indexes.key import key_of
 from watcher.indexes.packagist_advisories import AT_ONCE, read_advisories, read_malware
-from watcher.indexes.packagist_feed import BRANCHES, Mark, News, marks, quiet, read_feed
-from watcher.indexes.packagist_metadata import Metadata, moved, parse, read
-from watcher.indexes.packagist_root import Root, is_near, read_include, read_providers, read_root, root_url
+from watcher.indexes.packagist_feed import Mark, News, marks, quiet, read_feed
+from watcher.indexes.packagist_lookup import Answer, Learning, body_of, same
+from watcher.indexes.packagist_root import Fetched, Root, fetch_root, is_near
 from watcher.lockfiles.composer_json import PACKAGIST
 from watcher.lookup import Lookup, Outcome
 from watcher.settings import IndexSettings
-from watcher.versions.composer import is_a_branch
-
-T = TypeVar("T")
-_MOST_INCLUDES = 200
-_VALIDATOR = re.compile(r"[\x20-\x7e]{1,100}")
-_BETWEEN = " | "
-"""Between the marks of a package's two files: of its tags, and of its branches."""
-ABANDONED = "abandoned"
 
 
 def address() -> str:
@@ -64,22 +52,23 @@ class _Round:
     """One look at the packages of one repository."""
 
     def __init__(self, settings: IndexSettings, url: str, key: Mapping[str, str], http: Http, now: datetime) -> None:
-        self._settings, self._url, self._key, self._http, self._now = settings, url, key, http, now
+        self._settings, self._url, self._key, self._http = settings, url, key, http
+        self._learn = Learning(settings.branches, now)
         self._root: Root
 
     def look_up(self, known: Sequence[Lookup]) -> Iterator[Lookup]:
-        news = self._news(marks(known, self._now))
+        news = self._news(marks(known, self._learn.now))
         if news is not None and news.mark.alone:
             silent = {lookup.package for lookup in known if news.is_quiet_about(lookup.package)}
-            yield from (self._answered(quiet(one, news.mark)) for one in known if one.package in silent)
+            yield from (self._learn.answered(quiet(one, news.mark)) for one in known if one.package in silent)
             known = [lookup for lookup in known if lookup.package not in silent]
         if not known:
             return
         try:
-            self._root = self._asked_root()
+            self._root = fetch_root(self._url, self._fetch)
             news = news or self._first_news()
         except (Temporary, Refused) as error:
-            yield from (self._unanswered(lookup, error) for lookup in known)
+            yield from (self._learn.unanswered(lookup, error) for lookup in known)
             return
         yield from self._warned(self._asked(known, news))
 
@@ -118,31 +107,9 @@ class _Round:
 
     # --- the root ---
 
-    def _asked_root(self) -> Root:
-        response = self._http.one(self._request(root_url(self._url)))
-        root = read_root(self._body(response), response.url)
-        for url, digest in root.providers.items():
-            body = self._checked(url, digest, "sha256")
-            root = replace(root, hashes={**root.hashes, **read_providers(body, url)})
-        return self._included(root)
-
-    def _included(self, root: Root) -> Root:
-        seen: set[str] = set()
-        while waiting := [url for url in root.includes if url not in seen]:
-            url = waiting[0]
-            seen.add(url)
-            if len(seen) > _MOST_INCLUDES:
-                raise IndexLied(root.url, "includes", f"at most {_MOST_INCLUDES} of them", "more")
-            packages, more = read_include(self._checked(url, root.includes[url], "sha1"), url, root.url)
-            root = root.with_included(packages, {**root.includes, **more})
-        return root
-
-    def _checked(self, url: str, digest: str, algorithm: str) -> bytes:
-        """A file that the root names with its hash."""
-        body = self._body(self._http.one(self._request(url)))
-        if hashlib.new(algorithm, body, usedforsecurity=False).hexdigest() != digest:
-            raise IndexLied(url, "body", f"{algorithm} {digest}", "another one")
-        return body
+    def _fetch(self, url: str) -> Fetched:
+        response = self._http.one(self._request(url))
+        return Fetched(response.url, body_of(response))
 
     # --- packages ---
 
@@ -157,50 +124,38 @@ class _Round:
                 yield found
         stale: list[Lookup] = []
         for lookup, answers in self._fetched(by_file):
-            if news is not None and self._is_stale(lookup, answers, news.changed_at(lookup.package)):
+            if news is not None and self._learn.is_stale(lookup, answers, news.changed_at(lookup.package)):
                 stale.append(lookup)
             else:
-                yield self._learned(lookup, answers, self._mark(news))
+                yield self._learn.learned(lookup, answers, self._mark(news))
         # The feed is ahead of the servers that have the files. What they do not have yet is asked for again by the next
         # look, because its mark stays where it is.
         for lookup, answers in self._fetched(stale):
-            late = news is not None and self._is_stale(lookup, answers, news.changed_at(lookup.package))
-            yield self._learned(lookup, answers, lookup.etag if late else self._mark(news))
+            late = news is not None and self._learn.is_stale(lookup, answers, news.changed_at(lookup.package))
+            yield self._learn.learned(lookup, answers, lookup.etag if late else self._mark(news))
 
     def _mark(self, news: News | None) -> str:
         return str(news.mark) if news is not None else ""
 
     def _without_asking(self, lookup: Lookup, news: News | None) -> Lookup | None:
         """What the root alone tells of a package, or None if it has a file of its own."""
-        root, package, mark = self._root, lookup.package, self._mark(news)
+        root, package = self._root, lookup.package
         if news is not None and news.is_quiet_about(package):
-            return self._answered(quiet(lookup, news.mark))
+            return self._learn.answered(quiet(lookup, news.mark))
         if package in root.inline:
-            try:
-                metadata = read(root.inline[package], package, root.url)
-            except IndexLied as error:
-                return self._unanswered(lookup, error)
-            return self._known(lookup, [self._only_wanted(metadata)], "", mark)
+            return self._learn.inline(lookup, root.inline[package], root.url)
         if not root.may_have(package) or not root.file_of(package):
-            return self._absent(lookup, mark)
+            return self._learn.absent(lookup, self._mark(news))
         return None
 
-    def _only_wanted(self, metadata: Metadata) -> Metadata:
-        """Version 1 has tags and branches in one place."""
-        if self._settings.branches:
-            return metadata
-        return replace(metadata, releases=tuple(r for r in metadata.releases if not is_a_branch(r.version)))
-
-    def _fetched(self, known: Sequence[Lookup]) -> Iterator[tuple[Lookup, list[Response | IndexUnreachable]]]:
+    def _fetched(self, known: Sequence[Lookup]) -> Iterator[tuple[Lookup, list[Answer]]]:
         """Each package with the answers for its files: its tags, and its branches if they are wanted."""
-        waiting: dict[str, dict[int, Response | IndexUnreachable]] = {}
+        waiting: dict[str, dict[int, Answer]] = {}
         asked: dict[Request, tuple[Lookup, int]] = {}
-        suffixes = ("", BRANCHES) if self._settings.branches and not self._root.by_hash else ("",)
+        suffixes = self._learn.suffixes[:1] if self._root.by_hash else self._learn.suffixes
         for lookup in known:
-            conditions = lookup.last_modified.split(_BETWEEN)
             for number, suffix in enumerate(suffixes):
-                since = conditions[number] if number < len(conditions) else ""
-                request = self._request(self._root.file_of(lookup.package, suffix), since)
+                request = self._request(self._root.file_of(lookup.package, suffix), self._learn.since(lookup, number))
                 asked[request] = lookup, number
         for request, result in self._http.many(tuple(asked)):
             lookup, number = asked.pop(request)
@@ -209,71 +164,6 @@ class _Round:
             if len(mine) == len(suffixes):
                 del waiting[lookup.package]
                 yield lookup, [mine[place] for place in range(len(suffixes))]
-
-    def _is_stale(self, lookup: Lookup, answers: Sequence[Response | IndexUnreachable], changed_at: float) -> bool:
-        said = [answer.headers.get("last-modified", "") for answer in answers if isinstance(answer, Response)]
-        if any(isinstance(answer, Response) and answer.status == 304 for answer in answers):
-            said += lookup.last_modified.split(_BETWEEN)
-        known = [time for text in said if (time := _unix(text)) is not None]
-        return bool(changed_at and known) and max(known) < changed_at
-
-    def _learned(self, lookup: Lookup, answers: Sequence[Response | IndexUnreachable], mark: str) -> Lookup:
-        found: list[Metadata] = []
-        modified: list[str] = []
-        try:
-            for number, answer in enumerate(answers):
-                if isinstance(answer, IndexUnreachable):
-                    raise answer
-                metadata, since = self._read(lookup, answer, number)
-                if metadata is None and number == 0:
-                    return self._absent(lookup, mark)
-                found.append(metadata or Metadata())
-                modified.append(since)
-        except (Temporary, Refused) as error:
-            return self._unanswered(lookup, error)
-        return self._known(lookup, found, _BETWEEN.join(modified), mark)
-
-    def _read(self, lookup: Lookup, answer: Response, number: int) -> tuple[Metadata | None, str]:
-        """What one file says, and when it was last changed; None if there is none."""
-        conditions = lookup.last_modified.split(_BETWEEN)
-        since = conditions[number] if number < len(conditions) else ""
-        if answer.status == 304 and since:
-            return self._unchanged(lookup, number), since
-        if answer.status in (404, 410):
-            return None, ""
-        metadata = parse(self._body(answer), lookup.package, answer.url)
-        said = answer.headers.get("last-modified", "")
-        return self._only_wanted(metadata), said if _VALIDATOR.fullmatch(said) and _BETWEEN not in said else ""
-
-    def _unchanged(self, lookup: Lookup, number: int) -> Metadata:
-        """What is known of a package from one of its files."""
-        if not self._settings.branches:
-            return Metadata(tuple(lookup.releases), lookup.status_said, tuple(lookup.advisories))
-        mine = tuple(release for release in lookup.releases if is_a_branch(release.version) is (number == 1))
-        return Metadata(mine) if number else Metadata(mine, lookup.status_said, tuple(lookup.advisories))
-
-    def _known(self, lookup: Lookup, found: Sequence[Metadata], modified: str, mark: str) -> Lookup:
-        before = {release.version: release for release in lookup.releases}
-        releases = [moved(before.get(one.version, one), one) for metadata in found for one in metadata.releases]
-        tags = found[0]
-        return self._answered(
-            replace(
-                lookup,
-                outcome=Outcome.ANSWER,
-                releases=_same(lookup.releases, releases),
-                advisories=tags.advisories,
-                status=ABANDONED if tags.abandoned else "",
-                status_said=tags.abandoned,
-                last_modified=modified,
-                etag=mark,
-            )
-        )
-
-    def _absent(self, lookup: Lookup, mark: str) -> Lookup:
-        gone = replace(
-            lookup, outcome=Outcome.ABSENT, releases=(), advisories=(), last_modified="", status="", status_said=""
-        )
-        return self._answered(replace(gone, etag=mark))
 
     # --- advisories ---
 
@@ -300,13 +190,13 @@ class _Round:
             ids = {one.id for one in lookup.advisories} if root.tells_advisories else full.keys()
             own = [full.get(one.id, one) for one in lookup.advisories if one.id in ids]
             more = [one for id, one in full.items() if not root.tells_advisories and id not in {o.id for o in own}]
-            yield replace(lookup, advisories=_same(lookup.advisories, [*own, *more, *listed.get(lookup.package, ())]))
+            yield replace(lookup, advisories=same(lookup.advisories, [*own, *more, *listed.get(lookup.package, ())]))
 
     def _untold(self, lookup: Lookup, error: Temporary | Refused) -> Lookup:
         """Where a package's own file does not tell its advisories, nothing is known of it without them."""
         if self._root.tells_advisories and not self._root.malware:
             return replace(lookup, remark=f"of its advisories only the ids are known: {error}")
-        return self._unanswered(replace(lookup, etag=""), error)
+        return self._learn.unanswered(replace(lookup, etag=""), error)
 
     def _told(self, lookups: Sequence[Lookup]) -> dict[str, list[Advisory]]:
         found: dict[str, list[Advisory]] = {}
@@ -315,12 +205,12 @@ class _Round:
             request = replace(self._request(self._root.advisories), method="POST", body=urlencode(names).encode())
             headers = {**request.headers, "content-type": "application/x-www-form-urlencoded"}
             response = self._http.one(replace(request, headers=headers))
-            found |= read_advisories(self._body(response), response.url)
+            found |= read_advisories(body_of(response), response.url)
         return found
 
     def _listed(self) -> dict[str, list[Advisory]]:
         response = self._http.one(self._request(self._root.malware))
-        return read_malware(self._body(response), response.url)
+        return read_malware(body_of(response), response.url)
 
     # --- all of it ---
 
@@ -329,32 +219,3 @@ class _Round:
         here, there = urlsplit(self._url), urlsplit(url)
         is_home = (here.scheme, here.netloc) == (there.scheme, there.netloc)
         return Request(url, {**headers, **self._key} if is_home else headers, private=self._settings.private)
-
-    def _body(self, response: Response) -> bytes:
-        match response.status:
-            case 200:
-                return response.body
-            case 401 | 403 | 407:
-                raise IndexRefused(response.url, f"it says {response.status}")
-            case status:
-                raise IndexLied(response.url, "status", "200", str(status))
-
-    def _answered(self, lookup: Lookup) -> Lookup:
-        return replace(lookup, looked_at=self._now, answered_at=self._now, reason="", attempts=0, due_at=None)
-
-    def _unanswered(self, lookup: Lookup, error: Temporary | Refused) -> Lookup:
-        if isinstance(error, Refused):
-            return lookup.refused(self._now, error)
-        return replace(lookup.again(self._now, error), outcome=Outcome.UNKNOWN, looked_at=self._now)
-
-
-def _same(before: Sequence[T], after: Sequence[T]) -> Sequence[T]:
-    """The values as they were, if they are the same: then they need not be packed and written again."""
-    return before if len(before) == len(after) and tuple(before) == tuple(after) else tuple(after)
-
-
-def _unix(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).replace(tzinfo=UTC).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None

@@ -3,8 +3,9 @@
 The format: https://getcomposer.org/doc/05-repositories.md#composer. Version 1 of it is still what small servers speak.
 """
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -67,7 +68,45 @@ class Root:
         return replace(self, inline=merged, includes=includes)
 
 
-def root_url(url: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A body, and where it came from after redirects."""
+
+    url: str
+    body: bytes
+
+
+Fetch = Callable[[str], Fetched]
+"""How a file of the repository is brought; raises what `Http.one` raises, and `IndexLied` for what is no file."""
+
+
+def fetch_root(url: str, fetch: Fetch) -> Root:
+    """The root of the repository at `url`, with what belongs to it. Raises `IndexLied`, and what `fetch` raises."""
+    first = fetch(_root_url(url))
+    root = read_root(first.body, first.url)
+    for other, digest in root.providers.items():
+        more = read_providers(_checked(other, digest, "sha256", fetch), other)
+        root = replace(root, hashes={**root.hashes, **more})
+    seen: set[str] = set()
+    while waiting := [other for other in root.includes if other not in seen]:
+        other = waiting[0]
+        seen.add(other)
+        if len(seen) > _MOST_INCLUDES:
+            raise IndexLied(root.url, "includes", f"at most {_MOST_INCLUDES} of them", "more")
+        packages, includes = read_include(_checked(other, root.includes[other], "sha1", fetch), other, root.url)
+        root = root.with_included(packages, {**root.includes, **includes})
+    return root
+
+
+def _checked(url: str, digest: str, algorithm: str, fetch: Fetch) -> bytes:
+    """A file that the root names with its hash."""
+    body = fetch(url).body
+    if hashlib.new(algorithm, body, usedforsecurity=False).hexdigest() != digest:
+        raise IndexLied(url, "body", f"{algorithm} {digest}", "another one")
+    return body
+
+
+def _root_url(url: str) -> str:
     """Where the root of the repository at `url` is: the address itself can be one of a JSON file."""
     return url if urlsplit(url).path.endswith(".json") else f"{url.rstrip('/')}/packages.json"
 
