@@ -13,65 +13,26 @@ import re
 import shutil
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from watcher.errors import ToplayerError
-from watcher.lockfiles.composer_json import Manifest, document, is_platform, manifest, mapping
-from watcher.lockfiles.composer_lock import Locked, manifest_of, read_locked
+from watcher.lockfiles.composer_json import document, mapping
+from watcher.lockfiles.composer_lock import Locked
 from watcher.lockfiles.place import Place
 from watcher.lockfiles.wanted import inside
 from watcher.settings import ImageSettings
 from watcher.versions.composer import normalize, satisfies
 from workers.composer import Composer, words
 from workers.image.component import AUTOLOADER, Component, key_of
+from workers.image.composer_project import Project, paths
 from workers.image.entry import Entry, shown, tree
 from workers.image.errors import BuildRefused
 from workers.process import ToolFailed
 
 _METAPACKAGE = "metapackage"
-_SUFFIX = re.compile(r"[0-9a-f]{32}")
 _NUMBER = re.compile(r"\d+(?:\.\d+){0,3}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class _Project:
-    """A project with a lock, in the tree of a commit. Paths are relative to the tree's root."""
-
-    root: Path
-    lock: str
-    manifest: Manifest
-    packages: tuple[Locked, ...]
-    vendor: str
-
-    @classmethod
-    def read(cls, root: Path, lock: str) -> "_Project":
-        beside = manifest_of(lock)
-        asked = manifest(_text(root, beside), beside)
-        given = asked.config.get("vendor-dir", "vendor")
-        at = Place(beside, "config.vendor-dir")
-        vendor = inside(posixpath.dirname(lock), at.a(str, given, "a directory").rstrip("/"))
-        if not vendor or vendor == posixpath.dirname(lock):
-            raise at.wrong("a directory of the repository", given)
-        every = read_locked(_text(root, lock), lock)
-        return cls(root, lock, asked, tuple(one for one in every if not one.is_dev), vendor)
-
-    @property
-    def directory(self) -> str:
-        """Where the lock is."""
-        return posixpath.dirname(self.lock)
-
-
-def _text(root: Path, path: str) -> str:
-    try:
-        if (root / path).is_symlink():
-            raise BuildRefused(path, "expected a file, got a symbolic link")
-        return (root / path).read_bytes().decode()
-    except FileNotFoundError:
-        raise BuildRefused(path, "it is not there, and the lock means nothing without it") from None
-    except UnicodeDecodeError as error:
-        raise BuildRefused(path, f"expected UTF-8, got something else at byte {error.start}") from None
 
 
 class Vendor:
@@ -81,7 +42,7 @@ class Vendor:
     """
 
     def __init__(self, root: Path, lock: str, image: ImageSettings, composer: Composer, scratch: Path) -> None:
-        self._project = _Project.read(root, lock)
+        self._project = Project.read(root, lock)
         self._image, self._composer, self._scratch = image, composer, scratch
         self._guard = threading.Lock()
         self._made: Mapping[str, Sequence[Entry]] | None = None
@@ -135,9 +96,9 @@ class Vendor:
         project = self._project
         facts = {
             "name": AUTOLOADER,
-            "lock": _digest(_text(project.root, project.lock)),
-            "manifest": _digest(_text(project.root, manifest_of(project.lock))),
-            "tree": _contents(project) if _is_scanned(project) else "",
+            "lock": _digest(project.texts[0]),
+            "manifest": _digest(project.texts[1]),
+            "tree": project.contents() if project.is_scanned else "",
             "vendor": posixpath.join(self._image.code, project.vendor),
         }
         return Component(AUTOLOADER, key_of(facts))
@@ -150,11 +111,11 @@ class Vendor:
         home.mkdir(parents=True)
         shutil.copytree(project.root, copy, symlinks=True, copy_function=_linked)
         shutil.rmtree(copy / project.vendor, ignore_errors=True)
-        before = set(_paths(copy))
+        before = set(paths(copy))
         _pretend(copy / project.vendor, [one for one in project.packages if not self._is_needed(one)])
         _settle(copy / project.lock, project, self._image)
         try:
-            self._composer.install(copy / project.directory, home, _suffix(project))
+            self._composer.install(copy / project.directory, home, project.suffix)
         except ToolFailed as error:
             raise BuildRefused(
                 project.lock, f"Composer does not install it: {words(error.said)}", error.hint
@@ -172,62 +133,21 @@ class Vendor:
     def _is_needed(self, one: Locked) -> bool:
         """Whether the package's files have to be there: somebody wants them, or Composer looks into them."""
         config, autoload = self._project.manifest.config, one.part("autoload")
-        is_scanned = "classmap" in autoload or _is_optimized(config) or one.row.get("bin")
+        is_scanned = "classmap" in autoload or self._project.is_optimized or one.row.get("bin")
         is_cheap = one.row.get("type") == _METAPACKAGE or one.part("dist").get("type") == "path"
         return bool(
             f"packagist:{one.package}" in self._wanted or is_scanned or is_cheap or "preferred-install" in config
         )
 
 
-def _suffix(project: _Project) -> str:
-    """Another one for every lock, as newer versions of Composer have it: the hash that the lock has of its manifest."""
-    given = document(_text(project.root, project.lock), project.lock).get("content-hash")
-    if isinstance(given, str) and _SUFFIX.fullmatch(given):
-        return given
-    return _digest(_text(project.root, project.lock))[:32]
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _identity(part: Mapping[str, Any]) -> list[object]:
     """What says which bytes come of it: the reference; its address only where there is none."""
     reference = part.get("reference")
     return [part.get("type"), reference, part.get("shasum"), None if reference else part.get("url")]
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _is_scanned(project: _Project) -> bool:
-    """Whether the autoloader depends on files of the commit, and not only on what the lock says of it."""
-    data = document(_text(project.root, manifest_of(project.lock)), manifest_of(project.lock))
-    own = mapping(data.get("autoload"), Place(manifest_of(project.lock), "autoload"))
-    local = any(one.part("dist").get("type") == "path" for one in project.packages)
-    return "classmap" in own or _is_optimized(project.manifest.config) or local
-
-
-def _is_optimized(config: Mapping[str, Any]) -> bool:
-    """Whether the autoloader lists every class, so that Composer reads every file for it."""
-    return bool(config.get("optimize-autoloader") or config.get("classmap-authoritative"))
-
-
-def _contents(project: _Project) -> str:
-    """A hash of all files of the commit, but for those where Composer's come to be."""
-    digits = hashlib.sha256()
-    for path in sorted(_paths(project.root)):
-        full = project.root / path
-        if path == project.vendor or path.startswith(f"{project.vendor}/") or (full.is_dir() and not full.is_symlink()):
-            continue
-        held = str(full.readlink()).encode() if full.is_symlink() else full.read_bytes() if full.is_file() else b""
-        digits.update(b"%b\0%b" % (os.fsencode(path), hashlib.sha256(held).digest()))
-    return digits.hexdigest()
-
-
-def _paths(root: Path) -> Iterator[str]:
-    """All that is in a directory, as paths below it."""
-    for directory, names, files in os.walk(root):
-        names[:] = [name for name in names if name != ".git"]
-        here = os.path.relpath(directory, root)
-        yield from (posixpath.normpath(posixpath.join(here, name)) for name in (*names, *files))
 
 
 def _linked(source: str, target: str) -> str:
@@ -262,27 +182,17 @@ def _pretend(vendor: Path, packages: Sequence[Locked]) -> None:
     (vendor / "composer" / "installed.json").write_text(json.dumps(noted))
 
 
-def _settle(path: Path, project: _Project, image: ImageSettings) -> None:
+def _settle(path: Path, project: Project, image: ImageSettings) -> None:
     """Tells Composer of the image's PHP, and that its extensions are there: this machine's say nothing about it."""
     lock = document(path.read_text(encoding="utf-8"), path.name)
     php = f"{image.php}.0" if image.php.count(".") == 1 else str(image.php)
-    asked = dict(_platform(project))
+    asked = dict(project.platform())
     ours = {name: _fitting(constraint, php) for name, constraint in asked.items() if name.startswith(("ext-", "lib-"))}
     given = mapping(lock.get("platform-overrides"), Place(path.name, "platform-overrides"))
     lock["platform-overrides"] = {**ours, **({"php": php} if php else {}), **given}
     # It is another name for the commit's own file: a new one has to take its place.
     path.unlink()
     path.write_text(json.dumps(lock))
-
-
-def _platform(project: _Project) -> Iterator[tuple[str, str]]:
-    """What the project and its packages ask of PHP, its extensions and libraries."""
-    beside = manifest_of(project.lock)
-    own = mapping(document(_text(project.root, beside), beside).get("require"), Place(beside, "require"))
-    for table in (own, *(one.part("require") for one in project.packages)):
-        for name, constraint in table.items():
-            if is_platform(name) and isinstance(constraint, str):
-                yield name.lower(), constraint
 
 
 def _fitting(constraint: str, php: str) -> str:
@@ -297,7 +207,7 @@ def _fitting(constraint: str, php: str) -> str:
     return php or "8.0.0"
 
 
-def _owners(copy: Path, project: _Project) -> Iterator[tuple[str, str]]:
+def _owners(copy: Path, project: Project) -> Iterator[tuple[str, str]]:
     """The component of each directory that Composer has installed a package into."""
     path = posixpath.join(project.vendor, "composer/installed.json")
     data = document((copy / path).read_text(encoding="utf-8"), path)

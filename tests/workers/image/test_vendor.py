@@ -445,3 +445,17 @@ def test_odd_names_and_bits_come_out_plain(shop: Shop) -> None:
     assert set(odd) <= found.keys()
     assert (found["link"].linkname, found["bin/run"].mode, found["CASE.php"].mode) == ("CASE.php", 0o755, 0o644)
     assert {(member.uid, member.mtime) for member in found.values()} == {(0, 0)}
+
+
+@pytest.mark.parametrize("place", ["php/vendor", "php"])
+def test_nothing_is_written_behind_a_symbolic_link_of_the_commit(shop: Shop, tmp_path: Path, place: str) -> None:
+    outside = tmp_path / "outside"
+    (outside / "vendor").mkdir(parents=True)
+    for name in ("composer.json", "composer.lock"):
+        shutil.copy(shop.tree / "php" / name, outside / name)
+    shutil.rmtree(shop.tree / place, ignore_errors=True)
+    (shop.tree / place).symlink_to(outside)
+
+    with pytest.raises(BuildRefused, match="got a symbolic link"):
+        shop.build()
+    assert list((outside / "vendor").iterdir()) == []
