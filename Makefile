@@ -59,6 +59,10 @@ bench-layers: $(VENV)/.test  ## what packing a layer costs, by each way of packi
 bench-watch: $(VENV)/.test  ## what a look at 1,000 pins costs, beside pip, uv, composer and nvchecker
 	@$(BIN)/python -m bench.watch
 
+.PHONY: bench-php
+bench-php: $(VENV)/.test  ## what a bump of one PHP package costs, beside `composer install` into one layer
+	@$(BIN)/python -m bench.php
+
 clean:
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis
 

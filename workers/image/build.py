@@ -8,6 +8,7 @@ is built; and building it twice uploads nothing.
 import errno
 import shutil
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ from workers.image.base import Base
 from workers.image.code import codes
 from workers.image.component import Component, of_entries, package
 from workers.image.config import image_config
-from workers.image.content import size_of
+from workers.image.content import chunks, size_of
 from workers.image.entry import Entry
 from workers.image.errors import BuildRefused
 from workers.image.install import installed
@@ -218,6 +219,10 @@ class _Build:
             why = f"it has {len(self._base.layers)} layers, and an image can have {MAX_LAYERS}"
             raise BuildRefused(f"base {self._base.name}", why, "squash the base")
         before = stack(self._known.stack, self._components)
+        # What is new has to be installed anyway, and then its size is no guess.
+        new = [one for one in self._vendors if one.key not in self._known.sizes]
+        for vendor in self._vendors.values():
+            vendor.want(new)
         sizes = {one.name: self._size(one, files) for one in self._components}
         choice = arrange(self._components, sizes, self._recipe.rates, before, terms, again=self._is_again)
         self._report(f"{choice.kind}: {len(choice.stack)} layers, {size(choice.price.now)} to a host that has the last")
@@ -229,6 +234,8 @@ class _Build:
             return self._known.sizes[component.key]
         if component in files:
             return files[component].size or _TYPICAL
+        if component in self._vendors:
+            return _weighed(self._vendors[component].entries(component))
         before = next((one.size for one in self._known.stack if one.names == (component.name,)), _TYPICAL)
         return before if component.name not in self._entries else _packed(self._entries[component.name])
 
@@ -335,6 +342,15 @@ class _Build:
 def _packed(entries: Iterable[Entry]) -> int:
     """About what files come to as they travel: code is packed to a third."""
     return sum(size_of(one.content) for one in entries if one.content is not None) // 3
+
+
+def _weighed(entries: Iterable[Entry]) -> int:
+    """What files come to as they travel, nearly to the byte: a tar adds little that does not pack away."""
+    packer, total = zlib.compressobj(), 0
+    for one in entries:
+        for chunk in chunks(one.content) if one.content is not None else ():
+            total += len(packer.compress(chunk))
+    return total + len(packer.flush())
 
 
 def _each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:

@@ -45,6 +45,7 @@ class Vendor:
         self._project = Project.read(root, lock)
         self._image, self._composer, self._scratch = image, composer, scratch
         self._guard = threading.Lock()
+        self._runs = 0
         self._made: Mapping[str, Sequence[Entry]] | None = None
         self._failed: ToplayerError | None = None
         packages = [self._component(one) for one in self._project.packages if one.row.get("type") != _METAPACKAGE]
@@ -57,8 +58,14 @@ class Vendor:
         return self._project.vendor
 
     def want(self, components: Collection[Component]) -> None:
-        """Only these will be asked for."""
-        self._wanted = {component.name for component in components}
+        """Only these will be asked for, and those that were wanted before."""
+        with self._guard:
+            mine = {component.name for component in components} & {component.name for component in self.components}
+            if self._runs == 0:
+                self._wanted = mine
+            elif not mine <= self._wanted:
+                self._wanted |= mine
+                self._made = None
 
     def entries(self, component: Component) -> Sequence[Entry]:
         """The files of a component that is wanted. Composer runs when the first of them is asked for.
@@ -107,7 +114,9 @@ class Vendor:
 
     def _installed(self) -> dict[str, list[Entry]]:
         """Composer's work, by component."""
-        project, copy, home = self._project, self._scratch / "vendor" / "tree", self._scratch / "vendor" / "home"
+        self._runs += 1
+        mine = self._scratch / f"composer-{self._runs}"
+        project, copy, home = self._project, mine / "tree", mine / "home"
         home.mkdir(parents=True)
         shutil.copytree(project.root, copy, symlinks=True, copy_function=_linked)
         shutil.rmtree(copy / project.vendor, ignore_errors=True)
