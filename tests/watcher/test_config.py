@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from watcher import config
@@ -146,6 +146,7 @@ def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> N
     assert duration(text) == timedelta(seconds=seconds)
 
 
+@settings(deadline=None)
 @given(st.recursive(st.one_of(st.integers(), st.text(max_size=9), st.booleans()), lambda v: st.lists(v, max_size=3)))
 def test_whatever_stands_in_a_setting_only_our_own_error_comes_out(value: object) -> None:
     text = value if isinstance(value, str) else str(value).lower()
