@@ -8,6 +8,7 @@ from watcher.bump import Bump, BumpStage
 from watcher.entry import Entry
 from watcher.head import Head
 from watcher.lookup import IndexState
+from watcher.proposal import Proposals
 from watcher.rollout import HostState, Rollout
 
 Fact = str | int | float | bool | None
@@ -46,8 +47,20 @@ def told(before: Entry | None, after: Entry, now: datetime) -> Event | None:
             return _of_head(before if isinstance(before, Head) else None, after, now)
         case IndexState():
             return _of_index(before if isinstance(before, IndexState) else None, after, now)
+        case Proposals():
+            return _of_proposals(before if isinstance(before, Proposals) else None, after, now)
         case _:
             return None
+
+
+def _of_proposals(before: Proposals | None, after: Proposals, now: datetime) -> Event | None:
+    if after.reason and after.attempts == STALLED_AFTER:
+        verb = "unreachable"
+    elif before is not None and before.attempts >= STALLED_AFTER and not after.attempts:
+        verb = "answers"
+    else:
+        return None
+    return Event(at=now, kind=f"forge.{verb}", app=after.app, subject=after.app, facts=_said({"reason": after.reason}))
 
 
 def _of_bump(before: Bump | None, after: Bump, now: datetime) -> Event | None:

@@ -16,6 +16,8 @@ from watcher.proposal import Checks, Proposals, ProposalState, Tended
 
 NO_CHECKS = timedelta(minutes=5)
 """How long a commit may stand without any check before we believe that it will not get one."""
+TOO_EARLY = timedelta(minutes=1)
+"""How long a commit is left alone by us: checks report one after the other, and the first green one is not all."""
 ASK_AGAIN = timedelta(minutes=10)
 """How long a forge that would not merge is left alone, while nothing has changed."""
 
@@ -98,6 +100,8 @@ def may_merge(known: Tended, bump: Bump, now: datetime) -> bool:
     if proposal is None or proposal.state is not ProposalState.OPEN:
         return False
     if proposal.draft or proposal.queued or known.rebase or proposal.tip != bump.commit:
+        return False
+    if bump.proposed_at is None or now - bump.proposed_at < TOO_EARLY:
         return False
     return proposal.checks is Checks.GREEN and _rested(known, now)
 

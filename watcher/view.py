@@ -11,6 +11,7 @@ from watcher.event import Event
 from watcher.head import Head
 from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, IndexState, Lookup
+from watcher.proposal import Proposals, Tended
 from watcher.receiver import Receiver
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from watcher.settings import Settings
@@ -32,10 +33,12 @@ def status(settings: Settings, ledger: Ledger, apps: Iterable[str], now: datetim
         rollouts += [rollout for rollout in found if rollout.stage.is_open or rollout in over]
     open_bumps = ledger.all(Bump, app=names, stage=[BumpStage.FOUND, BumpStage.PROPOSED], order="found_at")
     ended = ledger.all(Bump, app=names, stage=[s for s in BumpStage if not s.is_open], order="-ended_at", limit=10)
+    proposals = {one.app: one for one in ledger.all(Proposals, app=names)}
+    waiting = {one.bump: one for of_app in proposals.values() for one in of_app.tended}
     return {
-        "apps": [app_row(head) for head in ledger.all(Head, app=names, order="app")],
+        "apps": [app_row(head, proposals.get(head.app)) for head in ledger.all(Head, app=names, order="app")],
         "hits": [hit_row(one.decision) for name in names for one in ledger.standing(name).values() if one.is_hit],
-        "bumps": [bump_row(bump, settings, now) for bump in (*open_bumps, *ended)],
+        "bumps": [bump_row(bump, settings, now, waiting.get(bump.id)) for bump in (*open_bumps, *ended)],
         "rollouts": [rollout_row(ledger, rollout) for rollout in rollouts],
         "indexes": [
             index_row(state) for state in ledger.all(IndexState, index=[*settings.indexes, *settings.advisories])
@@ -101,8 +104,12 @@ def host_row(rollout: Rollout, host: HostState) -> Row:
     }
 
 
-def bump_row(bump: Bump, settings: Settings, now: datetime) -> Row:
-    """One bump. `waits` says what of the policy keeps it from beginning at `now` (UTC)."""
+def bump_row(bump: Bump, settings: Settings, now: datetime, tended: Tended | None = None) -> Row:
+    """One bump. `waits` says what of the policy keeps it from beginning at `now` (UTC).
+
+    Of one that has a proposal, `checks` are those of its commit, and `held` is why its forge would not merge it.
+    """
+    known = tended if tended is not None and tended.proposal and bump.stage is BumpStage.PROPOSED else None
     app = settings.apps.get(bump.app)
     held = decide.waits(bump, app.policy.of, now) if app is not None and bump.stage is BumpStage.FOUND else None
     return {
@@ -121,20 +128,23 @@ def bump_row(bump: Bump, settings: Settings, now: datetime) -> Row:
         "branch": bump.branch,
         "commit": bump.commit,
         "url": bump.url,
+        "checks": str(known.proposal.checks) if known and known.proposal else None,
+        "held": known.held if known else "",
         "released_at": _iso(bump.released_at),
         "found_at": _iso(bump.found_at),
         "ended_at": _iso(bump.ended_at),
     }
 
 
-def app_row(head: Head) -> Row:
-    """The tip of an app's branch, as the last survey saw it."""
+def app_row(head: Head, proposals: Proposals | None = None) -> Row:
+    """The tip of an app's branch, as the last survey saw it; `forge` is why its proposals cannot be looked after."""
     return {
         "app": head.app,
         "commit": head.commit,
         "surveyed_at": _iso(head.surveyed_at),
         "pins": len(head.pins),
         "reason": head.reason,
+        "forge": proposals.reason if proposals else "",
     }
 
 

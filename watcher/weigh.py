@@ -21,6 +21,7 @@ from watcher.lookup import IndexState
 from watcher.pin import Pin
 from watcher.settings import Settings
 from watcher.standing import Standing, Weighing
+from watcher.tend import stands
 
 
 def weigh(name: str, settings: Settings, ledger: Ledger, now: datetime) -> bool:
@@ -108,13 +109,16 @@ def _find(
     app: str, standing: Mapping[str, Standing], bumps: Sequence[Bump], known: Known, ledger: Ledger, now: datetime
 ) -> None:
     """Writes the bumps that the decisions are, and takes back those that they are not any more."""
-    decisions = {package: one.decision for package, one in standing.items()}
+    decisions, head = {package: one.decision for package, one in standing.items()}, ledger.find(Head, app=app)
     wanted = {bump.id: bump for bump in _wanted(app, decisions, bumps, known, now)}
     by_id = {bump.id: bump for bump in bumps}
     changes: list[tuple[Bump | None, Bump]] = []
     for bump in bumps:
         if bump.stage is BumpStage.FOUND and not bump.by and bump.id not in wanted:
             said = _why_not(bump, decisions)
+            changes += [(bump, bump.at(BumpStage.SUPERSEDED, now, reason=said))] if said else []
+        if bump.stage is BumpStage.PROPOSED and head is not None and stands(bump, head):
+            said = _taken_back(bump, decisions)
             changes += [(bump, bump.at(BumpStage.SUPERSEDED, now, reason=said))] if said else []
     for id, made in wanted.items():
         before = by_id.get(id)
@@ -124,6 +128,20 @@ def _find(
             # It gave way to something newer that is not to be had any more.
             changes.append((before, replace(made, revision=before.revision)))
     ledger.write(changes, now)
+
+
+_TAKEN_BACK = ("yanked", "malware", "advisory")
+"""Rules by which a release that was good when it was proposed is not any more."""
+
+
+def _taken_back(bump: Bump, decisions: Mapping[str, Decision]) -> str:
+    """Why a bump that waits on a branch of ours should not be merged any more. Otherwise what was chosen stays so."""
+    for part in bump.parts:
+        decision = decisions.get(part.package)
+        for reason in decision.reasons if decision else ():
+            if reason.version == part.to_version and reason.rule in _TAKEN_BACK:
+                return reason.said
+    return ""
 
 
 def _wanted(

@@ -171,6 +171,29 @@ def test_a_newer_release_takes_the_place_of_a_bump_that_was_only_found(world: Wo
     assert world.bumps() == {"shop:alpha:1.1": BumpStage.SUPERSEDED, "shop:alpha:1.2": BumpStage.FOUND}
 
 
+def test_a_release_that_is_taken_back_takes_its_proposal_with_it(world: World) -> None:
+    world.pins(django="1.0")
+    world.index.publish("django", "1.0", at=world.now - 90 * HOUR)
+    world.index.publish("django", "1.1", at=world.now - 90 * HOUR)
+    world.poll()
+    world.weigh()
+    (found,) = world.ledger.all(Bump)
+    world.ledger.replace(
+        found, found.at(BumpStage.PROPOSED, world.now, branch="toplayer/shop/django", commit="c9"), world.now
+    )
+    head = world.ledger.find(Head, app="shop")
+    assert head is not None
+    world.ledger.replace(head, replace(head, branches=(("toplayer/shop/django", "c9"),)), world.now)
+
+    world.index.yank("django", "1.1", "it eats data")
+    world.now += HOUR
+    world.poll()
+    world.weigh()
+
+    (bump,) = world.ledger.all(Bump)
+    assert (bump.stage, bump.reason) == (BumpStage.SUPERSEDED, "1.1 is yanked: it eats data")
+
+
 def test_closing_a_proposal_silences_exactly_that_version(world: World) -> None:
     world.pins(alpha="1.0")
     world.index.publish("alpha", "1.1")

@@ -35,8 +35,8 @@ def _print_status(row: view.Row) -> None:
     for app in row["apps"]:
         seen = f"at {short(app['commit'])}, {app['pins']} pins" if app["commit"] else "not surveyed yet"
         say(f"{app['app']}: {seen}, surveyed {when(app['surveyed_at']) or 'never'}")
-        if app["reason"]:
-            say(f"  {app['reason']}")
+        for said in filter(None, (app["reason"], app["forge"])):
+            say(f"  {said}")
     for index in row["indexes"]:
         unknown = ""
         if index["unknown"]:
@@ -54,7 +54,9 @@ def _print_status(row: view.Row) -> None:
         table(["APP", "PACKAGE", "AFFECTED", "CANDIDATE", "ADVISORIES"], cells)
     if row["bumps"]:
         say("")
-        bumps = [{**bump, "said": bump["reason"] or bump["waits"] or bump["url"]} for bump in row["bumps"]]
+        bumps = [
+            {**bump, "said": bump["reason"] or bump["waits"] or bump["held"] or bump["url"]} for bump in row["bumps"]
+        ]
         cells = [chosen(bump, "app", "package", "from", "to", "stage", "said") for bump in bumps]
         table(["APP", "PACKAGE", "FROM", "TO", "STAGE", "REASON"], cells)
     for rollout in row["rollouts"]:

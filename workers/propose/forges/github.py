@@ -219,9 +219,8 @@ def _proposal(pull: _Pull, checks: Checks = Checks.NONE) -> Proposal:
 
 def _manners(settings: ForgeSettings, contact: str) -> dict[str, Any]:
     """One attempt, no pauses, no waiting: when to try again is the look's business."""
-    home = settings.address
     return {
-        "base_url": "https://api.github.com" if home == "https://github.com" else f"{home}/api/v3",
+        "base_url": _api(settings.address),
         "timeout": _PATIENCE,
         "user_agent": f"toplayer/{version('toplayer')}{f' ({contact})' if contact else ''}",
         "verify": os.environ.get("SSL_CERT_FILE") or True,
@@ -243,6 +242,12 @@ def app_token(settings: ForgeSettings, project: str, id: str, key: str) -> tuple
             return made.token, made.expires_at
         finally:
             app.close()
+
+
+def _api(home: str) -> str:
+    """The address of the API: a host of its own for what GitHub runs itself, a path on a GitHub Enterprise Server."""
+    host = home.removeprefix("https://")
+    return f"https://api.{host}" if host == "github.com" or host.endswith(".ghe.com") else f"{home}/api/v3"
 
 
 @contextlib.contextmanager
