@@ -27,7 +27,10 @@ _OURS = (Order.SURVEY, Order.POLL, Order.PROPOSE, Order.TEND)
 
 @dataclass
 class Life:
-    """`now` is the time; `rounds` lets everything happen that is due at it. Nothing is built and nothing rolled."""
+    """`now` is the time; `rounds` lets everything happen that is due at it. Nothing is built and nothing rolled.
+
+    `plain`: there is no forge, and people work with git alone.
+    """
 
     server: ForgeServer
     index: SimpleIndex
@@ -35,6 +38,8 @@ class Life:
     forge: str = ""
     policy: str = 'cooldown = "0s"'
     repository: str = ""
+    git: str = ""
+    plain: bool = False
     now: datetime = MONDAY
     waiting: list[tuple[Order, str]] = field(default_factory=list)
 
@@ -45,6 +50,10 @@ class Life:
     @property
     def settings(self) -> Settings:
         kind = next(kind for kind, made in DIALECTS.items() if isinstance(self.server.dialect, made))  # type: ignore[arg-type]
+        table = (
+            f'[apps.shop.forge]\nkind = "{kind}"\nurl = "{self.server.url}"\nproject = "{PROJECT}"\n'
+            f'token = {{ env = "FORGE_TOKEN" }}\n{self.forge}'
+        )
         return config.parse(
             f"""
             [toplayer]
@@ -58,16 +67,11 @@ class Life:
             lock = "requirements.txt"
             fleet = "field"
             policy = {{ {self.policy} }}
-            git = {{ author = "toplayer <bot@shop.example>" }}
+            git = {{ author = "toplayer <bot@shop.example>" {self.git} }}
             [apps.shop.image]
             repository = "oci:{self.state}/images"
             python = "3.12"
-            [apps.shop.forge]
-            kind = "{kind}"
-            url = "{self.server.url}"
-            project = "{PROJECT}"
-            token = {{ env = "FORGE_TOKEN" }}
-            {self.forge}
+            {"" if self.plain else table}
             [fleets.field]
             waves = [1, "100%"]
             """,

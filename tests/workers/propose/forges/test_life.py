@@ -1,5 +1,7 @@
 """The life of a proposal, from the release to the end of its branch: by the real look and steps, on every forge."""
 
+import contextlib
+import getpass
 import io
 import tarfile
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ import pytest
 
 from tests.rig.forges.hub import Hub
 from tests.rig.forges.server import Fault, ForgeServer
-from tests.rig.git_server import Origin
+from tests.rig.git_server import Origin, git_host, ssh_host
 from tests.rig.simple_index import SimpleIndex
 from tests.workers.propose.forges.life import BRANCH, LOCK, Life
 from watcher.proposal import Checks
@@ -405,3 +407,48 @@ def test_a_proposal_that_a_person_opened_for_our_branch_keeps_its_words(life: Li
     life.rounds(minutes=20)
     assert (life.hub.get(1).title, life.hub.get(1).body) == ("Mine", "My own words")
     assert life.bumps()["1.2"].proposal == 1
+
+
+# --- without a forge, and over the wire -------------------------------------------------------------------------------
+
+
+@ONE_KIND
+def test_without_a_forge_a_branch_lives_the_same_life(life: Life) -> None:
+    life.plain = True
+    life.rounds()
+    assert life.hub.origin.log(BRANCH) == ["Bump side from 1.0 to 1.1", "First"]
+
+    life.publish("1.2")
+    life.rounds(minutes=20)
+    assert life.hub.origin.log(BRANCH) == ["Bump side from 1.0 to 1.2", "First"]
+
+    life.hub.origin.write({"requirements.txt": LOCK.replace("# why", "# because")}, "Another word")
+    life.rounds(minutes=2)
+    assert life.hub.origin.log(BRANCH) == ["Bump side from 1.0 to 1.2", "Another word", "First"]
+
+    life.hub.origin.git("update-ref", "refs/heads/main", life.hub.origin.tip(BRANCH))
+    life.rounds(minutes=2)
+    assert life.stages() == {"1.1": "superseded", "1.2": "merged"}
+    assert life.hub.origin.tip(BRANCH) == ""
+    assert life.server.requests == []
+
+
+@ONE_KIND
+@pytest.mark.parametrize("way", ["http", "ssh"])
+def test_a_repository_behind_a_wire_is_proposed_to_and_cleared(life: Life, tmp_path: Path, way: str) -> None:
+    life.hub.origin.git("config", "http.receivepack", "true")
+    with contextlib.ExitStack() as stack:
+        if way == "http":
+            host = stack.enter_context(git_host(tmp_path))
+            life.repository = f"{host.url}/shop.git"
+        else:
+            port, key = stack.enter_context(ssh_host(tmp_path / "sshd"))
+            life.repository = f"ssh://{getpass.getuser()}@127.0.0.1:{port}{life.hub.origin.directory}"
+            life.git = f', ssh_key = "{key}"'
+        life.rounds()
+        assert life.hub.get(1).tip == life.hub.origin.tip(BRANCH)
+        life.hub.deletes_branches = False
+        life.hub.merge(1)
+        life.rounds(minutes=2)
+        assert life.stages() == {"1.1": "merged"}
+        assert life.hub.origin.tip(BRANCH) == ""
