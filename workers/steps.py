@@ -1,7 +1,6 @@
 """Where the rooms are wired to the orders: each order's entry, when it is due, and the room that does it."""
 
 import logging
-import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,7 @@ from workers.image.parts import COMPONENT
 from workers.image.wheelhouse import Wheelhouse
 from workers.notify.post import LIMITS, poster
 from workers.notify.tell import channel, tell
-from workers.oci.manifest import Manifest
+from workers.oci.manifest import Descriptor, Manifest
 from workers.oci.stores import open_store
 from workers.propose.facts import Layer
 from workers.propose.forges import login_of, open_forge
@@ -164,8 +163,11 @@ def _layers(desk: Desk, name: str) -> tuple[Layer, ...]:
     except ToplayerError as error:
         log.info("%s: the layers of %s are not known: %s", name, image.short, error)
         return ()
-    named = (re.findall(r"(\S+?)(?:@\S+)?(?: |$)", layer.annotations.get(COMPONENT, "")) for layer in layers)
-    return tuple(Layer(components=tuple(names), size=layer.size) for names, layer in zip(named, layers, strict=True))
+    return tuple(Layer(components=_components(layer), size=layer.size) for layer in layers)
+
+
+def _components(layer: Descriptor) -> tuple[str, ...]:
+    return tuple(word.partition("@")[0] for word in layer.annotations.get(COMPONENT, "").split())
 
 
 # --- tend -----------------------------------------------------------------------------------------------------------
