@@ -5,16 +5,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 
 from watcher.errors import IndexUnreachable
 from watcher.http import Http, Limits, Request
 from watcher.inert import inert
 from watcher.proposal import Checks, Proposal, ProposalState
 from watcher.settings import ForgeSettings
-from workers.propose.forges.errors import NO_WORD, ForgeLied, ForgeRefused, ForgeUnreachable, told, unreadable
+from workers.propose.forges.errors import NO_WORD, ForgeLied, ForgeRefused, ForgeUnreachable, told
 from workers.propose.forges.forge import Paper, key_of
 from workers.propose.forges.key import token_of
+from workers.propose.forges.shape import Branch, Project, Status, read
 
 LIMITS = Limits(deadline=60.0, stall=20.0, attempts=1, patience=0.0, largest=16_000_000)
 """One attempt: a proposal that is asked for twice could become two."""
@@ -30,11 +31,6 @@ _CHECKS = {
 _COLOUR = "#ededed"
 
 
-class _Branch(BaseModel):
-    ref: str
-    sha: str
-
-
 class _Pull(BaseModel):
     number: int
     html_url: str
@@ -44,21 +40,8 @@ class _Pull(BaseModel):
     merged: bool
     merge_commit_sha: str | None = None
     draft: bool = False
-    head: _Branch
-    base: _Branch
-
-
-class _Permissions(BaseModel):
-    push: bool = False
-
-
-class _Project(BaseModel):
-    permissions: _Permissions = _Permissions()
-
-
-class _Status(BaseModel):
-    state: str
-    total_count: int
+    head: Branch
+    base: Branch
 
 
 class _Label(BaseModel):
@@ -130,7 +113,7 @@ class Gitea:
         pull = self._get(number)
         if pull.state != "open" or not self._settings.wants_checks:
             return _proposal(pull)
-        status = self._read(TypeAdapter(_Status), self._ask("GET", f"/commits/{pull.head.sha}/status"))
+        status = self._read(TypeAdapter(Status), self._ask("GET", f"/commits/{pull.head.sha}/status"))
         checks = _CHECKS.get(status.state, Checks.RUNNING) if status.total_count else Checks.NONE
         return _proposal(pull, checks)
 
@@ -149,7 +132,7 @@ class Gitea:
             self._ask("POST", f"/issues/{number}/comments", input={"body": why})
 
     def greet(self) -> str:
-        project = self._read(TypeAdapter(_Project), self._ask("GET", ""))
+        project = self._read(TypeAdapter(Project), self._ask("GET", ""))
         if not project.permissions.push:
             hint = "it needs write:repository and write:issue; docs/proposals.md has the list"
             raise ForgeRefused(self._where, "the token may read it, and not write to it", hint)
@@ -174,10 +157,7 @@ class Gitea:
         return known[name]
 
     def _read(self, shape: TypeAdapter[Any], row: object) -> Any:
-        try:
-            return shape.validate_python(row)
-        except ValidationError as error:
-            raise unreadable(self._where, error) from None
+        return read(shape, row, self._where)
 
     def _ask(
         self, verb: str, path: str, asked: Mapping[str, Any] | None = None, input: Mapping[str, Any] | None = None

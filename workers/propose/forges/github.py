@@ -10,24 +10,20 @@ from typing import Any, Literal
 import github
 import requests
 from github.Auth import AppAuth, Token
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 
 from watcher.inert import inert
 from watcher.proposal import Checks, Proposal, ProposalState
 from watcher.settings import ForgeSettings
-from workers.propose.forges.errors import NONSENSE, ForgeLied, ForgeRefused, ForgeUnreachable, told, unreadable
+from workers.propose.forges.errors import NONSENSE, ForgeLied, ForgeRefused, ForgeUnreachable, told
 from workers.propose.forges.forge import Paper, key_of
 from workers.propose.forges.key import token_of
+from workers.propose.forges.shape import Branch, Project, Status, read
 
 _PATIENCE = 20
 _VERSION = "2022-11-28"
 """The version of the REST API that answers us, whatever is the newest."""
 _WELL = ("success", "neutral", "skipped")
-
-
-class _Branch(BaseModel):
-    ref: str
-    sha: str
 
 
 class _Pull(BaseModel):
@@ -39,19 +35,11 @@ class _Pull(BaseModel):
     state: Literal["open", "closed"]
     body: str | None = None
     draft: bool = False
-    head: _Branch
+    head: Branch
     merged_at: datetime | None = None
     merge_commit_sha: str | None = None
     mergeable_state: str = ""
     auto_merge: dict[str, Any] | None = None
-
-
-class _Permissions(BaseModel):
-    push: bool = False
-
-
-class _Project(BaseModel):
-    permissions: _Permissions = _Permissions()
 
 
 class _Run(BaseModel):
@@ -62,11 +50,6 @@ class _Run(BaseModel):
 class _Runs(BaseModel):
     total_count: int
     check_runs: list[_Run]
-
-
-class _Status(BaseModel):
-    state: str
-    total_count: int
 
 
 class GitHub:
@@ -140,7 +123,7 @@ class GitHub:
             self._ask("POST", f"/issues/{number}/comments", input={"body": why})
 
     def greet(self) -> str:
-        project = self._read(TypeAdapter(_Project), self._ask("GET", ""))
+        project = self._read(TypeAdapter(Project), self._ask("GET", ""))
         if not project.permissions.push:
             hint = "it needs to read and write contents and pull requests; docs/proposals.md has the list"
             raise ForgeRefused(self._where, "the token may read it, and not write to it", hint)
@@ -165,7 +148,7 @@ class GitHub:
         """Both kinds: the check runs of apps, and the statuses of everybody else."""
         answer = self._ask("GET", f"/commits/{commit}/check-runs", {"filter": "latest", "per_page": 100})
         runs = self._read(TypeAdapter(_Runs), answer)
-        status = self._read(TypeAdapter(_Status), self._ask("GET", f"/commits/{commit}/status", {"per_page": 1}))
+        status = self._read(TypeAdapter(Status), self._ask("GET", f"/commits/{commit}/status", {"per_page": 1}))
         if any(run.status == "completed" and run.conclusion not in _WELL for run in runs.check_runs):
             return Checks.RED
         if status.total_count and status.state not in ("success", "pending"):
@@ -181,10 +164,7 @@ class GitHub:
         return _proposal(self._read(TypeAdapter(_Pull), row))
 
     def _read(self, shape: TypeAdapter[Any], row: object) -> Any:
-        try:
-            return shape.validate_python(row)
-        except ValidationError as error:
-            raise unreadable(self._where, error) from None
+        return read(shape, row, self._where)
 
     def _ask(
         self, verb: str, path: str, parameters: Mapping[str, Any] | None = None, input: Mapping[str, Any] | None = None
