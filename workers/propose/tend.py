@@ -42,13 +42,17 @@ def tend(
     branch of ours that no bump has goes, unless a person works on it. Raises what git and the forge raise.
     """
     now, bumps = clock(), list(bumps)
-    waiting = [bump for bump in bumps if bump.stage is BumpStage.PROPOSED]
+    is_open = {bump.id for bump in bumps}
     tended = []
-    for bump in waiting:
-        known = _seen(bump, proposals.of(bump.id), head, repository, forge)
-        tended.append(_helped(known, bump, may, app, forge, now))
+    for bump in bumps:
+        known = proposals.of(bump.id)
+        if bump.stage is BumpStage.PROPOSED:
+            tended.append(_helped(_seen(bump, known, head, repository, forge), bump, may, app, forge, now))
+        elif known is not None:
+            # It was sent back, and its proposal is still open.
+            tended.append(known)
     for gone in proposals.tended:
-        if forge is not None and gone.bump not in {bump.id for bump in bumps}:
+        if forge is not None and gone.bump not in is_open:
             _let_go(gone, find(gone.bump), {bump.proposal for bump in bumps}, forge)
     kept = _swept(head, bumps, proposals.kept, repository)
     return replace(proposals, looked_at=now, tended=tuple(tended), kept=kept, reason="", attempts=0, due_at=None)

@@ -246,6 +246,24 @@ def test_green_checks_merge_and_nothing_else_does(life: Life) -> None:
 
 
 @ONE_KIND
+def test_what_is_yanked_while_it_waits_is_closed_with_a_word_and_so_is_what_was_sent_back(life: Life) -> None:
+    life.rounds()
+    life.pause()
+    life.hub.origin.write({"requirements.txt": LOCK.replace("# why", "# because")}, "Another word")
+    life.rounds(minutes=2)
+    assert life.stages() == {"1.1": "found"}
+    assert life.hub.get(1).state == "open"
+    life.index.yank("side", "1.1", "it eats data")
+    life.rounds(minutes=20)
+    life.rounds(minutes=2)
+    assert life.stages() == {"1.1": "superseded"}
+    (pull,) = life.hub.all()
+    assert pull.state == "closed"
+    assert "yanked" in pull.comments[0]
+    assert life.hub.origin.tip(BRANCH) == ""
+
+
+@ONE_KIND
 def test_green_checks_are_not_enough_where_nobody_asked_for_it(life: Life) -> None:
     life.rounds()
     life.hub.checks[life.hub.origin.tip(BRANCH)] = Checks.GREEN
