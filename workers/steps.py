@@ -49,6 +49,7 @@ from workers.oci.manifest import Descriptor, Manifest
 from workers.oci.stores import open_store
 from workers.propose.facts import Layer
 from workers.propose.forges import login_of, open_forge
+from workers.propose.forges.errors import patiently
 from workers.propose.move import Move
 from workers.propose.propose import propose
 from workers.propose.survey import survey
@@ -117,7 +118,7 @@ def _propose(desk: Desk, bump: Bump) -> Bump:
     repository = _repository(desk.settings, bump.app)
     moves = [_move(desk.ledger, part) for part in bump.parts]
     teller = FromEverywhere(bump, desk.settings, desk.ledger, lambda: _layers(desk, bump.app))
-    with open_forge(app, desk.settings.toplayer.contact) as forge:
+    with patiently(), open_forge(app, desk.settings.toplayer.contact) as forge:
         return propose(
             bump, app, repository, moves, shop, lambda diff: _gate(desk, bump, diff), desk.clock, forge, teller
         )

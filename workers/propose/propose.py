@@ -1,7 +1,6 @@
 """A bump → a commit with the moved lock, on the app's branch or on a branch of ours. Safe to do again at any point."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -19,7 +18,6 @@ from watcher.versions import SCHEMES
 from workers.git import Commit, Repository
 from workers.propose.errors import BranchTaken
 from workers.propose.facts import Teller, knows_nothing
-from workers.propose.forges.errors import ForgeRefused, ForgeShut
 from workers.propose.forges.forge import Opening, Paper
 from workers.propose.message import TRAILER, branch_of, message_of
 from workers.propose.move import Move
@@ -74,8 +72,7 @@ def propose(
     branch = branch_of(bump.app, bump.package, bump.group)
     tip = dict(head.branches).get(branch)
     standing = _ours(repository, branch, tip) if tip is not None else None
-    with _patiently():
-        known = forge.find(branch, bump.key) if forge is not None else None
+    known = forge.find(branch, bump.key) if forge is not None else None
     if known is not None and known.state is not ProposalState.OPEN:
         # Somebody decided before we could note that it is open. It is not opened again: tending tells what came of it.
         where = {"branch": branch, "commit": known.tip, "url": known.url}
@@ -95,8 +92,7 @@ def _presented(bump: Bump, paper: Paper, known: Proposal | None, forge: Opening)
     """The bump with its proposal, opened or written anew. One that a person has opened keeps the person's words."""
     if known is not None and not known.key:
         return replace(bump, proposal=known.number, url=known.url)
-    with _patiently():
-        proposal = forge.write(paper, known.number if known else 0)
+    proposal = forge.write(paper, known.number if known else 0)
     said = ""
     # Once, and not each time that it is made anew; again if we died before we could note that it was done.
     if known is None or (known.key == bump.key and not bump.proposal):
@@ -106,14 +102,6 @@ def _presented(bump: Bump, paper: Paper, known: Proposal | None, forge: Opening)
             # It is open all the same: whom to ask for a review is for people to mend, and nothing to fail for.
             said = inert(f"it is open, but nobody was asked to review it: {error}")
     return replace(bump, proposal=proposal.number, url=proposal.url, reason=said)
-
-
-@contextlib.contextmanager
-def _patiently() -> Iterator[None]:
-    try:
-        yield
-    except ForgeRefused as error:
-        raise ForgeShut(str(error), error.hint) from error
 
 
 def difference(commit: Commit, lock: str, repository: Repository) -> LockDiff:

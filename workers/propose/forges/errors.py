@@ -1,8 +1,9 @@
 """What can go wrong with a forge, told from its answers."""
 
+import contextlib
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 
 from pydantic import ValidationError
@@ -63,6 +64,15 @@ class ForgeShut(Temporary):
 
     def __str__(self) -> str:
         return f"{self.said} ({self.hint})" if self.hint else self.said
+
+
+@contextlib.contextmanager
+def patiently() -> Iterator[None]:
+    """Turns a `ForgeRefused` into a `ForgeShut`: for what is tried again whatever the forge says."""
+    try:
+        yield
+    except ForgeRefused as error:
+        raise ForgeShut(str(error), error.hint) from error
 
 
 class BranchBehind(ForgeRefused):
