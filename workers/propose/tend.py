@@ -49,8 +49,8 @@ def tend(
         if bump.stage is BumpStage.PROPOSED:
             tended.append(_helped(_seen(bump, known, head, repository, forge), bump, may, app, forge, now))
         elif known is not None:
-            # It was sent back, and its proposal is still open.
-            tended.append(known)
+            # It was sent back, and its proposal is still open. Why, is known by now.
+            tended.append(replace(known, rebase=""))
     for gone in proposals.tended:
         if forge is not None and gone.bump not in is_open:
             _let_go(gone, find(gone.bump), {bump.proposal for bump in bumps}, forge)
