@@ -118,8 +118,8 @@ class ImageSettings(Model):
     def _addresses(self) -> Self:
         if self.dockerfile is not None and self.builder != "dockerfile":
             raise ValueError('dockerfile: expected builder = "dockerfile" beside it')
-        if self.builder == "dockerfile" and self.repository.startswith("oci:"):
-            raise ValueError("repository: expected a registry, because that is where a Docker engine can push to")
+        if self.builder == "dockerfile":
+            self._is_left_to_the_dockerfile()
         if not self.repository.startswith("oci:"):
             reference = Reference.parse(self.repository)
             if reference.tag or reference.digest or not reference.host:
@@ -133,6 +133,13 @@ class ImageSettings(Model):
                 absolute(address.removeprefix("oci:"))
         Platform.parse(self.platform)
         return self
+
+    def _is_left_to_the_dockerfile(self) -> None:
+        if self.repository.startswith("oci:"):
+            raise ValueError("repository: expected a registry, because that is where a Docker engine can push to")
+        ours = ("base", "interpreter", "venv", "code", "env", "command", "user")
+        if twice := next((name for name in ours if name in self.model_fields_set), None):
+            raise ValueError(f"{twice}: expected nothing, because that is what the Dockerfile says")
 
 
 class GitHubAppSettings(Model):

@@ -10,6 +10,7 @@ from kombu.exceptions import OperationalError
 
 from watcher.advisories import SOURCES
 from watcher.cli.hands import Finding
+from watcher.dockerfile.settings import DockerfileSettings
 from watcher.ecosystems import ECOSYSTEMS
 from watcher.errors import Refused, ToplayerError
 from watcher.fleet import HostSettings
@@ -20,12 +21,14 @@ from watcher.lookup import Bulletin, Lookup, Outcome
 from watcher.settings import AppSettings, Settings
 from watcher.units import size
 from workers import sentry
+from workers.dockerfile.engine import Engine
 from workers.fleet.targets import connect
 from workers.git import Repository
 from workers.notify.tell import channel
 from workers.oci.stores import open_store, split
 from workers.propose.forges import login_of, open_forge
 from workers.propose.survey import survey
+from workers.scratch import scratch
 from workers.steps import service_of
 
 _LITTLE = 2_000_000_000
@@ -136,7 +139,10 @@ def _app(settings: Settings, name: str, app: AppSettings) -> Iterator[Finding]:
     if app.forge is not None:
         yield _found(f"{name}: forge", lambda: _forge(settings, app))
     yield _found(f"{name}: image repository", lambda: _store(settings, app))
-    yield _found(f"{name}: base", lambda: _base(settings, app))
+    if app.image.builder == "dockerfile":
+        yield _found(f"{name}: builder", lambda: _builder(settings, app))
+    else:
+        yield _found(f"{name}: base", lambda: _base(settings, app))
     for host in settings.fleets[app.fleet].hosts:
         yield _found(f"{name}: host {host.name}", lambda host=host: _host(settings, name, app, host))  # type: ignore[misc]
 
@@ -165,6 +171,15 @@ def _base(settings: Settings, app: AppSettings) -> str:
     if open_store(address, settings.registries).manifest(name) is None:
         raise Unwell(f"{app.image.base} is not there", "push the base image, or mend `base`")
     return app.image.base
+
+
+def _builder(settings: Settings, app: AppSettings) -> str:
+    how = app.image.dockerfile or DockerfileSettings()
+    with scratch(Path(settings.toplayer.state) / "tmp") as mine:
+        engine = Engine(how, settings.registries, mine)
+    by = f"{engine.client.program}{' buildx' if engine.client.has_buildx else ''}"
+    cache = "" if engine.keeps_caches or not how.cache else f"; it cannot keep a cache in {how.cache}"
+    return f"the BuildKit of {engine.address}, by {by}{cache}"
 
 
 def _host(settings: Settings, name: str, app: AppSettings, host: HostSettings) -> str:

@@ -19,6 +19,7 @@ from watcher.rollout import Rollout
 from watcher.settings import AppSettings, Settings
 from workers.image.base import open_base
 from workers.image.component import AUTOLOADER, Component, package
+from workers.image.errors import BuildRefused
 from workers.image.parts import Known, known
 from workers.image.plan import known_rates, room
 from workers.oci.stores import open_store
@@ -30,8 +31,11 @@ CODE_SIZE = 300_000
 
 
 def outlook(app: str, settings: Settings, ledger: Ledger, now: datetime) -> Outlook:
-    """The outlook of an app. Raises what stores raise."""
+    """The outlook of an app. Raises what stores raise, and `BuildRefused` for one that is built from a Dockerfile."""
     mine, head = settings.apps[app], ledger.find(Head, app=app)
+    if mine.image.builder != "layers":
+        hint = "`toplayer lint` says how a Dockerfile would do better"
+        raise BuildRefused(app, "its layers are those of its Dockerfile, which nobody here plans", hint)
     pins = wanted(head.pins if head else (), mine)
     image = newest(app, ledger)
     store = open_store(mine.image.repository, settings.registries)
