@@ -79,3 +79,7 @@ dockerfiles: $(VENV)/.test  ## fifty Dockerfiles: every prediction compared with
 .PHONY: bench-dockerfile
 bench-dockerfile: $(VENV)/.test  ## the origin story: four ways to build, four hosts behind 2 Mbit/s (as root; ten minutes)
 	@$(BIN)/python -m bench.dockerfile
+
+.PHONY: promises
+promises: $(VENV)/.test  ## 5,000 random lives of a fleet: orders, faults, jumps of the clock
+	TOPLAYER_LIVES=5000 $(BIN)/pytest -q -x tests/workers/fleet/test_promises.py

@@ -74,7 +74,7 @@ class _Roll:
             return state.at(HostStage.DONE, self.clock())
         if health is Health.UNHEALTHY:
             return state.at(HostStage.FAILED, self.clock(), reason=why)
-        return replace(state, reason="", attempts=0, due_at=self.clock() + AGAIN)
+        return self._waits(replace(state, reason=""))
 
     def going_back(self, state: HostState) -> HostState:
         self.host.back(self.service, state.previous, self.rollout.generation)
@@ -91,7 +91,13 @@ class _Roll:
         if health is Health.UNHEALTHY:
             # Never a rollback of a rollback: it is left as it is, and a person is told.
             return state.at(HostStage.STUCK, self.clock(), reason=f"back at {state.previous.short}, but {why}")
-        return replace(state, attempts=0, due_at=self.clock() + AGAIN)
+        return self._waits(state)
+
+    def _waits(self, state: HostState) -> HostState:
+        now = self.clock()
+        # A clock that was put back would have it wait for as long as it was put back.
+        since = min(state.since or now, now)
+        return replace(state, since=since, attempts=0, due_at=now + AGAIN)
 
     def _verdict(self, state: HostState, image: Digest) -> tuple[Health, str]:
         """The health of the image, and why it is bad. One that starts for too long is bad, too."""

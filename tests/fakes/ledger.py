@@ -1,0 +1,100 @@
+"""The ledger in memory: the same rules of writing (compare-and-set, all or nothing), without a database."""
+
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from watcher.entry import Entry
+from watcher.errors import Overtaken
+from watcher.event import Event, told
+from watcher.ledger import EVERYTHING
+from watcher.tables import SHELVES
+
+E = TypeVar("E", bound=Entry)
+
+
+class FakeLedger:
+    """See `watcher.ledger.Ledger`. Leases are for one thread: they are always free."""
+
+    def __init__(self) -> None:
+        self._rows: dict[type[Entry], dict[tuple[Any, ...], Entry]] = {kind: {} for kind in SHELVES}
+        self._events: list[Event] = []
+        self._holds: dict[str, str] = {}
+
+    def find(self, kind: type[E], **key: Any) -> E | None:
+        found = self.all(kind, **key)
+        return found[0] if found else None
+
+    def all(self, kind: type[E], *, order: str = "", limit: int | None = None, **where: Any) -> tuple[E, ...]:
+        def fits(entry: Entry) -> bool:
+            wanted = ((getattr(entry, name), value) for name, value in where.items())
+            return all(has in value if isinstance(value, (list, tuple, set)) else has == value for has, value in wanted)
+
+        found: list[Any] = [entry for entry in self._rows[kind].values() if fits(entry)]
+        if order:
+            found.sort(key=lambda entry: getattr(entry, order.removeprefix("-")), reverse=order.startswith("-"))
+        return tuple(found[:limit])
+
+    def rows(self, kind: type[Entry], *columns: str, **where: Any) -> list[tuple[Any, ...]]:
+        return [tuple(getattr(entry, column) for column in columns) for entry in self.all(kind, **where)]
+
+    def add(self, entry: E, now: datetime) -> E | None:
+        try:
+            return self.write([(None, entry)], now)[0]
+        except Overtaken:
+            return None
+
+    def replace(self, before: E, after: E, now: datetime) -> E:
+        return self.write([(before, after)], now)[0]
+
+    def write(self, changes: Iterable[tuple[E | None, E]], now: datetime) -> list[E]:
+        changes = list(changes)
+        for before, after in changes:
+            known = self._rows[type(after)].get(_key(after))
+            if (known.revision if known else None) != (before.revision if before else None):
+                raise Overtaken(after.name)
+        written = []
+        for before, after in changes:
+            if before is not None and before != after:
+                after = replace(after, revision=before.revision + 1)
+            if before != after:
+                happened = told(before, after, now)
+                self._events += [happened] if happened else []
+            self._rows[type(after)][_key(after)] = after
+            written.append(after)
+        return written
+
+    def note(self, happened: Event) -> None:
+        self._events.append(happened)
+
+    def last_event(self) -> int:
+        return len(self._events)
+
+    def hold(self, scope: str, by: str, why: str, now: datetime) -> bool:
+        if scope in self._holds:
+            return False
+        self._holds[scope] = f"{by}: {why}" if why else by
+        return True
+
+    def unhold(self, scope: str, by: str, why: str, now: datetime) -> bool:
+        return self._holds.pop(scope, None) is not None
+
+    def holds(self) -> dict[str, str]:
+        return dict(self._holds)
+
+    def is_held(self, app: str) -> bool:
+        return bool({app, EVERYTHING} & self._holds.keys())
+
+    @contextlib.contextmanager
+    def lease(self, name: str, clock: Callable[[], datetime]) -> Iterator[bool]:
+        yield True
+
+    def post(self, names: Collection[str], now: datetime) -> list[str]:
+        return list(names)
+
+
+def _key(entry: Entry) -> tuple[Any, ...]:
+    names = {field.name for field in fields(entry)}
+    return tuple(getattr(entry, column.name) for column in SHELVES[type(entry)].primary_key if column.name in names)

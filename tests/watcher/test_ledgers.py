@@ -1,0 +1,71 @@
+"""What a ledger does, in a database or in memory: the rules that the rest of the house leans on."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tests.fakes.ledger import FakeLedger
+from tests.watcher.test_decide import hosts, rollout
+from watcher.errors import Overtaken
+from watcher.ledger import Ledger
+from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
+
+
+@pytest.fixture(params=["sql", "memory"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    if request.param == "memory":
+        yield cast(Ledger, FakeLedger())
+        return
+    made = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    yield made
+    made.close()
+
+
+def test_who_writes_over_what_is_no_longer_there_is_overtaken(ledger: Ledger, now: datetime) -> None:
+    first = ledger.add(rollout(now, RolloutStage.BUILT), now)
+    assert first is not None
+    assert ledger.add(rollout(now, RolloutStage.BUILT), now) is None
+    second = ledger.replace(first, replace(first, wave=1), now)
+    assert second.revision == first.revision + 1
+    with pytest.raises(Overtaken):
+        ledger.replace(first, replace(first, wave=2), now)
+    assert ledger.find(Rollout, id=first.id) == second
+
+
+def test_changes_are_made_together_or_not_at_all(ledger: Ledger, now: datetime) -> None:
+    stale = rollout(now, RolloutStage.BUILT)
+    written = ledger.write([(None, stale)], now)[0]
+    ledger.replace(written, replace(written, wave=1), now)
+    (host,) = hosts(now, HostStage.PENDING)
+    with pytest.raises(Overtaken):
+        ledger.write([(None, host), (written, replace(written, wave=2))], now)
+    assert ledger.all(HostState) == ()
+
+
+def test_entries_are_found_by_their_fields_and_in_order(ledger: Ledger, now: datetime) -> None:
+    for generation in (2, 1, 3):
+        ledger.add(rollout(now, RolloutStage.DONE if generation < 3 else RolloutStage.BUILT, generation), now)
+    ended = ledger.all(Rollout, stage=[RolloutStage.DONE], order="-generation")
+    assert [one.generation for one in ended] == [2, 1]
+    assert ledger.all(Rollout, order="generation", limit=1)[0].generation == 1
+    assert sorted(ledger.rows(Rollout, "generation", "id"))[0] == (1, "shop:1")
+
+
+def test_what_is_held_is_held_once(ledger: Ledger, now: datetime) -> None:
+    assert ledger.hold("shop", "anna", "", now)
+    assert not ledger.hold("shop", "bert", "", now)
+    assert ledger.holds() == {"shop": "anna"}
+    assert ledger.is_held("shop")
+    assert ledger.unhold("shop", "bert", "", now)
+    assert not ledger.unhold("shop", "bert", "", now)
+    assert not ledger.is_held("shop")
+
+
+def test_what_happens_is_counted(ledger: Ledger, now: datetime) -> None:
+    before = ledger.last_event()
+    ledger.add(rollout(now, RolloutStage.BUILT), now)
+    assert ledger.last_event() == before + 1
