@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from watcher.fields import Absolute, Duration, Model, Name, Port, Volume, matching
+from watcher.fields import Absolute, Duration, Memory, Model, Name, Port, Volume, matching
 from watcher.plan import Place, Plan
 from watcher.secret import Secret
 from watcher.wave import Share, share
@@ -17,14 +17,22 @@ from watcher.window import Freeze, Window
 class HealthSettings(Model):
     """How a host proves that the new image works.
 
-    With a `command` it has to exit with 0, inside the container (or the release directory); without one, the image's
-    own HEALTHCHECK decides if it has one, and else the container has to run for `steady` without a restart.
+    With a `command` it has to exit with 0, inside the container (or the release directory). With `http` the image's own
+    Python asks this address from inside, and every status below 400 is well. Without either, the image's HEALTHCHECK
+    decides if it has one, and else the container has to run for `steady` without a restart.
     """
 
     command: tuple[str, ...] = ()
+    http: Annotated[str, matching(r"(https?://[^\s]+)?", '"http://127.0.0.1:8080/health"')] = ""
     timeout: Duration = timedelta(seconds=30)
     steady: Duration = timedelta(seconds=5)
     within: Duration = timedelta(minutes=2)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if self.command and self.http:
+            raise ValueError("expected a command or http; one of the two")
+        return self
 
 
 class RunSettings(Model):
@@ -35,6 +43,12 @@ class RunSettings(Model):
     volumes: tuple[Volume, ...] = ()
     ports: tuple[Port, ...] = ()
     network: str = ""
+    tmpfs: tuple[Absolute, ...] = ()
+    read_only: bool = False
+    init: bool = False
+    memory: Memory | None = None
+    cpus: Annotated[float, Field(gt=0, le=1024)] | None = None
+    pids: Annotated[int, Field(ge=1)] | None = None
     restart: Literal["no", "always", "unless-stopped", "on-failure"] = "unless-stopped"
     order: Literal["stop-first", "start-first"] = "stop-first"
     stop_signal: Annotated[str, matching(r"(SIG[A-Z0-9+]+)?", 'a signal such as "SIGTERM"')] = ""
@@ -56,17 +70,32 @@ class TlsSettings(Model):
     key: Absolute
 
 
+class SshSettings(Model):
+    """Files of an SSH connection; without them it is what `ssh` has for the user that toplayer runs as.
+
+    The host's key has to stand in `known_hosts`: an unknown one is never taken.
+    """
+
+    key: Absolute | None = None
+    known_hosts: Absolute | None = None
+
+
 class HostSettings(Model):
-    """One host. `unix:///path` and `tcp://host:port` are Docker engines, `dir:/path` is a directory without Docker."""
+    """One host. `unix:///path`, `tcp://host:port` and `ssh://user@host[:port][/path]` are Docker engines, the last one
+    by a tunnel to its socket (`path`: /var/run/docker.sock); `dir:/path` is a directory without Docker.
+    """
 
     name: Name
     address: Annotated[
         str,
         matching(
-            r"unix:///.+|tcp://[A-Za-z0-9.\[\]:-]+:\d{1,5}|dir:/.+", '"unix:///path", "tcp://host:port" or "dir:/path"'
+            r"unix:///.+|tcp://[A-Za-z0-9.\[\]:-]+:\d{1,5}|dir:/.+"
+            r"|ssh://([A-Za-z0-9_][A-Za-z0-9._-]*@)?([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[^:\s]+)?",
+            '"unix:///path", "tcp://host:port", "ssh://user@host" or "dir:/path"',
         ),
     ]
     tls: TlsSettings | None = None
+    ssh: SshSettings | None = None
     site: Name | None = None
 
     @property

@@ -35,6 +35,7 @@ from watcher.wheels import Wheels
 from workers.carry import Step, carry_out
 from workers.composer import Composer
 from workers.dockerfile import build as dockerfile
+from workers.fleet.health import probe
 from workers.fleet.host import Service
 from workers.fleet.roll import step as roll_step
 from workers.fleet.targets import connect
@@ -316,11 +317,17 @@ def service_of(settings: Settings, name: str, app: AppSettings) -> Service:
         volumes=run.volumes,
         ports=run.ports,
         network=run.network,
+        tmpfs=run.tmpfs,
+        read_only=run.read_only,
+        init=run.init,
+        memory=run.memory,
+        cpus=run.cpus,
+        pids=run.pids,
         restart=run.restart,
         order=run.order,
         stop_signal=run.stop_signal,
         stop_grace=run.stop_grace,
-        health_command=run.health.command,
+        health_command=probe(run.health.http, app.image.interpreter) if run.health.http else run.health.command,
         health_timeout=run.health.timeout,
         steady=run.health.steady,
         username=registry.username if registry else "",

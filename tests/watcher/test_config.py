@@ -43,7 +43,7 @@ def faults(text: str) -> list[str]:
 def test_the_example_loads() -> None:
     settings = config.parse(EXAMPLE, "example")
     assert settings.apps["shop"].policy.of("requests").cooldown.patch == timedelta(days=3)
-    assert settings.fleets["field"].hosts[2].kind == "dir"
+    assert settings.fleets["field"].hosts[3].kind == "dir"
     assert settings.ledger_url == "sqlite:////var/lib/toplayer/ledger.db"
     assert settings.broker_url == ""
 
@@ -66,7 +66,8 @@ def test_every_fault_is_reported_at_once_and_with_its_path() -> None:
     assert faults(text) == [
         "toplayer.contacts: expected no such key; did you mean `contact`?",
         "fleets.field.waves[0]: expected at least 1 host",
-        'fleets.field.hosts[1].address: expected "unix:///path", "tcp://host:port" or "dir:/path", got \'kiosk2\'',
+        'fleets.field.hosts[1].address: expected "unix:///path", "tcp://host:port", "ssh://user@host" or "dir:/path", '
+        "got 'kiosk2'",
     ]
 
 
@@ -104,7 +105,7 @@ def test_every_fault_is_reported_at_once_and_with_its_path() -> None:
         (
             "[apps.shop]",
             f"{TWIN}[apps.shop]",
-            "fleets.field.hosts[2].address: expected a directory for shop alone, got 'dir:/srv/shop', which twin uses",
+            "fleets.field.hosts[3].address: expected a directory for shop alone, got 'dir:/srv/shop', which twin uses",
         ),
     ],
 )

@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from watcher.fleet import HostSettings
+from watcher.fleet import HostSettings, SshSettings
 from watcher.image import Digest
 from workers.fleet import swap
 from workers.fleet.engine import Engine, Listed
@@ -26,6 +26,7 @@ from workers.fleet.spec import (
     reference,
 )
 from workers.fleet.swap import NO_RESTART, Container, Containers, Move, Role, Verb
+from workers.fleet.tunnel import tunnel
 from workers.oci.store import Store
 
 _ALIVE = (Role.NEXT, Role.PROVEN, Role.CURRENT)
@@ -219,12 +220,14 @@ class DockerHost:
 
 @contextlib.contextmanager
 def connect(settings: HostSettings, store: Store) -> Iterator[DockerHost]:
-    """The engine that the settings name (`unix:///path`, `tcp://host:port`). It is first spoken to by a move."""
-    engine = Engine(settings.name, settings.address, settings.tls)
-    try:
+    """The engine that the settings name (`unix:///path`, `tcp://host:port`, `ssh://host`), spoken to by its moves."""
+    with contextlib.ExitStack() as stack:
+        address = settings.address
+        if address.startswith("ssh://"):
+            address = stack.enter_context(tunnel(settings.name, address, settings.ssh or SshSettings()))
+        engine = Engine(settings.name, address, settings.tls)
+        stack.callback(engine.close)
         yield DockerHost(engine, store)
-    finally:
-        engine.close()
 
 
 def _previous(current: Container | None, goal: swap.Goal) -> Digest | None:

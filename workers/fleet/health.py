@@ -62,6 +62,22 @@ def proof_of_command(service: Service, code: int | None, said: str) -> Proof:
     return Proof(Health.UNHEALTHY if code in CANNOT_RUN else Health.STARTING, said)
 
 
+def probe(url: str, interpreter: str) -> tuple[str, ...]:
+    """The health command that asks `url` from inside the container, with the image's own Python."""
+    return (interpreter, "-c", _PROBE, url)
+
+
+_PROBE = """\
+import sys, urllib.error, urllib.request
+try:
+    print(urllib.request.urlopen(sys.argv[1], timeout=5).status)
+except urllib.error.HTTPError as error:
+    sys.exit(f"{sys.argv[1]} answered {error.code}")
+except OSError as error:
+    sys.exit(f"{sys.argv[1]} did not answer: {error}")
+"""
+
+
 def presentable(proof: Proof, service: Service) -> Proof:
     """The proof as it may be shown to people: its last words, harmless, and without the service's secrets."""
     said = proof.said

@@ -16,8 +16,8 @@ class Service:
 
     `repository` is where the host pulls from; `env` has its secrets filled in, and is never logged or stored, and what
     a probe or a container said is shown without the values in `secrets`. `username` and `password` are for that
-    registry. With a `health_command` it decides what is healthy, else the image's own HEALTHCHECK if it has one, else
-    running for `steady` without a restart.
+    registry. `memory` is in bytes. With a `health_command` it decides what is healthy, else the image's own HEALTHCHECK
+    if it has one, else running for `steady` without a restart.
     """
 
     name: str
@@ -28,6 +28,12 @@ class Service:
     volumes: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
     network: str = ""
+    tmpfs: tuple[str, ...] = ()
+    read_only: bool = False
+    init: bool = False
+    memory: int | None = None
+    cpus: float | None = None
+    pids: int | None = None
     restart: str = "unless-stopped"
     order: str = "stop-first"
     stop_signal: str = ""

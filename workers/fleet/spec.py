@@ -70,6 +70,7 @@ def _payload(service: Service) -> dict[str, Any]:
         payload["StopSignal"] = service.stop_signal
     if service.volumes:
         host["Binds"] = list(service.volumes)
+    host |= _limits(service)
     if service.network:
         host["NetworkMode"] = service.network
     if service.network not in _BUILT_IN and not service.network.startswith("container:"):
@@ -83,6 +84,21 @@ def _payload(service: Service) -> dict[str, Any]:
         payload["ExposedPorts"] = {inside: {} for inside in bindings}
         host["PortBindings"] = bindings
     return payload
+
+
+def _limits(service: Service) -> dict[str, Any]:
+    """What the container may use. What is not limited is left out, so that older specifications stay what they are."""
+    limits = {
+        "Tmpfs": dict.fromkeys(service.tmpfs, ""),
+        "ReadonlyRootfs": service.read_only,
+        "Init": service.init,
+        "Memory": service.memory,
+        # Without this, as much swap again may be used.
+        "MemorySwap": service.memory,
+        "NanoCpus": round((service.cpus or 0) * 1_000_000_000),
+        "PidsLimit": service.pids,
+    }
+    return {name: value for name, value in limits.items() if value}
 
 
 def _binding(port: str) -> tuple[str, dict[str, str]]:

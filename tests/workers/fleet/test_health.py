@@ -1,11 +1,16 @@
 """What an engine's answer says about a container's health."""
 
+import http.server
+import socketserver
+import subprocess
+import sys
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from workers.fleet.health import died, presentable, proof_of, proof_of_command
+from workers.fleet.health import died, presentable, probe, proof_of, proof_of_command
 from workers.fleet.host import Health, Proof, Service
 
 SECOND = timedelta(seconds=1)
@@ -65,3 +70,15 @@ def test_last_words_are_short_and_harmless_and_keep_secrets() -> None:
     said = presentable(Proof(Health.UNHEALTHY, "x" * 5000 + "\033[31m token=hunter2 \u202e end\n"), SERVICE).said
     assert len(said) <= 1000
     assert said.endswith("\ufffd[31m token=*** \ufffd end")
+
+
+def test_an_address_is_asked_by_the_python_that_is_there() -> None:
+    with socketserver.TCPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        well, ill = (f"http://127.0.0.1:{server.server_address[1]}/{path}" for path in ("", "not/there"))
+        ran = [subprocess.run(probe(url, sys.executable), capture_output=True, text=True) for url in (well, ill)]
+        server.shutdown()
+    nobody = subprocess.run(probe(well, sys.executable), capture_output=True, text=True)
+    assert [done.returncode for done in (*ran, nobody)] == [0, 1, 1]
+    assert "answered 404" in ran[1].stderr
+    assert "did not answer" in nobody.stderr

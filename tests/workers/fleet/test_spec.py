@@ -85,3 +85,19 @@ def test_a_service_does_not_show_its_secrets() -> None:
     service = replace(BARE, env={"TOKEN": "hunter2"}, secrets=("hunter2",), password="hunter2")
     assert "hunter2" not in repr(service)
     assert "hunter2" not in repr(goal_of(service, IMAGE, 1))
+
+
+def test_limits_are_in_the_request_and_without_them_the_specification_is_what_it_was() -> None:
+    limited = replace(BARE, memory=256 << 20, cpus=0.5, pids=50, tmpfs=("/tmp",), read_only=True, init=True)
+    asked = create_payload(limited, goal_of(limited, IMAGE, 7), None)["HostConfig"]
+    assert asked == {
+        "RestartPolicy": {"Name": "unless-stopped"},
+        "Memory": 256 << 20,
+        "MemorySwap": 256 << 20,
+        "NanoCpus": 500_000_000,
+        "PidsLimit": 50,
+        "Tmpfs": {"/tmp": ""},
+        "ReadonlyRootfs": True,
+        "Init": True,
+    }
+    assert goal_of(limited, IMAGE, 7).spec != goal_of(BARE, IMAGE, 7).spec
