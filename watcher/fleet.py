@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from watcher.fields import Absolute, Duration, Memory, Model, Name, Port, Volume, matching
+from watcher.image import Reference
 from watcher.plan import Place, Plan
 from watcher.secret import Secret
 from watcher.wave import Share, share
@@ -109,6 +110,13 @@ Days = Annotated[Freeze, BeforeValidator(Freeze.parse)]
 Part = Annotated[str, AfterValidator(lambda text: (share(text), text)[1])]
 
 
+def _image(text: str) -> str:
+    reference = Reference.parse(text) if text else None
+    if reference is not None and not (reference.host and (reference.tag or reference.digest)):
+        raise ValueError(f"expected host/path:tag or host/path@sha256:…, got {text[:80]!r}")
+    return text
+
+
 class SiteSettings(Model):
     """Hosts behind one link: how many move at once, and at which hours they may be touched (empty: the fleet's).
 
@@ -133,6 +141,7 @@ class FleetSettings(Model):
     min_sample: Annotated[int, Field(ge=1)] = 10
     approve: tuple[Annotated[int, Field(ge=1)], ...] = ()
     fetch: Literal["in turn", "ahead"] = "in turn"
+    puller: Annotated[str, AfterValidator(_image)] = ""
     windows: tuple[Hours, ...] = ()
     freeze: tuple[Days, ...] = ()
     sites: dict[Name, SiteSettings] = Field(default_factory=dict)

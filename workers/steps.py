@@ -317,6 +317,7 @@ def service_of(settings: Settings, name: str, app: AppSettings) -> Service:
         volumes=run.volumes,
         ports=run.ports,
         network=run.network,
+        puller=settings.fleets[app.fleet].puller,
         tmpfs=run.tmpfs,
         read_only=run.read_only,
         init=run.init,

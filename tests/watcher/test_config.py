@@ -63,11 +63,11 @@ def test_the_example_shows_every_setting_that_there_is() -> None:
 def test_every_fault_is_reported_at_once_and_with_its_path() -> None:
     text = changed('contact = "ops@example.com"', "contacts = 3").replace('waves = [1, "25%", "100%"]', "waves = [0]")
     text = text.replace('address = "unix:///run/docker-kiosk-2.sock"', 'address = "kiosk2"')
+    kinds = '"unix:///path", "tcp://host:port", "ssh://user@host" or "dir:/path"'
     assert faults(text) == [
         "toplayer.contacts: expected no such key; did you mean `contact`?",
         "fleets.field.waves[0]: expected at least 1 host",
-        'fleets.field.hosts[1].address: expected "unix:///path", "tcp://host:port", "ssh://user@host" or "dir:/path", '
-        "got 'kiosk2'",
+        f"fleets.field.hosts[1].address: expected {kinds}, got 'kiosk2'",
     ]
 
 

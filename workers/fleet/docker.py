@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from watcher.fleet import HostSettings, SshSettings
 from watcher.image import Digest
@@ -13,6 +14,7 @@ from workers.fleet.engine import Engine, Listed
 from workers.fleet.health import died, presentable, proof_of, proof_of_command
 from workers.fleet.host import Fenced, Health, HostBusy, HostRefused, Proof, Running, Service
 from workers.fleet.image import manifest_of, read_manifest
+from workers.fleet.pull import Pull
 from workers.fleet.spec import (
     GENERATION,
     IMAGE,
@@ -26,7 +28,7 @@ from workers.fleet.spec import (
     reference,
 )
 from workers.fleet.swap import NO_RESTART, Container, Containers, Move, Role, Verb
-from workers.fleet.tunnel import tunnel
+from workers.fleet.tunnel import SOCKET, tunnel
 from workers.oci.store import Store
 
 _ALIVE = (Role.NEXT, Role.PROVEN, Role.CURRENT)
@@ -35,8 +37,9 @@ _ALIVE = (Role.NEXT, Role.PROVEN, Role.CURRENT)
 class DockerHost:
     """One engine, as a `Host`. `store` is where its images come from, seen from here."""
 
-    def __init__(self, engine: Engine, store: Store) -> None:
-        self._engine, self._store, self._host = engine, store, engine.host
+    def __init__(self, engine: Engine, store: Store, socket: str = SOCKET) -> None:
+        """`socket` is where the engine listens on its own machine."""
+        self._engine, self._store, self._host, self._socket = engine, store, engine.host, socket
 
     def running(self, service: Service) -> Running:
         seen, _ = self._look(service)
@@ -47,7 +50,9 @@ class DockerHost:
         return Running(found.image, found.generation, same)
 
     def fetch(self, service: Service, image: Digest) -> int:
-        if self._has(service, image):
+        pull, there = Pull(self._engine, service, image, self._socket), self._has(service, image)
+        downloaded = pull.left() if there else frozenset()
+        if there and not downloaded:
             return 0
         travelled = 0
 
@@ -58,9 +63,9 @@ class DockerHost:
             return raw
 
         manifest = manifest_of(image, read, self._engine.platform(), self._store.where)
-        if self._engine.image(manifest.config.digest) is None:
+        if there or self._engine.image(manifest.config.digest) is None:
             travelled += manifest.config.size
-        downloaded = self._engine.pull(service.repository, image, service.username, service.password)
+        downloaded = downloaded or pull.wait()
         travelled += sum(
             {layer.digest: layer.size for layer in manifest.layers if layer.digest.short in downloaded}.values()
         )
@@ -222,12 +227,13 @@ class DockerHost:
 def connect(settings: HostSettings, store: Store) -> Iterator[DockerHost]:
     """The engine that the settings name (`unix:///path`, `tcp://host:port`, `ssh://host`), spoken to by its moves."""
     with contextlib.ExitStack() as stack:
-        address = settings.address
+        address, scheme = settings.address, settings.address.partition(":")[0]
+        path = urlsplit(address).path
         if address.startswith("ssh://"):
             address = stack.enter_context(tunnel(settings.name, address, settings.ssh or SshSettings()))
         engine = Engine(settings.name, address, settings.tls)
         stack.callback(engine.close)
-        yield DockerHost(engine, store)
+        yield DockerHost(engine, store, path if scheme != "tcp" and path else SOCKET)
 
 
 def _previous(current: Container | None, goal: swap.Goal) -> Digest | None:

@@ -22,7 +22,7 @@ from docker.utils.json_stream import json_stream
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from watcher.fleet import TlsSettings
-from watcher.image import Digest, Platform
+from watcher.image import Platform
 from workers.fleet.answer import answered, not_answered, pull_failed
 from workers.fleet.host import HostRefused
 
@@ -90,6 +90,11 @@ class Engine:
         with self._asking() as api:
             found: Mapping[str, Any] = api.inspect_container(id)
         return found
+
+    def is_up(self, id: str) -> bool:
+        """Whether a container runs, or is about to again."""
+        state = self.inspect(id).get("State") or {}
+        return bool(state.get("Running") or state.get("Restarting"))
 
     def create(self, name: str, payload: Mapping[str, Any]) -> str:
         """A new container, not started; its id."""
@@ -176,8 +181,13 @@ class Engine:
         with self._asking() as api:
             return list(api.images(name=repository))
 
-    def pull(self, repository: str, image: Digest, username: str, password: str) -> frozenset[str]:
-        """Pulls an image by digest; the short digests of the layers that were really downloaded.
+    def put(self, id: str, files: bytes) -> None:
+        """Unpacks a tar into the root of a container, which need not run."""
+        with self._asking() as api:
+            api.put_archive(id, "/", files)
+
+    def pull(self, repository: str, image: str, username: str, password: str) -> frozenset[str]:
+        """Pulls an image by digest, or by tag; the short digests of the layers that were really downloaded.
 
         A connection that breaks makes the engine throw away what it had of the pull.
         """

@@ -17,7 +17,8 @@ class Service:
     `repository` is where the host pulls from; `env` has its secrets filled in, and is never logged or stored, and what
     a probe or a container said is shown without the values in `secrets`. `username` and `password` are for that
     registry. `memory` is in bytes. With a `health_command` it decides what is healthy, else the image's own HEALTHCHECK
-    if it has one, else running for `steady` without a restart.
+    if it has one, else running for `steady` without a restart. `puller` is
+    the image of the helper that pulls on the host; without one, the connection of the worker is the pull's.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Service:
     steady: timedelta = timedelta(seconds=5)
     username: str = ""
     password: str = field(default="", repr=False)
+    puller: str = ""
 
 
 class Health(StrEnum):

@@ -1,0 +1,145 @@
+"""A pull that the host owns: it outlives the worker that asked for it, and no byte travels twice."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.rig.base_image import base_image
+from tests.rig.engine import RealEngine
+from tests.rig.process import wait_for
+from tests.rig.proxy import Asked, proxy
+from tests.rig.registry import Registry
+from tests.workers.fleet.worlds import DockerWorld, deploy, docker_world
+from watcher.image import Digest
+from workers.fleet import helper
+from workers.fleet.helper import Said, said
+from workers.fleet.host import HostRefused
+from workers.oci.stores import open_store
+
+
+@pytest.fixture(scope="module")
+def puller(real_registry: Registry) -> str:
+    repository = f"{real_registry.address}/python"
+    base_image().copied_to(open_store(repository, {real_registry.address: real_registry.settings}))
+    return f"{repository}:latest"
+
+
+@pytest.fixture
+def world(dockerd: RealEngine, real_registry: Registry, puller: str) -> Iterator[DockerWorld]:
+    with docker_world(dockerd, real_registry) as made:
+        made.service = replace(made.service, puller=puller)
+        yield made
+
+
+def helpers(world: DockerWorld) -> list[str]:
+    with world.engine.api() as api:
+        return [row["State"] for row in api.containers(all=True) if row["Names"] == [f"/{world.service.name}.pull"]]
+
+
+def test_the_helper_brings_the_image_reports_its_bytes_and_goes(world: DockerWorld, real_registry: Registry) -> None:
+    first, second = world.publish("1"), world.publish("2")
+    deploy(world, first, 1)
+    before = real_registry.pulled()
+    travelled = world.host.fetch(world.service, second)
+    # We read the manifest, too.
+    assert travelled <= real_registry.pulled() - before <= travelled + 1_000
+    assert helpers(world) == []
+    deploy(world, second, 2)
+    assert world.answers() == "2"
+
+
+def test_an_image_that_is_not_there_is_refused_with_the_same_words(world: DockerWorld) -> None:
+    image = world.publish("1")
+    missing = replace(world.service, repository=world.service.repository + "-gone")
+    with pytest.raises(HostRefused) as refused:
+        world.host.fetch(missing, image)
+    assert "no longer in the registry" in refused.value.hint
+    assert helpers(world) == []
+
+
+_WORKER = """
+import sys
+from dataclasses import replace
+from tests.workers.fleet.worlds import service
+from watcher.fleet import HostSettings
+from watcher.image import Digest
+from workers.fleet.targets import connect
+from workers.oci.stores import open_store
+
+address, name, repository, puller, image = sys.argv[1:]
+with connect(HostSettings(name="h1", address=address), open_store(repository, {})) as host:
+    host.fetch(replace(service(name, repository), puller=puller), Digest(image))
+"""
+
+
+@contextmanager
+def worker(world: DockerWorld, image: Digest) -> Iterator[None]:
+    """A process that fetches, until it is killed."""
+    asked = (world.engine.address, world.service.name, world.service.repository, world.service.puller, image)
+    process = subprocess.Popen([sys.executable, "-c", _WORKER, *asked], cwd=Path(__file__).parents[3])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_worker_that_is_killed_in_the_middle_costs_no_byte(world: DockerWorld, real_registry: Registry) -> None:
+    image, go = world.publish("1"), threading.Event()
+    asked: list[str] = []
+
+    def held(one: Asked) -> None:
+        if "/blobs/" in one.path:
+            asked.append(one.path)
+            go.wait(30)
+
+    with proxy(f"http://{real_registry.address}", held) as slow:
+        through = world.service.repository.replace(real_registry.address, slow.address)
+        world.service = replace(world.service, repository=through)
+        with worker(world, image):
+            wait_for(lambda: bool(asked), "the pull to begin")
+        assert helpers(world) == ["running"]
+        go.set()
+        assert world.host.fetch(world.service, image) > 500_000, "what travelled is known although nobody listened"
+    assert len(asked) == len(set(asked)), "no blob was asked for twice"
+    assert helpers(world) == []
+
+
+def test_a_helper_that_pulls_what_nobody_wants_any_more_gives_way(world: DockerWorld) -> None:
+    image = world.publish("1")
+    with world.engine.api() as api:
+        stale = helper.payload(world.service.puller, Digest("sha256:" + "0" * 64), world.service.name, "/nowhere")
+        del stale["HostConfig"]["Mounts"]
+        if not api.images(name=world.service.puller):
+            api.pull(*world.service.puller.rsplit(":", 1))
+        api.create_container_from_config(stale, f"{world.service.name}.pull")
+    assert world.host.fetch(world.service, image) > 500_000
+    assert helpers(world) == []
+
+
+def test_a_host_that_will_not_have_the_helper_is_pulled_to_by_us(world: DockerWorld) -> None:
+    without_python = world.publish("0")
+    first = world.publish("1")
+    world.host.fetch(world.service, without_python)
+    world.service = replace(world.service, puller=f"{world.service.repository}@{without_python}")
+    assert world.host.fetch(world.service, first) > 0
+    assert helpers(world) == []
+
+
+def test_credentials_are_in_no_argument_and_in_no_variable() -> None:
+    made = str(helper.payload("r.example/python:3", Digest("sha256:" + "0" * 64), "shop", "/var/run/docker.sock"))
+    assert "auth" not in made.lower()
+    assert b"c2VjcmV0" in helper.files("r.example/shop", Digest("sha256:" + "0" * 64), "c2VjcmV0", 120)
+
+
+def test_what_a_helper_says_is_the_last_of_its_own_words() -> None:
+    assert said("") == Said()
+    assert said('{"current": 5}\nTraceback: ...\n[1]\n') == Said(current=5)
+    assert said('{"current": 5}\n{"downloaded": ["ab"]}\n') == Said(downloaded=frozenset({"ab"}))
+    assert said('{"error": "no space left"}').is_over

@@ -1,0 +1,119 @@
+"""A pull that the host owns: a small container beside its engine asks for the image and listens to the end.
+
+An engine throws away all that it has of a pull when whoever asked for it hangs up (moby#26146). So who asks is not a
+worker at the other end of a slow link, but this script in a container on the host. Workers come, look, and may die.
+
+The container runs in an image that the settings name, with the engine's socket and no network. It gets the script and
+the registry's credentials as files, which go when it goes; nothing secret stands in its arguments or environment.
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from watcher.image import Digest
+
+PULL = "io.toplayer.pull"
+HOME = "toplayer-pull"
+_SOCKET = "/run/toplayer-engine.sock"
+
+SCRIPT = """\
+import http.client, json, socket, sys, time, urllib.parse
+
+class Engine(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect("/run/toplayer-engine.sock")
+
+def pull(job):
+    engine = Engine("engine", timeout=job["stalled"])
+    query = urllib.parse.urlencode({"fromImage": job["repository"], "tag": job["image"]})
+    engine.request("POST", "/images/create?" + query, headers={"X-Registry-Auth": job["auth"]})
+    answer = engine.getresponse()
+    layers, said = {}, 0.0
+    for line in answer:
+        event = json.loads(line) if line.strip() else {}
+        error = event.get("error") or (event.get("message") if answer.status >= 400 else "")
+        if error:
+            return {"error": error}
+        if event.get("status") in ("Downloading", "Download complete"):
+            current = (event.get("progressDetail") or {}).get("current") or 0
+            layers[event.get("id")] = max(layers.get(event.get("id"), 0), current)
+            if time.monotonic() - said >= 1:
+                said = time.monotonic()
+                print(json.dumps({"current": sum(layers.values())}), flush=True)
+    return {"downloaded": sorted(map(str, layers))}
+
+try:
+    with open("/toplayer-pull/job.json") as file:
+        ended = pull(json.load(file))
+except (OSError, ValueError, http.client.HTTPException) as error:
+    ended = {"error": "the pull broke off: %s" % (error or type(error).__name__)}
+print(json.dumps(ended), flush=True)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the helper wrote: how many bytes it has, and in the end what was downloaded, or an error."""
+
+    current: int = 0
+    downloaded: frozenset[str] | None = None
+    error: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        return self.downloaded is not None or bool(self.error)
+
+
+def payload(helper: str, image: Digest, service: str, socket: str) -> dict[str, Any]:
+    """The body of `POST /containers/create` for a helper that pulls `image`. `helper` is the image that it runs in."""
+    return {
+        "Image": helper,
+        "Entrypoint": ["python3", "-I", "-S", f"/{HOME}/pull.py"],
+        "Cmd": [],
+        "User": "0:0",
+        "Labels": {PULL: service, "io.toplayer.image": image},
+        "Healthcheck": {"Test": ["NONE"]},
+        "HostConfig": {
+            "NetworkMode": "none",
+            # A mount and not a bind: where there is no such socket it is refused, and no directory is made.
+            "Mounts": [{"Type": "bind", "Source": socket, "Target": _SOCKET}],
+            # An engine that was restarted starts the pull again by itself.
+            "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 5},
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}},
+        },
+    }
+
+
+def files(repository: str, image: Digest, auth: str, stalled: float) -> bytes:
+    """A tar for the root of the helper: the script, and its job with the credentials, for nobody else to read."""
+    job = {"repository": repository, "image": image, "auth": auth, "stalled": stalled}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, text in (("pull.py", SCRIPT), ("job.json", json.dumps(job))):
+            info = tarfile.TarInfo(f"{HOME}/{name}")
+            info.mode, info.size = 0o600, len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return out.getvalue()
+
+
+def said(log: str) -> Said:
+    """The last thing that a helper said. Lines that are not its own are passed over."""
+    for line in reversed(log.splitlines()):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, Mapping) and {"error", "downloaded", "current"} & row.keys():
+            downloaded = row.get("downloaded")
+            return Said(
+                current=int(row.get("current") or 0),
+                downloaded=frozenset(map(str, downloaded)) if isinstance(downloaded, list) else None,
+                error=str(row.get("error") or ""),
+            )
+    return Said()
