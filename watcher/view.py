@@ -26,11 +26,6 @@ def status(settings: Settings, ledger: Ledger, apps: Iterable[str], now: datetim
     pins that advisories are about.
     """
     names = list(apps)
-    rollouts: list[Rollout] = []
-    for name in names:
-        found = ledger.all(Rollout, app=name, order="-generation", limit=50)
-        over = [rollout for rollout in found if not rollout.stage.is_open][:past]
-        rollouts += [rollout for rollout in found if rollout.stage.is_open or rollout in over]
     open_bumps = ledger.all(Bump, app=names, stage=[BumpStage.FOUND, BumpStage.PROPOSED], order="found_at")
     ended = ledger.all(Bump, app=names, stage=[s for s in BumpStage if not s.is_open], order="-ended_at", limit=10)
     proposals = {one.app: one for one in ledger.all(Proposals, app=names)}
@@ -39,13 +34,23 @@ def status(settings: Settings, ledger: Ledger, apps: Iterable[str], now: datetim
         "apps": [app_row(head, proposals.get(head.app)) for head in ledger.all(Head, app=names, order="app")],
         "hits": [hit_row(one.decision) for name in names for one in ledger.standing(name).values() if one.is_hit],
         "bumps": [bump_row(bump, settings, now, waiting.get(bump.id)) for bump in (*open_bumps, *ended)],
-        "rollouts": [rollout_row(ledger, rollout) for rollout in rollouts],
+        "rollouts": status_rollouts(ledger, names, past),
         "indexes": [
             index_row(state) for state in ledger.all(IndexState, index=[*settings.indexes, *settings.advisories])
         ],
         "receivers": [receiver_row(ledger, r) for r in ledger.all(Receiver, receiver=list(settings.notify.names()))],
         "paused": ledger.holds(),
     }
+
+
+def status_rollouts(ledger: Ledger, apps: Iterable[str], past: int = 0) -> list[Row]:
+    """The open rollouts of these apps, and the last `past` of each that are over."""
+    rollouts: list[Rollout] = []
+    for name in apps:
+        found = ledger.all(Rollout, app=name, order="-generation", limit=50)
+        over = [rollout for rollout in found if not rollout.stage.is_open][:past]
+        rollouts += [rollout for rollout in found if rollout.stage.is_open or rollout in over]
+    return [rollout_row(ledger, rollout) for rollout in rollouts]
 
 
 def waits(settings: Settings, ledger: Ledger) -> bool:
@@ -60,7 +65,7 @@ def waits(settings: Settings, ledger: Ledger) -> bool:
 
 def rollout_row(ledger: Ledger, rollout: Rollout) -> Row:
     """One rollout with its hosts. `seconds` runs from the upstream release (or the commit, without one) to the end."""
-    since = rollout.released_at or rollout.wanted_at
+    since = rollout.released_at or rollout.merged_at or rollout.wanted_at
     hosts = ledger.all(HostState, rollout=rollout.id, order="position")
     built = rollout.built
     return {
@@ -84,11 +89,33 @@ def rollout_row(ledger: Ledger, rollout: Rollout) -> Row:
         "released_at": _iso(rollout.released_at),
         "wanted_at": _iso(rollout.wanted_at),
         "built_at": _iso(rollout.built_at),
+        "merged_at": _iso(rollout.merged_at),
         "rolling_at": _iso(rollout.rolling_at),
         "done_at": _iso(rollout.done_at),
         "seconds": (rollout.done_at - since).total_seconds() if rollout.done_at else None,
+        "waves": wave_rows(ledger, rollout),
         "hosts": [host_row(rollout, host) for host in hosts],
     }
+
+
+def wave_rows(ledger: Ledger, rollout: Rollout) -> list[Row]:
+    """When each wave was opened, and how many seconds that was after the upstream release and after the merge."""
+    if rollout.rolling_at is None:
+        return []
+    opened = [(1, rollout.rolling_at)]
+    if rollout.wave > 1:
+        told = ledger.events(app=rollout.app)
+        mine = [event for event in told if event.kind == "rollout.wave" and event.subject == rollout.id]
+        opened += [(int(event.facts.get("wave") or 0), event.at) for event in mine]
+    return [
+        {
+            "wave": wave,
+            "at": _iso(at),
+            "from_release": (at - rollout.released_at).total_seconds() if rollout.released_at else None,
+            "from_merge": (at - rollout.merged_at).total_seconds() if rollout.merged_at else None,
+        }
+        for wave, at in opened
+    ]
 
 
 def host_row(rollout: Rollout, host: HostState) -> Row:
@@ -100,6 +127,11 @@ def host_row(rollout: Rollout, host: HostState) -> Row:
         "previous": host.previous,
         "bytes": host.bytes,
         "seconds": host.seconds,
+        "pull_seconds": host.pull_seconds,
+        "swap_seconds": host.swap_seconds,
+        "healthy_seconds": host.healthy_seconds,
+        "called_at": _iso(host.called_at),
+        "since": _iso(host.since),
         "reason": host.reason,
     }
 

@@ -1,14 +1,19 @@
 """The commands that show something and change nothing."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from watcher import view
 from watcher.cli.context import Context
+from watcher.cli.live import watch
 from watcher.cli.out import chosen, emit, say, short, table, when
+from watcher.errors import NotFound
 from watcher.ledger import utcnow
 from watcher.notice import lines, notices
+from watcher.report import page
+from watcher.rollout import Rollout
 from watcher.units import size, span
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -17,10 +22,13 @@ PARTLY = 3
 
 @click.command()
 @click.argument("app", required=False)
+@click.option("--watch", "live", is_flag=True, help="Keep showing the rollouts until none is under way.")
 @as_json
 @click.pass_obj
-def status(context: Context, app: str | None, as_json: bool) -> int:
+def status(context: Context, app: str | None, live: bool, as_json: bool) -> int:
     """Show what is under way, and how the last rollout ended."""
+    if live:
+        watch(context, context.apps(app))
     row = view.status(context.settings, context.ledger, context.apps(app), utcnow())
     if as_json:
         emit(row)
@@ -112,9 +120,13 @@ def history(context: Context, app: str | None, limit: int, events: bool, as_json
     if as_json:
         emit(rows)
         return
-    figures = ["NEW LAYERS", "NEW BYTES", "HOSTS", "BYTES/HOST", "SECONDS"]
+    figures = ["NEW LAYERS", "NEW BYTES", "HOSTS", "BYTES/HOST", "PULL", "SWAP", "HEALTHY", "SECONDS"]
     columns = ["ROLLOUT", "STAGE", "COMMIT", "IMAGE", *figures, "ENDED"]
     table(columns, [_history_cells(row) for row in rows], right=figures)
+
+
+def _slowest(hosts: list[view.Row], key: str) -> float | None:
+    return max((host[key] for host in hosts if host[key] is not None), default=None)
 
 
 def _history_cells(row: view.Row) -> list[Any]:
@@ -130,6 +142,7 @@ def _history_cells(row: view.Row) -> list[Any]:
         _size(row["new_size"]),
         f"{len(done)}/{len(row['hosts'])}",
         _size(most),
+        *(_span(_slowest(done, key)) for key in ("pull_seconds", "swap_seconds", "healthy_seconds")),
         _span(row["seconds"]),
         when(row["done_at"]),
     ]
@@ -149,4 +162,25 @@ def hosts(context: Context, as_json: bool) -> None:
     table(["FLEET", "HOST", "ADDRESS", "APP", "RUNS", "ROLLOUT", "STAGE", "REASON"], cells)
 
 
-COMMANDS = (status, history, hosts)
+@click.command()
+@click.argument("rollout")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write; standard output without.")
+@click.pass_obj
+def report(context: Context, rollout: str, output: Path | None) -> None:
+    """Write a rollout as one HTML page.
+
+    Timeline and bytes of every host, waves, and seconds from the upstream release and from the merge.
+    """
+    found = context.ledger.find(Rollout, id=rollout)
+    if found is None:
+        newest = context.ledger.all(Rollout, order="-wanted_at", limit=8)
+        raise NotFound("rollout", rollout, [one.id for one in newest])
+    text = page(view.rollout_row(context.ledger, found))
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+        say(f"wrote {output}")
+
+
+COMMANDS = (status, history, hosts, report)
