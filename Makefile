@@ -83,3 +83,7 @@ bench-dockerfile: $(VENV)/.test  ## the origin story: four ways to build, four h
 .PHONY: promises
 promises: $(VENV)/.test  ## 5,000 random lives of a fleet: orders, faults, jumps of the clock
 	TOPLAYER_LIVES=5000 $(BIN)/pytest -q -x tests/workers/fleet/test_promises.py
+
+.PHONY: bench-rollout
+bench-rollout: $(VENV)/.test  ## what a rollout to 1,000 and to 10,000 hosts costs the controller
+	@$(BIN)/python -m bench.rollout
