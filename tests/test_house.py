@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 ROOMS = {"propose", "image", "dockerfile", "fleet", "notify"}
 FOREIGN_TO_WATCHER = {"docker", "subprocess", "celery", "kombu", "uv", "workers"}
 # The rooms are wired together in these files, and nowhere else.
-WIRING = {"steps.py", "doctor.py", "demo.py", "hands.py", "main.py"}
+WIRING = {"steps.py", "doctor.py", "demo.py", "hands.py", "main.py", "drift.py"}
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -176,6 +176,12 @@ class Workers:
         logs.quiet()
         yield from doctor.examine(settings, sentry)
 
+    def drift(self, settings: Settings, ledger: Ledger, apps: Sequence[str]) -> Iterator[Finding]:
+        from workers.drift import drift
+
+        logs.quiet()
+        yield from drift(settings, ledger, apps)
+
     def demo(self, directory: Path | None, tell: Tell) -> None:
         from workers.demo import demo
 

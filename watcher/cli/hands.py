@@ -63,6 +63,10 @@ class Hands(Protocol):
         """Checks everything that the settings name, one finding after the other."""
         ...
 
+    def drift(self, settings: Settings, ledger: Ledger, apps: Sequence[str]) -> Iterator[Finding]:
+        """Asks every host of these apps what it runs, one finding after the other; changes nothing."""
+        ...
+
     def demo(self, directory: Path | None, tell: Callable[[str], None]) -> None:
         """The main job on real input in a directory of its own; prints its tables on standard output."""
         ...

@@ -1,5 +1,6 @@
 """The commands that do the work, or look after the service that does."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import click
 
 from watcher import config, view
 from watcher.cli.context import Context
+from watcher.cli.hands import Finding
 from watcher.cli.out import emit, progress, say, talk
 from watcher.errors import Refused
 from watcher.fields import duration
@@ -134,8 +136,25 @@ def doctor(context: Context, sentry: bool, as_json: bool) -> int:
 
     Configuration, ledger, broker, indexes, repositories, registries and every host; nothing is changed.
     """
+    return _findings(context.hands.doctor(context.settings, sentry), as_json)
+
+
+@click.command()
+@click.argument("app", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def drift(context: Context, app: str | None, as_json: bool) -> int:
+    """Ask every host what it really runs.
+
+    Tells where a container was changed, stopped or removed by hand; nothing is changed.
+    """
+    return _findings(context.hands.drift(context.settings, context.ledger, context.apps(app)), as_json)
+
+
+def _findings(found: Iterable[Finding], as_json: bool) -> int:
+    """Prints findings as they come; the exit code that goes with them."""
     rows = []
-    for finding in context.hands.doctor(context.settings, sentry):
+    for finding in found:
         rows.append({"subject": finding.subject, "well": finding.well, "said": finding.said, "hint": finding.hint})
         if not as_json:
             say(f"{'ok ' if finding.well else 'BAD'} {finding.subject}: {finding.said}")
@@ -158,4 +177,4 @@ def demo(context: Context, directory: Path | None) -> None:
         context.hands.demo(directory, tell)
 
 
-COMMANDS = (init, run, serve, worker, beat, doctor, demo)
+COMMANDS = (init, run, serve, worker, beat, doctor, drift, demo)

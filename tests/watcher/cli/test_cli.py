@@ -76,6 +76,9 @@ class FakeHands:
     def outlook(self, settings: Settings, ledger: Ledger, app: str) -> Outlook:
         return self.laid
 
+    def drift(self, settings: Settings, ledger: Ledger, apps: Sequence[str]) -> Iterator[Finding]:
+        yield from self.findings
+
     def doctor(self, settings: Settings, sentry: bool) -> Iterator[Finding]:
         yield from self.findings
 
