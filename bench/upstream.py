@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import date, timedelta
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs
@@ -149,6 +150,11 @@ class _Connection(asyncio.Protocol):
         return found.to(asked) if found else b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
 
+def _day(number: int) -> date:
+    """When a release came: one every five days."""
+    return date(2026, 1, 1) + timedelta(days=5 * number)
+
+
 def _files(name: str) -> list[dict[str, Any]]:
     """The files of a project, as PEP 700 has them: a wheel and an sdist for each release."""
     stem, rows = name.replace("-", "_"), []
@@ -162,7 +168,7 @@ def _files(name: str) -> list[dict[str, Any]]:
                     "hashes": {"sha256": digest},
                     "requires-python": ">=3.8",
                     "size": 123_456 + number,
-                    "upload-time": f"2026-{1 + number % 9:02}-{1 + number % 28:02}T09:00:00.000000Z",
+                    "upload-time": f"{_day(number)}T09:00:00.000000Z",
                     "yanked": False,
                     "core-metadata": {"sha256": digest[::-1]},
                     "provenance": None,
@@ -188,7 +194,7 @@ def _rows(name: str) -> list[dict[str, Any]]:
     rows = []
     for number in reversed(range(RELEASES)):
         reference = hashlib.sha256(f"{name}{number}".encode()).hexdigest()[:40]
-        at = f"2026-{1 + number % 9:02}-{1 + number % 28:02}T09:00:00+00:00"
+        at = f"{_day(number)}T09:00:00+00:00"
         rows.append(
             {
                 "name": name,

@@ -73,8 +73,8 @@ def _report(title: str, costs: Sequence[Cost]) -> None:
             what: min(getattr(cost, what) for cost in others) / max(getattr(mine, what), 1e-9)
             for what in ("seconds", "cpu", "requests", "bytes")
         }
-        ratios = ", ".join(f"{what} 1/{ratio:.3g}" for what, ratio in best.items())
-        print(f"  {mine.tool}, unchanged, of the best of the others in each: {ratios}")
+        ratios = ", ".join(f"{what} {ratio:.3g}" for what, ratio in best.items())
+        print(f"  the best of the others in each, over {mine.tool}, unchanged: {ratios}")
     print(flush=True)
 
 
