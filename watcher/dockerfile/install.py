@@ -54,7 +54,8 @@ def _install(command: str) -> Install | None:
     for tool, pattern, reads in _TOOLS:
         if pattern.search(command):
             if tool == "pip":
-                tree = bool(_TREE.search(_LISTS.sub(" ", command)))
-                return Install(tool, command, (*_LISTS.findall(command), *(("pyproject.toml",) if tree else ())), tree)
+                tree = _TREE.search(_LISTS.sub(" ", command))
+                own = (posixpath.join(tree[1] or tree[2], "pyproject.toml"),) if tree else ()
+                return Install(tool, command, (*_LISTS.findall(command), *own), bool(tree))
             return Install(tool, command, reads)
     return None

@@ -86,6 +86,22 @@ def test_what_changes_most_for_its_weight_goes_last() -> None:
     assert advice(text, ["docs/more.md"] * 9 + ["app/main.py"]).findings == ()
 
 
+def test_the_systems_packages_go_below_what_changes_and_keep_their_place_before_other_commands() -> None:
+    apt = "RUN apt-get update && apt-get install -y --no-install-recommends git && rm -rf /var/lib/apt/lists/*"
+    found = advice(f"FROM x\nCOPY app /app\n{apt}\nRUN /app/start.sh\n", ["app/main.py"])
+    assert found.fixed == f"FROM x\n{apt}\nCOPY app /app\nRUN /app/start.sh\n"
+    own = "RUN apt-get install -y --no-install-recommends ./app/own.deb && rm -rf /var/lib/apt/lists/*"
+    assert advice(f"FROM x\nCOPY app /app\n{own}\n", ["app/main.py"]).findings == ()
+
+
+def test_one_rewrite_makes_room_for_another() -> None:
+    text = "FROM x\nWORKDIR /app\nCOPY . .\nRUN composer install\nRUN pip install -r requirements.txt\n"
+    found = advice(text, [CODE, "composer.lock"])
+    assert {"TL001", "TL002"} <= set(codes(found))
+    rows = found.fixed.splitlines()
+    assert rows.index("COPY . .", rows.index("WORKDIR /app", 6)) > next(n for n, row in enumerate(rows) if "pip" in row)
+
+
 def test_two_copies_to_one_place_stay_in_their_order() -> None:
     text = "FROM x\nCOPY app /app\nCOPY docs /app\n"
     assert advice(text, ["app/main.py"] * 9).findings == ()

@@ -85,17 +85,28 @@ def cost(parsed: Parsed, project: Project, known: Mapping[str, int]) -> Cost:
     """A month of the project's own commits, with this Dockerfile."""
     before = made(parsed, project)
     weights = [weigh(step, before, project, known) for step in before.steps]
-    inside = set(before.image)
+    files = [step.takes | step.carries for step in before.steps]
+    # Commits that enter at the same steps cost the same: a long history has few kinds.
+    kinds: dict[tuple[bool, ...], Cost] = {}
     total = seconds = 0.0
     for commit in project.history:
-        after = made(parsed, project, commit & frozenset(project.files))
-        pulled, above = 0.0, False
-        for number, one in enumerate(predict(after, before.keys, commit).steps):
-            fresh = one.fate is not Fate.KEPT
-            if fresh and one.step.instruction.keyword == "RUN":
-                seconds += PER_STEP + PER_BYTE * weights[number]
-            above = above or (fresh and number in inside)
-            pulled += weights[number] if above and number in inside else 0
-        total += pulled
+        kind = tuple(not commit.isdisjoint(one) for one in files)
+        if kind not in kinds:
+            kinds[kind] = _one(parsed, project, before, weights, commit) if any(kind) else Cost()
+        total += kinds[kind].bytes
+        seconds += kinds[kind].seconds
     month = 30.0 / max(project.days, 1.0)
     return Cost(total * month, seconds * month)
+
+
+def _one(parsed: Parsed, project: Project, before: Graph, weights: list[int], commit: frozenset[str]) -> Cost:
+    """Of one commit."""
+    after = made(parsed, project, commit & frozenset(project.files))
+    inside, above, pulled, seconds = set(before.image), False, 0.0, 0.0
+    for number, one in enumerate(predict(after, before.keys, commit).steps):
+        fresh = one.fate is not Fate.KEPT
+        if fresh and one.step.instruction.keyword == "RUN":
+            seconds += PER_STEP + PER_BYTE * weights[number]
+        above = above or (fresh and number in inside)
+        pulled += weights[number] if above and number in inside else 0
+    return Cost(pulled, seconds)

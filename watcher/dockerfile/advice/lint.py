@@ -14,7 +14,7 @@ from watcher.dockerfile.parse import Parsed, parse
 from watcher.dockerfile.project import Project
 from watcher.dockerfile.source import DockerfileUnreadable
 
-_MOST = 12
+_MOST, _ROUNDS = 12, 4
 _START = {"TL002": 60.0}
 """Seconds a month that a rewrite may cost at first, because the ones after it need it."""
 _COMPILERS = re.compile(r"\b(gcc|g\+\+|build-essential|make|cmake|[\w+-]+-dev|rustc|cargo)\b")
@@ -102,20 +102,29 @@ def lint(parsed: Parsed, project: Project) -> Advice:
     first = now = cost(parsed, project, known)
     findings: list[Finding] = []
     current = parsed
-    for code in (*_RULES, "TL003"):
-        for _ in range(_MOST if code not in silent else 0):
-            rewrite = _next(code, current, project, known)
-            if rewrite is None:
-                break
-            after, then = _tried(rewrite.text, parsed.path, project, known)
-            if code == "TL002" and after is not None and (in_order := _next("TL003", after, project, known)):
-                # A stage of its own pays off in the place that it lets its files have.
-                after, then = _tried(in_order.text, parsed.path, project, known)
-            # One that costs more, by this project's own past, is none; but a stage may cost its own start.
-            if after is None or after.text == current.text or then.delay > now.delay * 1.001 + _START.get(code, 0.0):
-                break
-            findings.append(Finding(code, _line(parsed, current, rewrite.line), rewrite.said, now - then))
-            current, now = after, then
+    for _ in range(_ROUNDS):
+        begun = current
+        for code in (*_RULES, "TL003"):
+            for _ in range(_MOST if code not in silent else 0):
+                rewrite = _next(code, current, project, known)
+                if rewrite is None:
+                    break
+                after, then = _tried(rewrite.text, parsed.path, project, known)
+                if code == "TL002" and after is not None and (in_order := _next("TL003", after, project, known)):
+                    # A stage of its own pays off in the place that it lets its files have.
+                    after, then = _tried(in_order.text, parsed.path, project, known)
+                # One that costs more, by this project's own past, is none; but a stage may cost its own start.
+                if (
+                    after is None
+                    or after.text == current.text
+                    or then.delay > now.delay * 1.001 + _START.get(code, 0.0)
+                ):
+                    break
+                findings.append(Finding(code, _line(parsed, current, rewrite.line), rewrite.said, now - then))
+                current, now = after, then
+        # One rewrite may make room for another.
+        if current is begun:
+            break
     findings += [one for one in _notes(parsed) if one.code not in silent]
     return Advice(tuple(_joined(findings)), first, now, current.text)
 

@@ -5,6 +5,7 @@ passes a fence.
 """
 
 import posixpath
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,10 @@ from watcher.dockerfile.graph import Graph
 from watcher.dockerfile.install import installs
 from watcher.dockerfile.parse import Parsed
 from watcher.dockerfile.project import Project
+
+_SYSTEM = ("/etc", "/lib", "/usr", "/var")
+_OF_SYSTEM = re.compile(r"(apt|apt-get|apk) (?!.*\s\.{0,2}/)|rm -rf /var/(lib/apt|cache)/\S*$")
+"""Packages that are files of the context (`apt-get install ./x.deb`) are none of the system's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +35,19 @@ class Unit:
     tools: frozenset[str]
 
     @property
+    def runs(self) -> bool:
+        """Whether commands are run in it. What they need of each other cannot be seen, so their order stays."""
+        return any(piece.keyword == "RUN" for piece in self.pieces)
+
+    @property
     def heat(self) -> float:
         """What Smith's rule sorts by."""
         return self.changes / max(self.wait, 1e-6)
 
     def needs(self, other: "Unit") -> bool:
         """Whether this one has to stay behind the other, which stands below it now."""
+        if self.runs and other.runs:
+            return True
         overlap = any(_overlap(a, b) for a in (*self.writes, *self.reads) for b in other.writes)
         return (
             overlap or bool(self.tools & other.tools) or any(_overlap(a, b) for a in self.writes for b in other.reads)
@@ -81,20 +93,43 @@ def _units(draft: Draft, steps: Graph, project: Project, known: Mapping[str, int
             wait = Cost(weigh(step, steps, project, known)).delay
             found.append(Unit((piece,), project.changes(files), wait, (to,), (), frozenset()))
             continue
-        below = found[-1] if found else None
+        if _is_of_the_system(piece):
+            size = weigh(step, steps, project, known)
+            wait = Cost(size, PER_STEP + PER_BYTE * size).delay
+            found.append(Unit((piece,), 0.0, wait, _SYSTEM, (), frozenset(one.tool for one in packages)))
+            continue
         lists = tuple(
             posixpath.normpath(posixpath.join(piece.directory, path)) for one in packages for path in one.reads
         )
-        chain = piece.chain()
-        plain = chain is not None and len(packages) == len(chain)
-        if not plain or not packages or not isinstance(below, Unit) or below.pieces[0].keyword == "RUN":
+        chain, home = piece.chain(), _home(found, lists)
+        if chain is None or not packages or len(packages) != len(chain) or home is None:
             found.append(piece)
             continue
-        size = weigh(step, steps, project, known)
+        below, size = found[home], weigh(step, steps, project, known)
+        assert isinstance(below, Unit)
         wait = below.wait + Cost(size, PER_STEP + PER_BYTE * size).delay
         tools = frozenset(one.tool for one in packages) | below.tools
-        found[-1] = Unit((*below.pieces, piece), below.changes, wait, below.writes, lists, tools)
+        found[home] = Unit((*below.pieces, piece), below.changes, wait, below.writes, lists, tools)
     return found
+
+
+def _home(found: list[Unit | Piece], lists: tuple[str, ...]) -> int | None:
+    """The copy of the lists that an install reads, if nothing stands between that the install could need."""
+    for number in range(len(found) - 1, -1, -1):
+        unit = found[number]
+        if not isinstance(unit, Unit) or unit.runs:
+            return None
+        if any(_overlap(place, path) for place in unit.writes for path in lists):
+            return number
+    return None
+
+
+def _is_of_the_system(piece: Piece) -> bool:
+    """Whether it only installs the system's packages: no change of a file of ours is a reason to do that again."""
+    packages = installs(piece.instruction)
+    if not packages or any(one.tool not in ("apt", "apk") for one in packages):
+        return False
+    return all(_OF_SYSTEM.match(command) for command in piece.chain() or ["?"])
 
 
 def _sorted(units: list[Unit]) -> list[Unit]:
