@@ -27,7 +27,7 @@ def content_hash(manifest: Mapping[str, Any]) -> str:
 
 
 def _encoded(value: Any) -> str:
-    """What `json_encode` says. PHP has one kind of array: what has the keys 0, 1, 2 … in this order, or none, is a list."""
+    """What `json_encode` says. PHP has one kind of array: without keys, or with 0, 1, … in this order, it is a list."""
     if isinstance(value, dict):
         items = {key: _encoded(item) for key, item in value.items()}
         if list(items) == [str(number) for number in range(len(items))]:

@@ -14,6 +14,7 @@ from watcher.pin import Pin
 from watcher.versions import SCHEMES
 from workers.propose.bench import Unsolved
 from workers.propose.by_hand import ByHand
+from workers.propose.composer_lock import ComposerLock
 from workers.propose.errors import LockRefused, NotYetThere
 from workers.propose.move import Move
 from workers.propose.tool import LockTool
@@ -21,7 +22,7 @@ from workers.propose.uv_compile import UvCompile
 from workers.propose.uv_lock import UvLock
 from workers.propose.workshop import Workshop
 
-TOOLS: tuple[LockTool, ...] = (UvLock(), UvCompile(), ByHand())
+TOOLS: tuple[LockTool, ...] = (UvLock(), ComposerLock(), UvCompile(), ByHand())
 """The first that keeps a lockfile is its tool. Another one is a file, and a word here."""
 YOUNG = timedelta(hours=1)
 """How long an index may need to have all of a release, everywhere."""

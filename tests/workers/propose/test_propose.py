@@ -12,7 +12,7 @@ import pytest
 from tests.rig.death import dies_at
 from tests.rig.git_server import Origin, git_host
 from tests.rig.simple_index import SimpleIndex
-from tests.workers.propose.world import MONDAY, changed_lines, compiled, locked, move_to
+from tests.workers.propose.world import MONDAY, changed_lines, compiled, locked, move_to, workshop
 from watcher.bump import Bump, BumpStage
 from watcher.errors import LockfileUnreadable
 from watcher.head import Head
@@ -24,7 +24,6 @@ from workers.propose.message import TRAILER
 from workers.propose.propose import propose
 from workers.propose.survey import survey
 from workers.propose.uv import Uv
-from workers.propose.workshop import Workshop
 
 LATER = MONDAY + timedelta(hours=3)
 BRANCH = "toplayer/shop/side"
@@ -60,7 +59,7 @@ class World:
     def propose(self, bump: Bump | None = None, now: datetime = LATER) -> Bump:
         bump = bump or self.bump()
         moves = [move_to(self.index, part.package, part.to_version) for part in bump.parts]
-        return propose(bump, self.app, self.repository(), moves, Workshop(uv=self.uv), self.gate, lambda: now)
+        return propose(bump, self.app, self.repository(), moves, workshop(self.uv), self.gate, lambda: now)
 
     def branching(self) -> "World":
         return replace(self, app=self.app.model_copy(update={"propose": "branch"}))
@@ -207,7 +206,7 @@ def test_a_proposal_is_as_old_as_its_push_and_not_as_the_order(world: World) -> 
     wanted = world.bump()
     found = [move_to(world.index, wanted.package, wanted.to_version)]
 
-    bump = propose(wanted, world.app, world.repository(), found, Workshop(uv=world.uv), world.gate, lambda: next(ticks))
+    bump = propose(wanted, world.app, world.repository(), found, workshop(world.uv), world.gate, lambda: next(ticks))
 
     # A survey that began after the order, and before the push, has not seen it.
     assert bump.proposed_at is not None
@@ -329,8 +328,8 @@ def test_a_branch_that_moves_while_we_work_is_worked_on_again(world: World) -> N
     found = [move_to(world.index, "side", "1.1")]
 
     with pytest.raises(BranchMoved):
-        propose(world.bump(), world.app, repository, found, Workshop(uv=world.uv), world.gate, lambda: LATER)
-    propose(world.bump(), world.app, repository, found, Workshop(uv=world.uv), world.gate, lambda: LATER)
+        propose(world.bump(), world.app, repository, found, workshop(world.uv), world.gate, lambda: LATER)
+    propose(world.bump(), world.app, repository, found, workshop(world.uv), world.gate, lambda: LATER)
 
     assert world.origin.log() == ["Bump side from 1.0 to 1.1", "Meanwhile", "First"]
     assert world.origin.text("requirements.txt") == "core==1.0\nside==1.1\n"
@@ -386,11 +385,11 @@ def test_killed_before_any_of_its_commands_it_makes_one_commit_in_the_end(world:
             count,
             lambda event, _: event == "subprocess.Popen",
             lambda: propose(
-                world.bump(), world.app, world.repository(), found, Workshop(uv=world.uv), world.gate, lambda: LATER
+                world.bump(), world.app, world.repository(), found, workshop(world.uv), world.gate, lambda: LATER
             ),
         )
         bump = propose(
-            world.bump(), world.app, world.repository(), found, Workshop(uv=world.uv), world.gate, lambda: LATER
+            world.bump(), world.app, world.repository(), found, workshop(world.uv), world.gate, lambda: LATER
         )
         assert world.origin.log(branch) == ["Bump side from 1.0 to 1.1", "First"]
         assert bump.commit == world.origin.tip(branch)
@@ -412,7 +411,7 @@ def test_killed_after_the_push_and_before_the_note_it_makes_no_second_commit(wor
 
     def die(repository: Repository) -> None:
         try:
-            propose(world.bump(), world.app, repository, found, Workshop(uv=world.uv), world.gate, lambda: LATER)
+            propose(world.bump(), world.app, repository, found, workshop(world.uv), world.gate, lambda: LATER)
         finally:
             os.kill(os.getpid(), 9)
 

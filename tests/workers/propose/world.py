@@ -13,6 +13,7 @@ from tests.rig.simple_index import JSON, SimpleIndex
 from watcher.indexes.simple import parse
 from watcher.release import Release
 from watcher.wheels import Wheels
+from workers.propose.composer import Composer
 from workers.propose.move import Move
 from workers.propose.tools import Moved, moved
 from workers.propose.uv import Uv
@@ -84,8 +85,12 @@ def compiled(directory: Path, index: SimpleIndex, wanted: str, *options: str) ->
     return checkout(directory)
 
 
+def workshop(uv: Uv) -> Workshop:
+    return Workshop(uv=uv, composer=Composer(uv.state))
+
+
 def move(files: dict[str, str], path: str, wish: Move, uv: Uv, now: datetime = MONDAY) -> Moved:
-    return moved(path, [wish], lambda name: files[name].encode() if name in files else None, Workshop(uv=uv), now)
+    return moved(path, [wish], lambda name: files[name].encode() if name in files else None, workshop(uv), now)
 
 
 def after(files: dict[str, str], path: str, wish: Move, uv: Uv) -> str:
