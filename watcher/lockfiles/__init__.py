@@ -7,6 +7,8 @@ from typing import Protocol
 
 from watcher.errors import LockfileUnreadable
 from watcher.lockfiles.composer_lock import ComposerLock
+from watcher.lockfiles.poetry_lock import PoetryLock
+from watcher.lockfiles.pylock import Pylock
 from watcher.lockfiles.requirements import Requirements
 from watcher.lockfiles.uv_lock import UvLock
 from watcher.pin import Pin
@@ -38,6 +40,9 @@ class Format(Protocol):
 FORMATS: tuple[tuple[str, Format], ...] = (
     ("uv.lock", UvLock()),
     ("composer.lock", ComposerLock()),
+    ("poetry.lock", PoetryLock()),
+    ("pylock.toml", Pylock()),
+    ("pylock.*.toml", Pylock()),
     ("*.txt", Requirements()),
 )
 """By the name of the file; the first that fits."""

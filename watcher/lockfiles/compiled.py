@@ -5,8 +5,9 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
-from watcher.lockfiles.lines import Line
+from watcher.lockfiles.lines import Line, lines
 from watcher.lockfiles.wanted import inside
 
 _COMMAND = re.compile(r"\s*((?:uv pip compile|pip-compile|python -m piptools compile)(?:\s.*)?)")
@@ -33,9 +34,9 @@ class Compiled:
     limits: tuple[str, ...]
 
 
-def compiled(lines: Sequence[Line], path: str) -> Compiled | None:
+def compiled(rows: Sequence[Line], path: str) -> Compiled | None:
     """How the file at `path` was made by uv or pip-tools, as its first lines tell, or None."""
-    head = lines[0].comments if lines and not lines[0].text else ()
+    head = rows[0].comments if rows and not rows[0].text else ()
     command = next(filter(None, (_COMMAND.fullmatch(words) for words in head if len(words) <= _LONGEST)), None)
     try:
         argv = tuple(shlex.split(command[1])) if command else ()
@@ -50,6 +51,12 @@ def compiled(lines: Sequence[Line], path: str) -> Compiled | None:
         inputs = ["requirements.in"]  # pip-compile's default
     limits = [value for option, value in given if option in _LIMITS]
     return Compiled(argv, directory, _paths(directory, inputs), _paths(directory, limits))
+
+
+def header(text: str, path: str) -> Compiled | None:
+    """The same, of a file in which only the comments at its top can be read as those of a requirements file."""
+    top = takewhile(lambda line: line.startswith("#"), text.removeprefix("\ufeff").splitlines(keepends=True))
+    return compiled(lines("".join(top), path), path)
 
 
 def _given(argv: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -5,14 +5,14 @@ version 1 is read by every uv that knows version 1, whatever its revision.
 """
 
 import re
-import tomllib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from watcher.address import normal
 from watcher.lockfiles.place import Place
+from watcher.lockfiles.table import Table, toml
 from watcher.lockfiles.wanted import Wanted, constraint_of
 from watcher.pin import Pin
 
@@ -47,42 +47,8 @@ class UvLock:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A table of the lock and where it stands."""
-
-    data: dict[str, Any]
-    place: Place
-
-    def value(self, key: str) -> tuple[Any, Place]:
-        return self.data.get(key), self.place.at(key)
-
-    def rows(self, key: str) -> "Iterator[_Table]":
-        """The tables of the list at `key`, if it is there."""
-        value, place = self.value(key)
-        for number, row in enumerate(place.a(list, value or [], "a list of tables")):
-            at = Place(place.path, f"{place.where}[{number}]")
-            yield _Table(at.a(dict, row, "a table"), at)
-
-    def table(self, key: str) -> "_Table":
-        """The table at `key`, or an empty one."""
-        value, place = self.value(key)
-        return _Table(place.a(dict, value or {}, "a table"), place)
-
-    def groups(self, key: str) -> "Iterator[_Table]":
-        """The tables of all lists in the table at `key`."""
-        table = self.table(key)
-        for name in table.data:
-            yield from table.rows(name)
-
-    def texts(self, key: str, reader: Callable[[Place, object], str]) -> tuple[str, ...]:
-        """The texts of the list at `key`, if it is there, as `reader` reads them."""
-        value, place = self.value(key)
-        return tuple(reader(place, text) for text in place.a(list, value or [], "a list of texts"))
-
-    def package(self) -> str:
-        value, place = self.value("name")
-        return place.package(value)
+class _Table(Table):
+    """A table of the lock. A package's knows where that comes from."""
 
     def source(self) -> str:
         """Where the package comes from: a key of _SOURCES or of _OWN."""
@@ -104,13 +70,8 @@ class _Edge:
 
 
 def _read(text: str, path: str) -> dict[str, Any]:
+    data = toml(text, path)
     place = Place(path)
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise place.wrong("TOML", str(error)) from None
-    except (ValueError, RecursionError):
-        raise place.wrong("TOML", "numbers or tables beyond all measure") from None
     if place.at("version").a(int, data.get("version"), "1") != 1:
         raise place.at("version").wrong("1, the format that is known here", str(data["version"]))
     return data

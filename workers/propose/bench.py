@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from watcher.errors import LockfileUnreadable, Refused
 from workers.process import Ran, run
@@ -42,7 +43,7 @@ class Bench:
         input: str = "",
         accept: Collection[int] = (0,),
         deadline: timedelta = DEADLINE,
-        **env: str,
+        env: Mapping[str, str] = MappingProxyType({}),
     ) -> Ran:
         """Runs a tool in a directory of the copy, with `env` added. Raises `ToolFailed` and `ToolTimedOut`."""
         return run(

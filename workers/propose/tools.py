@@ -7,9 +7,8 @@ from functools import cache
 
 from watcher.errors import LockfileUnreadable
 from watcher.lockfiles import read
-from watcher.lockfiles.compiled import compiled
+from watcher.lockfiles.compiled import header
 from watcher.lockfiles.diff import LockDiff, changes
-from watcher.lockfiles.lines import lines
 from watcher.pin import Pin
 from watcher.versions import SCHEMES
 from workers.propose.bench import Unsolved
@@ -17,12 +16,14 @@ from workers.propose.by_hand import ByHand
 from workers.propose.composer_lock import ComposerLock
 from workers.propose.errors import LockRefused, NotYetThere
 from workers.propose.move import Move
+from workers.propose.pip_compile import PipCompile
+from workers.propose.poetry_lock import PoetryLock
 from workers.propose.tool import LockTool
 from workers.propose.uv_compile import UvCompile
 from workers.propose.uv_lock import UvLock
 from workers.propose.workshop import Workshop
 
-TOOLS: tuple[LockTool, ...] = (UvLock(), ComposerLock(), UvCompile(), ByHand())
+TOOLS: tuple[LockTool, ...] = (UvLock(), ComposerLock(), PoetryLock(), UvCompile(), PipCompile(), ByHand())
 """The first that keeps a lockfile is its tool. Another one is a file, and a word here."""
 YOUNG = timedelta(hours=1)
 """How long an index may need to have all of a release, everywhere."""
@@ -118,7 +119,7 @@ def _tool(text: str, path: str) -> LockTool:
     for tool in TOOLS:
         if tool.keeps(text, path):
             return tool
-    made = compiled(lines(text, path), path)
+    made = header(text, path)
     maker = f"`{made.argv[0]}`" if made else "a tool that it does not name"
     raise Unsolved(f"it was made by {maker}, which toplayer does not run", "compile it with `uv pip compile` once")
 

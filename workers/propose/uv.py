@@ -7,6 +7,7 @@ build script, here, as us; and the images are made of wheels anyway. What cannot
 import contextlib
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -110,6 +111,31 @@ class UvBench(Bench):
             raise translated(error.said, error.hint) from None
         return ran.stdout.decode("utf-8", "replace")
 
+    def tool(
+        self, name: str, version: str, words: Sequence[str], directory: str = "", *, of: str = "", **env: str
+    ) -> str:
+        """What another tool of Python's says, in a directory of the copy, with `env` added.
+
+        It is the one on PATH if that has the version, and else fetched by uv, into a place of its own; an empty version
+        means any. `of` is the distribution that it comes with, if that is called otherwise. Raises `Unsolved`,
+        `IndexRefused`, `IndexUnreachable` and `ToolTimedOut`.
+        """
+        try:
+            return self.run([*self._found(name, version, of or name), *words], directory, env=env).stdout.decode(
+                "utf-8", "replace"
+            )
+        except ToolFailed as error:
+            raise translated_from(error.said, error.hint) from None
+
+    def _found(self, name: str, version: str, distribution: str) -> list[str]:
+        there = shutil.which(name, path=self.env["PATH"])
+        if there is not None:
+            said = self.run([there, "--version"], accept=range(256)).stdout.decode("utf-8", "replace")
+            if not version or re.search(rf"(?<![\w.]){re.escape(version)}(?![\w.])", said):
+                return [there]
+        wanted = f"{distribution}=={version}" if version else distribution
+        return [uv.find_uv_bin(), "tool", "run", "--no-python-downloads", "--from", wanted, name]
+
 
 def upgrades(moves: Iterable[Move]) -> list[str]:
     """The options that move packages. A page of the index that is in uv's cache may be from before the release."""
@@ -161,6 +187,18 @@ def translated(said: str, hint: str = "") -> ToplayerError:
         return Unsolved(unbuilt[0], "write into [project] what it leaves open")
     missing = re.search(r"no version of|no versions of|was not found in the package registry|no usable wheels", said)
     return Unsolved(why, hint or _hint(said), missing=missing is not None)
+
+
+def translated_from(said: str, hint: str = "") -> ToplayerError:
+    """The last words of a tool that speaks of indexes as `requests` does, as one of our errors."""
+    url = re.search(r"https?://[^\s`'\")]+", said)
+    why = inert(" ".join(re.sub(r"\x1b\[[0-9;]*m", "", said).split())[-600:], 600)
+    if re.search(r"Connection(Error| refused| aborted)|All attempts to connect|Max retries|timed out|50[0234] ", said):
+        return IndexUnreachable(inert(url[0]) if url else "the index", why)
+    if url and re.search(r"40[13] |[Uu]nauthorized|Authorization", said):
+        return IndexRefused(inert(url[0]), why)
+    missing = re.search(r"No matching distribution|doesn't match any versions|not find a version|No matching", said)
+    return Unsolved(why or "it did not say why", hint, missing=missing is not None)
 
 
 def words(said: str) -> str:

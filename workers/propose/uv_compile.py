@@ -1,19 +1,20 @@
-"""requirements.txt as `uv pip compile` made it: its own command again, with the one package moved."""
+"""requirements.txt, or pylock.toml, as `uv pip compile` made it: its own command again, with the one package moved."""
 
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import takewhile
 
 from watcher.inert import inert
-from watcher.lockfiles.compiled import Compiled, compiled
+from watcher.lockfiles.compiled import Compiled, compiled, header
 from watcher.lockfiles.lines import lines
 from watcher.lockfiles.wanted import included, inside
 from workers.propose.bench import Unsolved
 from workers.propose.manifest import unbuilt
 from workers.propose.move import Move
-from workers.propose.uv import configuration, upgrades
+from workers.propose.uv import Uv, configuration, upgrades
 from workers.propose.workshop import Workshop
 
 
@@ -44,27 +45,41 @@ _ADDRESS = re.compile(r"(?:[A-Za-z0-9_-]+=)?https?://[^@\s]+")
 _VERSION = re.compile(r"3\.\d{1,2}(\.\d{1,3})?")
 
 
+def _made(text: str, path: str) -> Compiled | None:
+    """How the file was made, as its header tells."""
+    if posixpath.basename(path).startswith("pylock."):
+        return header(text, path)
+    return compiled(lines(text, path), path) if path.endswith((".txt", ".in")) else None
+
+
 class UvCompile:
     """The header's command, where the header says that uv made the file."""
 
     def keeps(self, text: str, path: str) -> bool:
-        made = compiled(lines(text, path), path) if path.endswith(".txt") else None
+        made = _made(text, path)
         return made is not None and made.argv[0] == "uv"
 
     def beside(self, text: str, path: str) -> tuple[str, ...]:
         """Everything that the command names, and uv's configuration; of a requirements file, what it includes."""
-        made = compiled(lines(text, path), path) if path.endswith((".txt", ".in")) else None
+        made = _made(text, path)
         if made is not None and made.argv[0] == "uv":
             named = (inside(made.directory, word.value) for word in words(made) if word.kind == Kind.FILE)
             return (*named, *configuration(made.directory))
         return included(text, path) if path.endswith((".txt", ".in")) else ()
 
     def run(self, files: Mapping[str, str], path: str, moves: Sequence[Move], shop: Workshop) -> Mapping[str, str]:
-        made = compiled(lines(files[path], path), path)
+        made = _made(files[path], path)
         assert made is not None
         with shop.uv.bench(unbuilt(files)) as bench:
-            bench.uv(argv(made, path, moves, shop.uv.for_target), made.directory)
+            bench.uv(argv(made, path, moves, _target(files[path], path, shop.uv)), made.directory)
             return {path: like(files[path], bench.read(path))}
+
+
+def _target(text: str, path: str, uv: Uv) -> tuple[str, str]:
+    """What counts where the header leaves it open: the image's Python, or the one that the lock itself is for."""
+    python, platform = uv.for_target
+    said = re.search(r'(?m)^requires-python = ">=(3[\d.]*)"$', text) if path.endswith(".toml") else None
+    return f"--python-version={said[1]}" if said else python, platform
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +142,7 @@ def argv(made: Compiled, path: str, moves: Sequence[Move], target: Iterable[str]
 
 def like(old: str, new: str) -> str:
     """`new` under the header of `old`, with its line ends and its byte order mark."""
-    head, new_head = (lines(text, "")[0] for text in (old, new))
     mine, theirs = (text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n") for text in (old, new))
-    text = "\n".join([*mine[head.first - 1 : head.last], *theirs[new_head.last :]])
+    head, new_head = (sum(1 for _ in takewhile(lambda line: line.startswith("#"), rows)) for rows in (mine, theirs))
+    text = "\n".join([*mine[:head], *theirs[new_head:]])
     return ("\ufeff" if old.startswith("\ufeff") else "") + (text.replace("\n", "\r\n") if "\r\n" in old else text)

@@ -148,3 +148,19 @@ def test_the_command_is_the_header_s_with_the_move_and_the_image(header: str, ex
     moved = "--upgrade-package side==1.1 --refresh-package side"
     tail = f"--output-file a.txt {moved} --quiet"
     assert " ".join(words) == "pip compile " + expected.replace("-P", moved).replace("…", tail)
+
+
+def test_a_pylock_moves_in_the_same_way(index: SimpleIndex, uv: Uv, tmp_path: Path) -> None:
+    write(tmp_path / "desk", {"requirements.in": "api<2\nside\n"})
+    by_a_person(tmp_path / "desk", index, "pip", "compile", "requirements.in", "-o", "pylock.toml", "-q")
+    files = checkout(tmp_path / "desk")
+    index.publish("side", "1.1")
+
+    made = after(files, "pylock.toml", move_to(index, "side", "1.1"), uv)
+
+    changed = changed_lines(files["pylock.toml"], made)
+    assert [line for line in changed if line[2:].startswith("version")] == [
+        '- version = "1.0"\n',
+        '+ version = "1.1"\n',
+    ]
+    assert len(changed) == 4

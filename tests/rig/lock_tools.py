@@ -1,0 +1,27 @@
+"""Python's lock tools, which nobody wants in their environment: each has one of its own, that uv makes once."""
+
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import uv
+
+from tests.rig.process import lack
+
+VERSIONS = {"poetry": "2.5.1", "pip-tools": "7.6.2"}
+"""The distributions, and the versions that the tests are about."""
+
+
+@cache
+def lock_tool(distribution: str) -> Path:
+    """The directory that has the tool, to be put on PATH. Without a public index the test is skipped."""
+    cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toplayer-tests"
+    home = cached / f"{distribution}-{VERSIONS[distribution]}"
+    wanted = f"{distribution}=={VERSIONS[distribution]}"
+    env = {**os.environ, "UV_TOOL_DIR": str(home / "tools"), "UV_TOOL_BIN_DIR": str(home / "bin")}
+    argv = [uv.find_uv_bin(), "tool", "install", "--quiet", wanted]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        lack(f"{wanted} from the public index of Python packages: {done.stderr.strip()[-300:]}")
+    return home / "bin"
