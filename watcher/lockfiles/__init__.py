@@ -7,6 +7,8 @@ from typing import Protocol
 
 from watcher.errors import LockfileUnreadable
 from watcher.lockfiles.composer_lock import ComposerLock
+from watcher.lockfiles.pdm_lock import PdmLock
+from watcher.lockfiles.pipfile_lock import PipfileLock
 from watcher.lockfiles.poetry_lock import PoetryLock
 from watcher.lockfiles.pylock import Pylock
 from watcher.lockfiles.requirements import Requirements
@@ -41,6 +43,8 @@ FORMATS: tuple[tuple[str, Format], ...] = (
     ("uv.lock", UvLock()),
     ("composer.lock", ComposerLock()),
     ("poetry.lock", PoetryLock()),
+    ("pdm.lock", PdmLock()),
+    ("Pipfile.lock", PipfileLock()),
     ("pylock.toml", Pylock()),
     ("pylock.*.toml", Pylock()),
     ("*.txt", Requirements()),

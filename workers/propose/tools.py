@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from pathlib import PurePosixPath
 
 from watcher.errors import LockfileUnreadable
 from watcher.lockfiles import read
@@ -27,6 +28,8 @@ TOOLS: tuple[LockTool, ...] = (UvLock(), ComposerLock(), PoetryLock(), UvCompile
 """The first that keeps a lockfile is its tool. Another one is a file, and a word here."""
 YOUNG = timedelta(hours=1)
 """How long an index may need to have all of a release, everywhere."""
+_READ_ONLY = {"pdm.lock": "PDM", "Pipfile.lock": "Pipenv"}
+"""Locks that are watched and built from, and that nobody moves but a person."""
 _MOST_FILES = 200
 
 Fetch = Callable[[str], bytes | None]
@@ -120,8 +123,10 @@ def _tool(text: str, path: str) -> LockTool:
         if tool.keeps(text, path):
             return tool
     made = header(text, path)
-    maker = f"`{made.argv[0]}`" if made else "a tool that it does not name"
-    raise Unsolved(f"it was made by {maker}, which toplayer does not run", "compile it with `uv pip compile` once")
+    known = _READ_ONLY.get(PurePosixPath(path).name)
+    maker = known or (f"`{made.argv[0]}`" if made else "a tool that it does not name")
+    hint = "move it by hand, or go over to uv" if known else "compile it with `uv pip compile` once"
+    raise Unsolved(f"it was made by {maker}, which toplayer does not run", hint)
 
 
 def _gathered(tool: LockTool, text: str, path: str, fetch: Fetch) -> dict[str, str]:
