@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from watcher.requirement import Raise
 from watcher.versions import SCHEMES
 from watcher.versions.kind import KINDS, Kind
 from watcher.window import Freeze, Window
@@ -48,6 +49,7 @@ class Policy:
     allow: str = Kind.MAJOR
     cooldown: Cooldown = Cooldown()
     prereleases: bool = False
+    requirement: Raise = Raise.KEEP
     windows: tuple[Window, ...] = ()
     freeze: tuple[Freeze, ...] = ()
     group: str = ""

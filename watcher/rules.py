@@ -10,6 +10,7 @@ from watcher.lookup import Lookup
 from watcher.pin import Pin
 from watcher.policy import DEFAULT, Policy, Watch
 from watcher.release import Release
+from watcher.requirement import raised
 from watcher.target import Fit, Target
 from watcher.units import span
 from watcher.versions import SCHEMES
@@ -105,7 +106,8 @@ class Case:
     def constraint(self, release: Release) -> Reason | None:
         constraint = self.pin.constraint
         try:
-            if self.scheme.allows(constraint, release.version):
+            how = self.rules.policy.requirement
+            if raised(self.pin.ecosystem, constraint, release.version, how) is not None:
                 return None
         except ValueError:
             return no(release, "constraint", f"the project's constraint {constraint} cannot be understood")

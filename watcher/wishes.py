@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from watcher.fields import Duration, Globs, Model, Name, duration
 from watcher.policy import Cooldown, Policy, Watch, matches
+from watcher.requirement import Raise
 from watcher.versions import SCHEMES, Scheme
 from watcher.versions.kind import KINDS
 from watcher.window import Freeze, Window
@@ -47,6 +48,7 @@ class WishSettings(Model):
     allow: Annotated[str, AfterValidator(_allow)] | None = None
     cooldown: Annotated[CooldownSettings, BeforeValidator(_cooldown)] | None = None
     prereleases: bool | None = None
+    requirement: Raise | None = None
     windows: tuple[Annotated[Window, BeforeValidator(Window.parse)], ...] | None = None
     freeze: tuple[Annotated[Freeze, BeforeValidator(Freeze.parse)], ...] | None = None
     group: Name | None = None

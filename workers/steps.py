@@ -117,7 +117,7 @@ def _propose(desk: Desk, bump: Bump) -> Bump:
     app = desk.settings.apps[bump.app]
     shop = Workshop.of(app, desk.settings.indexes.values(), _state(desk.settings))
     repository = _repository(desk.settings, bump.app)
-    moves = [_move(desk.ledger, part) for part in bump.parts]
+    moves = [_move(desk.ledger, part, app) for part in bump.parts]
     teller = FromEverywhere(bump, desk.settings, desk.ledger, lambda: _layers(desk, bump.app))
     with patiently(), open_forge(app, desk.settings.toplayer.contact) as forge:
         return propose(
@@ -142,13 +142,13 @@ def _gate(desk: Desk, bump: Bump, diff: LockDiff) -> None:
     pass_or_raise([(one, judged(one)) for one in found], now)
 
 
-def _move(ledger: Ledger, part: Part) -> Move:
+def _move(ledger: Ledger, part: Part, app: AppSettings) -> Move:
     """With the release as the index had it when it was last asked."""
     package, version = part.package, part.to_version
     lookups = ledger.all(Lookup, package=package)
     known = (release for lookup in lookups for release in lookup.releases if release.version == version)
     release = next(known, Release(package=package, version=version))
-    return Move(package=package, version=version, release=release)
+    return Move(package=package, version=version, release=release, requirement=app.policy.of(package).requirement)
 
 
 def _layers(desk: Desk, name: str) -> tuple[Layer, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from watcher.content_hash import content_hash
 from watcher.lockfiles.wanted import inside
+from watcher.requirement import raised
 from watcher.versions import SCHEMES, composer
 from workers.propose.bench import Unsolved
 from workers.propose.composer import ComposerBench, words
@@ -25,7 +26,6 @@ _FIXED = re.compile(
     r"requires ([a-z0-9_.-]+/[a-z0-9_.-]+) \S.*? -> found \1\[([^\]]*)\] but the package is fixed to (\S+) "
     r"\(lock file version\) by a partial update"
 )
-_EXACT = re.compile(r"\s*={0,2}\s*v?\d+(?:\.\d+){0,3}(?:[-.]?(?:alpha|beta|RC|a|b|p|patch)\.?\d*)?\s*", re.I | re.ASCII)
 _REMOTE = re.compile(r"(?:https?|ssh|git)://\S+|git@\S+")
 _HARMLESS = ("composer", "vcs", "git", "github", "gitlab", "bitbucket", "package", "path")
 # Plugins that change what is resolved, and where a project says that they should.
@@ -129,17 +129,18 @@ def _is_missing(why: str, moves: Sequence[Move]) -> bool:
 
 
 def _pinned(text: str, path: str, moves: Sequence[Move]) -> str:
-    """composer.json with its exact requirements at the versions asked for. `Unsolved` if another one forbids one."""
+    """composer.json with what forbids the moves raised. `Unsolved` if it may not be."""
     for move in moves:
         for key in ("require", "require-dev"):
             for name, constraint in _object(_read(text, path).get(key)).items():
-                if name.lower() != move.package or composer.satisfies(move.version, str(constraint)):
+                if name.lower() != move.package:
                     continue
-                if not _EXACT.fullmatch(str(constraint)):
-                    hint = f"raise the requirement of {name} in {path}"
+                new = raised("packagist", str(constraint), move.version, move.requirement)
+                if new is None:
+                    hint = f"raise it in {path}, or let the policy do that (`requirement`)"
                     raise Unsolved(f"{path} asks for {name} {constraint}", hint)
-                head = str(constraint)[: len(str(constraint)) - len(str(constraint).lstrip(" =v"))]
-                text = replaced(text, (key, name), head + move.version)
+                if new != constraint:
+                    text = replaced(text, (key, name), new)
     return text
 
 

@@ -10,6 +10,7 @@ from watcher.lockfiles.wanted import included, inside
 from workers.propose.bench import Unsolved
 from workers.propose.manifest import unbuilt
 from workers.propose.move import Move
+from workers.propose.requirement_edit import raised_in
 from workers.propose.uv_compile import like
 from workers.propose.workshop import Workshop
 
@@ -51,7 +52,8 @@ class PipCompile:
         assert made is not None
         url = shop.uv.index.url
         env = {"PIP_INDEX_URL": url} if url else {}
-        with shop.uv.bench(unbuilt(files)) as bench:
+        edits = raised_in(files, set(files) - {path}, moves)
+        with shop.uv.bench(unbuilt({**files, **edits})) as bench:
             # pip would build a source distribution to learn what it needs.
             env |= {"PIP_ONLY_BINARY": ":all:", "PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INPUT": "1"}
             env["PIP_TOOLS_CACHE_DIR"] = str(shop.uv.state / "pip-tools")
@@ -59,7 +61,7 @@ class PipCompile:
             text = bench.read(path)
             if "--only-binary" not in files[path]:
                 text = text.replace("#\n--only-binary :all:\n\n", "#\n", 1).replace("\n--only-binary :all:\n", "\n", 1)
-            return {path: like(files[path], text)}
+            return {**edits, path: like(files[path], text)}
 
 
 def _made(text: str, path: str) -> Compiled | None:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from watcher.lockfiles.wanted import inside
 from workers.propose.bench import Unsolved
 from workers.propose.move import Move
+from workers.propose.requirement_edit import raised_in
 from workers.propose.uv import Uv, UvBench
 from workers.propose.workshop import Workshop
 
@@ -46,16 +47,18 @@ class PoetryLock:
         if written is None:
             raise Unsolved("it does not say which Poetry wrote it", "lock it once with Poetry 1.5 or newer")
         keeps = () if int(written[1].partition(".")[0]) >= 2 else ("--no-update",)
-        with shop.uv.bench(files) as bench:
-            poetry = _Poetry(bench, written[1], here, _environment(bench, shop.uv, files[beside]))
+        edits = raised_in(files, [beside], moves)
+        manifest = edits.get(beside, files[beside])
+        with shop.uv.bench({**files, **edits}) as bench:
+            poetry = _Poetry(bench, written[1], here, _environment(bench, shop.uv, manifest))
             if moves:
-                bench.write(beside, pinned(files[beside], moves))
+                bench.write(beside, pinned(manifest, moves))
                 poetry("update", "--lock", *(move.package for move in moves))
-                bench.write(beside, files[beside])
+                bench.write(beside, manifest)
             poetry("lock", *keeps)
             poetry("check", "--lock") if not keeps else poetry("lock", "--check")
             made = bench.read(path)
-            return {path: made.replace("\n", "\r\n") if "\r\n" in files[path] else made}
+            return {**edits, path: made.replace("\n", "\r\n") if "\r\n" in files[path] else made}
 
 
 class _Poetry:

@@ -14,6 +14,7 @@ from watcher.lockfiles.wanted import included, inside
 from workers.propose.bench import Unsolved
 from workers.propose.manifest import unbuilt
 from workers.propose.move import Move
+from workers.propose.requirement_edit import raised_in
 from workers.propose.uv import Uv, configuration, upgrades
 from workers.propose.workshop import Workshop
 
@@ -70,9 +71,10 @@ class UvCompile:
     def run(self, files: Mapping[str, str], path: str, moves: Sequence[Move], shop: Workshop) -> Mapping[str, str]:
         made = _made(files[path], path)
         assert made is not None
-        with shop.uv.bench(unbuilt(files)) as bench:
+        edits = raised_in(files, set(files) - {path}, moves)
+        with shop.uv.bench(unbuilt({**files, **edits})) as bench:
             bench.uv(argv(made, path, moves, _target(files[path], path, shop.uv)), made.directory)
-            return {path: like(files[path], bench.read(path))}
+            return {**edits, path: like(files[path], bench.read(path))}
 
 
 def _target(text: str, path: str, uv: Uv) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from watcher.lockfiles.wanted import inside
 from workers.propose.bench import Unsolved
 from workers.propose.manifest import unbuilt
 from workers.propose.move import Move
+from workers.propose.requirement_edit import raised_in
 from workers.propose.uv import configuration, upgrades
 from workers.propose.workshop import Workshop
 
@@ -34,7 +35,8 @@ class UvLock:
 
     def run(self, files: Mapping[str, str], path: str, moves: Sequence[Move], shop: Workshop) -> Mapping[str, str]:
         here = posixpath.dirname(path)
-        with shop.uv.bench(unbuilt(files)) as bench:
+        edits = raised_in(files, [name for name in files if name.endswith("pyproject.toml")], moves)
+        with shop.uv.bench(unbuilt({**files, **edits})) as bench:
             bench.uv(argv(moves), here, any_python=False)
             made = bench.read(path)
             # uv writes the format of its own day, and files that appeared since. Where its older self still takes the
@@ -46,8 +48,8 @@ class UvLock:
             except Unsolved:
                 bench.write(path, made)
                 bench.uv(["lock", "--check"], here, any_python=False)
-                return {path: made}
-            return {path: kept}
+                return {**edits, path: made}
+            return {**edits, path: kept}
 
 
 def argv(moves: Sequence[Move]) -> list[str]:
