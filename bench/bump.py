@@ -1,0 +1,162 @@
+"""One bump in a project of 60 packages, by each tool: ours beside the plain commands that other bots run.
+
+All ask the same index on loopback with warm caches. Printed are seconds, changed lines and changed packages, and where
+the package landed: 1.1 was asked for, and 1.2 is out, too.
+"""
+
+import difflib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uv as uv_program
+
+from tests.rig.composer_repository import ComposerRepository
+from tests.rig.lock_tools import lock_tool
+from tests.rig.simple_index import SimpleIndex
+from tests.workers.propose.world import TARGET
+from watcher.lockfiles import read
+from watcher.lockfiles.diff import changes
+from watcher.release import Release
+from watcher.settings import IndexSettings
+from workers.process import environment
+from workers.propose.composer import Composer
+from workers.propose.move import Move
+from workers.propose.tools import moved
+from workers.propose.uv import Uv
+from workers.propose.workshop import Workshop
+
+PACKAGES = 60
+NO_INSTALL = ("--no-install", "--no-scripts", "--no-plugins", "--no-autoloader", "--no-progress", "-n", "--no-audit")
+Run = Callable[[Path], None]
+
+
+def needs(number: int) -> list[int]:
+    """Every package but the last few needs the next one and one further on."""
+    return [other for other in (number + 1, number + 7) if other < PACKAGES]
+
+
+def command(*argv: str, **env: str) -> Run:
+    def run(desk: Path) -> None:
+        clean = environment(desk.parent, **env) | {"COMPOSER_ALLOW_SUPERUSER": "1"}
+        done = subprocess.run(argv, cwd=desk, env=clean, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(argv)}: {done.stderr[-800:]}")
+
+    return run
+
+
+def ours(shop: Workshop, lock: str, package: str, version: str = "1.1") -> Run:
+    def run(desk: Path) -> None:
+        wish = Move(package=package, version=version, release=Release(package=package, version=version))
+        fetch = lambda path: (desk / path).read_bytes() if (desk / path).is_file() else None  # noqa: E731
+        for name, text in moved(lock, [wish], fetch, shop, datetime.now(UTC)).files.items():
+            (desk / name).write_text(text)
+
+    return run
+
+
+def measure(kind: str, desk: Path, lock: str, package: str, ways: Sequence[tuple[str, Run]]) -> None:
+    """A row for each way, each on a fresh copy of the desk; the first time fills the caches and does not count."""
+    before = (desk / lock).read_text()
+    first = 0.0
+    for name, run in ways:
+        for attempt in range(2):
+            copy = desk.parent / f"{kind}-{attempt}"
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(desk, copy)
+            began = time.perf_counter()
+            run(copy)
+            seconds = time.perf_counter() - began
+        after = (copy / lock).read_text()
+        lines = [row for row in difflib.ndiff(before.splitlines(), after.splitlines()) if row[0] in "+-"]
+        old, new = (read(lock, lambda path, at=at: (at / path).read_bytes()) for at in (desk, copy))
+        diff = changes(old, new)
+        count = len(diff.changed) + len(diff.added) + len(diff.removed)
+        landed = next(pin.version for pin in new if pin.package == package)
+        first = first or seconds
+        print(f"{kind:10} {name:44} {seconds:7.2f} {seconds / first:6.2f}× {len(lines):7} {count:9}  {landed}")
+
+
+def python(root: Path, index: SimpleIndex) -> None:
+    """uv.lock and poetry.lock."""
+    for number in range(PACKAGES):
+        index.publish(f"p{number}", "1.0", requires=[f"p{other}>=1.0" for other in needs(number)])
+    desk, poetry = root / "uv", root / "poetry"
+    project = '[project]\nname = "shop"\nversion = "1.0"\nrequires-python = ">=3.11"\ndependencies = ["p0>=1,<2"]\n'
+    programs = lock_tool("poetry")
+    os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    source = f'\n[tool.poetry]\npackage-mode = false\n[[tool.poetry.source]]\nname = "main"\nurl = "{index.url}/"\n'
+    for place, text in ((desk, project), (poetry, project + source)):
+        place.mkdir()
+        (place / "pyproject.toml").write_text(text)
+    uv = {"UV_DEFAULT_INDEX": index.url, "UV_CACHE_DIR": str(root / "cache"), "UV_NO_SYSTEM_CONFIG": "1"}
+    own = {"POETRY_VIRTUALENVS_CREATE": "false", "POETRY_CACHE_DIR": str(root / "poetry-cache")}
+    command(uv_program.find_uv_bin(), "lock", **uv)(desk)
+    command("poetry", "lock", "-n", **own)(poetry)
+    for number in range(PACKAGES):
+        for version in ("1.1", "1.2"):
+            index.publish(f"p{number}", version, requires=[f"p{other}>=1.0" for other in needs(number)])
+    shop = Workshop(uv=Uv(root / "state", IndexSettings(kind="pypi", url=index.url), TARGET), composer=Composer(root))
+    binary = uv_program.find_uv_bin()
+    ways = [
+        ("toplayer", ours(shop, "uv.lock", "p0")),
+        ("uv lock --upgrade-package p0 (Renovate)", command(binary, "lock", "--upgrade-package", "p0", **uv)),
+        ("uv lock --upgrade-package p0==1.1 (Dependabot)", command(binary, "lock", "-P", "p0==1.1", **uv)),
+    ]
+    measure("uv", desk, "uv.lock", "p0", ways)
+    plain = ("poetry update p0 --lock (both)", command("poetry", "update", "p0", "--lock", "-n", **own))
+    measure("poetry", poetry, "poetry.lock", "p0", [("toplayer", ours(shop, "poetry.lock", "p0")), plain])
+
+
+def php(root: Path, repository: ComposerRepository) -> None:
+    """composer.lock. Version 1.1 of the package needs a newer one of its neighbour."""
+
+    def publish(version: str) -> None:
+        for number in range(PACKAGES):
+            least = "^1.1" if (number, version) == (0, "1.1") else "^1.0"
+            requires = {f"acme/p{other}": least if other == 1 else "^1.0" for other in needs(number)}
+            repository.publish(f"acme/p{number}", f"{version}.0", requires=requires)
+
+    publish("1.0")
+    desk = root / "composer"
+    desk.mkdir()
+    manifest = {
+        "require": {"acme/p0": "^1.0"},
+        "repositories": [{"type": "composer", "url": repository.url}, {"packagist.org": False}],
+        "config": {"secure-http": False},
+    }
+    (desk / "composer.json").write_text(json.dumps(manifest, indent=4))
+    env = {"COMPOSER_HOME": str(root / "home"), "COMPOSER_CACHE_DIR": str(root / "composer-cache")}
+    command("composer", "update", *NO_INSTALL, **env)(desk)
+    publish("1.1")
+    publish("1.2")
+    shop = Workshop(uv=Uv(root, IndexSettings(kind="pypi"), TARGET), composer=Composer(root / "state"))
+    update = ("composer", "update", "acme/p0:1.1.0")
+    ways = [
+        ("toplayer", ours(shop, "composer.lock", "acme/p0", "1.1.0")),
+        ("composer update p0:1.1.0 -w (Renovate)", command(*update, "-w", *NO_INSTALL, **env)),
+        ("composer update p0:1.1.0 -W (Dependabot)", command(*update, "-W", *NO_INSTALL, **env)),
+    ]
+    measure("composer", desk, "composer.lock", "acme/p0", ways)
+
+
+def main() -> None:
+    print(f"{'lock':10} {'way':44} {'seconds':>7} {'ratio':>7} {'lines':>7} {'packages':>9}  landed")
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        with SimpleIndex() as index:
+            python(root, index)
+        with ComposerRepository() as repository:
+            php(root, repository)
+
+
+if __name__ == "__main__":
+    main()
