@@ -29,7 +29,8 @@ journeys: $(VENV)/.test
 	$(BIN)/pytest -m journey
 
 kill: $(VENV)/.test  ## SIGKILL at every single effect of the main job, not only at every fourth; takes minutes
-	TOPLAYER_EVERY_EFFECT=1 $(BIN)/pytest -m journey tests/journeys/test_kill.py
+	TOPLAYER_EVERY_EFFECT=1 $(BIN)/pytest -m journey tests/journeys/test_kill.py \
+	  tests/workers/propose/forges/test_deaths.py
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: toplayer needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 2; }

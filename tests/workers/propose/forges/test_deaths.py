@@ -19,8 +19,8 @@ from tests.rig.simple_index import SimpleIndex
 from tests.workers.propose.forges.life import BRANCH, LOCK, Life
 from watcher.proposal import Checks
 
-EVERY = 1 if os.environ.get("TOPLAYER_EVERY_EFFECT") else 9
-"""Which effects are tried: every ninth, or all of them with TOPLAYER_EVERY_EFFECT=1."""
+EVERY = 1 if os.environ.get("TOPLAYER_EVERY_EFFECT") else 12
+"""Which effects are tried: every twelfth, or all of them with TOPLAYER_EVERY_EFFECT=1."""
 _EFFECTS = {"subprocess.Popen", "http.client.send", "os.rename"}
 
 
