@@ -88,6 +88,7 @@ promises: $(VENV)/.test  ## 5,000 random lives of a fleet: orders, faults, jumps
 .PHONY: bench-rollout
 bench-rollout: $(VENV)/.test  ## what a rollout to 1,000 and to 10,000 hosts costs the controller
 	@$(BIN)/python -m bench.rollout
+
 .PHONY: bench-bump
 bench-bump: $(VENV)/.test  ## one bump among 60 packages, by each tool, beside what other bots run
 	@$(BIN)/python -m bench.bump

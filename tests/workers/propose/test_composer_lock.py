@@ -13,6 +13,7 @@ from tests.rig.process import need
 from tests.workers.propose.world import MONDAY, TARGET, changed_lines
 from watcher.content_hash import content_hash
 from watcher.release import Release
+from watcher.requirement import Raise
 from watcher.secret import Secret
 from watcher.settings import IndexSettings
 from workers.process import environment
@@ -244,3 +245,15 @@ def test_of_many_versions_in_the_way_the_lowest_that_is_newer_counts() -> None:
     )
 
     assert blockers(said, {"acme/util": "1.0.0"}) == {"acme/util": "1.2.0"}
+
+
+def test_a_requirement_is_widened_if_the_policy_says_so(repository: ComposerRepository, tmp_path: Path) -> None:
+    files = locked(tmp_path / "desk", manifest(repository))
+    repository.publish("acme/app", "2.1.0", requires={"acme/util": "^1.0"})
+    release = Release(package="acme/app", version="2.1.0")
+    wish = Move(package="acme/app", version="2.1.0", release=release, requirement=Raise.WIDEN)
+
+    made = moved("composer.lock", [wish], lambda name: files[name].encode(), shop(tmp_path), MONDAY)
+
+    assert made.files["composer.json"] == files["composer.json"].replace('"^1.0"', '"^1.0 || ^2.1"', 1)
+    assert ways(made) == ["acme/app 1.0.0 → 2.1.0"]

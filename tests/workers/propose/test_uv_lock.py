@@ -1,5 +1,6 @@
 """uv.lock, moved by real uv, against an index on loopback."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.workers.propose.world import (
     move_to,
     write,
 )
+from watcher.requirement import Raise
 from workers.propose.errors import InterpreterMissing, LockRefused
 from workers.propose.uv import Uv
 
@@ -219,3 +221,25 @@ def test_a_uv_that_the_project_does_not_want_is_told(index: SimpleIndex, uv: Uv,
         move(files, "uv.lock", move_to(index, "side", "1.1"), uv)
 
     assert "required-version" in caught.value.hint
+
+
+def test_an_exact_requirement_moves_with_its_lock(index: SimpleIndex, uv: Uv, tmp_path: Path) -> None:
+    files = locked(tmp_path, index, "side==1.0", "api<2")
+    index.publish("side", "1.1")
+
+    made = move(files, "uv.lock", move_to(index, "side", "1.1"), uv)
+
+    assert made.files["pyproject.toml"] == files["pyproject.toml"].replace("side==1.0", "side==1.1")
+    assert [(change.after.package, change.after.version) for change in made.diff.changed] == [("side", "1.1")]
+
+
+def test_a_requirement_is_widened_if_the_policy_says_so(index: SimpleIndex, uv: Uv, tmp_path: Path) -> None:
+    files = locked(tmp_path, index, "side>=1,<2")
+    index.publish("side", "2.0")
+    wish = move_to(index, "side", "2.0")
+
+    with pytest.raises(LockRefused, match=r"pyproject\.toml asks for side >=1,<2"):
+        move(files, "uv.lock", wish, uv)
+    made = move(files, "uv.lock", replace(wish, requirement=Raise.WIDEN), uv)
+
+    assert made.files["pyproject.toml"] == files["pyproject.toml"].replace("<2", "<3")
