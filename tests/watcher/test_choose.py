@@ -16,6 +16,7 @@ from watcher.lookup import Lookup, Outcome
 from watcher.pin import Pin
 from watcher.policy import Cooldown, Policy, Watch
 from watcher.release import File, Release
+from watcher.requirement import Raise
 from watcher.rules import Rules
 from watcher.versions import SCHEMES
 from watcher.wheels import Wheels
@@ -118,6 +119,23 @@ def test_the_projects_constraint_is_respected() -> None:
 
     assert decision.candidate == "2.33.0"
     assert decision.reasons[0].said == "3.0.0 is outside of the project's constraint <3,>=2"
+
+
+@pytest.mark.parametrize(
+    ("constraint", "requirement", "candidate"),
+    [
+        ("==2.32.3", Raise.KEEP, "3.0.0"),
+        ("<3", Raise.KEEP, ""),
+        ("<3", Raise.WIDEN, "3.0.0"),
+        ("<3", Raise.BUMP, "3.0.0"),
+    ],
+)
+def test_an_exact_requirement_is_no_limit_and_another_one_is_while_the_policy_keeps_it(
+    constraint: str, requirement: Raise, candidate: str
+) -> None:
+    rules = replace(RULES, policy=replace(POLICY, requirement=requirement))
+
+    assert choose(replace(PIN, constraint=constraint), known("3.0.0"), rules, MONDAY).candidate == candidate
 
 
 def test_a_constraint_that_cannot_be_read_admits_nothing() -> None:
