@@ -9,18 +9,22 @@ from typing import Any
 import pytest
 
 from tests.rig.composer_repository import ComposerRepository
+from tests.rig.git_server import Origin
 from tests.rig.process import need
 from tests.workers.propose.world import MONDAY, TARGET, changed_lines
+from watcher.bump import Bump, BumpStage
 from watcher.content_hash import content_hash
 from watcher.release import Release
 from watcher.requirement import Raise
 from watcher.secret import Secret
-from watcher.settings import IndexSettings
+from watcher.settings import AppSettings, IndexSettings
+from workers.git import Repository
 from workers.process import environment
 from workers.propose.composer import Composer
 from workers.propose.composer_lock import blockers
 from workers.propose.errors import LockRefused
 from workers.propose.move import Move
+from workers.propose.propose import propose
 from workers.propose.tools import Moved, moved
 from workers.propose.uv import Uv
 from workers.propose.workshop import Workshop
@@ -257,3 +261,39 @@ def test_a_requirement_is_widened_if_the_policy_says_so(repository: ComposerRepo
 
     assert made.files["composer.json"] == files["composer.json"].replace('"^1.0"', '"^1.0 || ^2.1"', 1)
     assert ways(made) == ["acme/app 1.0.0 → 2.1.0"]
+
+
+def test_a_bump_becomes_a_commit_of_both_files(repository: ComposerRepository, tmp_path: Path) -> None:
+    text = manifest(repository).replace('"acme/app": "^1.0"', '"acme/app": "1.0.0"')
+    origin = Origin(tmp_path / "srv" / "shop.git")
+    origin.write(locked(tmp_path / "desk", text), "First")
+    published(repository)
+    settings = {
+        "repository": str(origin.directory),
+        "lock": "composer.lock",
+        "propose": "commit",
+        "image": {"repository": "oci:/srv/images"},
+        "fleet": "field",
+    }
+    app = AppSettings.model_validate(settings)
+    index = IndexSettings(kind="packagist", url=repository.url)
+    wish = Move(package="acme/app", version="1.2.0", release=Release(package="acme/app", version="1.2.0"))
+    bump = Bump(
+        id=Bump.id_of("shop", "acme/app", "1.2.0"),
+        app="shop",
+        ecosystem="packagist",
+        package="acme/app",
+        from_version="1.0.0",
+        to_version="1.2.0",
+        found_at=MONDAY,
+    )
+    place, tools = Repository.of("shop", app, tmp_path / "state"), Workshop.of(app, [index], tmp_path / "state")
+
+    done = propose(bump, app, place, [wish], tools, lambda diff: None, lambda: MONDAY)
+
+    assert done.stage is BumpStage.PROPOSED
+    place.fetch()
+    lock, beside = (place.read(done.commit, name) or b"" for name in ("composer.lock", "composer.json"))
+    assert beside.decode() == text.replace('"1.0.0"', '"1.2.0"')
+    rows = {row["name"]: row["version"] for row in json.loads(lock)["packages"]}
+    assert rows == {"acme/app": "1.2.0", "acme/other": "1.0.0", "acme/util": "1.2.0"}
