@@ -78,7 +78,7 @@ dockerfiles: $(VENV)/.test  ## fifty Dockerfiles: every prediction compared with
 	EXHAUSTIVE=1 $(BIN)/pytest -q tests/watcher/dockerfile tests/workers/dockerfile/test_prediction.py
 
 .PHONY: bench-dockerfile
-bench-dockerfile: $(VENV)/.test  ## the origin story: four ways to build, four hosts behind 2 Mbit/s (as root; ten minutes)
+bench-dockerfile: $(VENV)/.test  ## the origin story: four ways to build, four hosts behind 2 Mbit/s (as root; a quarter of an hour)
 	@$(BIN)/python -m bench.dockerfile
 
 .PHONY: promises

@@ -1,4 +1,4 @@
-"""The origin story, measured: `make bench-dockerfile` (as root; about ten minutes).
+"""The origin story, measured: `make bench-dockerfile` (as root; a quarter of an hour).
 
 An app in Python that calls PHP is built in four ways: by the Dockerfile that the story began with (*before*), by the
 one that was made of it by hand (*after*), by what `toplayer lint --fix` makes of the first (*lint*), and by the layers
@@ -316,10 +316,8 @@ def by_layers(bench: Bench) -> list[Row]:
     for change in changes(bench.shop):
         built = bench.lay(built.image, bench.root / "cache")
         pulled, rolled = bench.roll("layers", built.image, shaped=True)
-        # It keeps nothing between two builds but what Composer downloaded: a cold builder lacks that.
-        bench.shop.line += 100
+        # It keeps nothing between two builds but what Composer downloaded, so warm and cold are one figure.
         rows.append(Row(change, built.seconds, built.seconds, built.pushed, pulled, built.seconds + rolled))
-        bench.shop.line -= 100
         print(f"layers: {rows[-1]}", file=sys.stderr)
     return rows
 
@@ -342,7 +340,7 @@ def table(found: dict[str, list[Row]]) -> None:
         first = found["before"][number]
         for way, rows in found.items():
             row = rows[number]
-            less = f" (−{100 * (1 - row.warm / first.warm):.0f} %)" if way != "before" else ""
+            less = f" ({100 * (row.warm / first.warm - 1):+.0f} %)" if way != "before" else ""
             figures = (
                 f"{row.warm:.1f} s{less} | {row.cold:.1f} s | {row.pushed / 1e6:.2f} MB | {row.pulled / 1e6:.2f} MB"
             )
