@@ -8,6 +8,7 @@ behind a link of 2 Mbit/s of its own.
 """
 
 import contextlib
+import gzip
 import json
 import os
 import subprocess
@@ -17,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -260,8 +261,6 @@ def base(root: Path, to: Registry, index: str) -> str:
     here = LayoutStore(Path(php_image(root / "base").removeprefix("oci:").rpartition(":")[0]))
     raw = here.manifest("latest")
     assert raw
-    import gzip
-
     below = [gzip.decompress(small_blob(blob, here, 1_000_000_000)) for blob in Manifest.parse(raw, "").layers]
     own = Path(pip.__file__).parent
     tools: dict[str, File | Link | bytes | str | None] = {
@@ -328,8 +327,6 @@ def fixed(bench: Bench, text: str, way: str) -> str:
     file.write_text(text)
     store = open_store(f"{bench.registry.address}/{way}", {})
     found = project(file, bench.shop.tree, 30, dockerfile.earlier(store, dockerfile.tag_of(f"{1:040x}"[::-1])))
-    from dataclasses import replace
-
     return lint(parse(text), replace(found, history=tuple(frozenset({path}) for path in HISTORY))).fixed
 
 
