@@ -86,7 +86,7 @@ promises: $(VENV)/.test  ## 5,000 random lives of a fleet: orders, faults, jumps
 	TOPLAYER_LIVES=5000 $(BIN)/pytest -q -x tests/workers/fleet/test_promises.py
 
 .PHONY: bench-rollout
-bench-rollout: $(VENV)/.test  ## what a rollout to 1,000 and to 10,000 hosts costs the controller
+bench-rollout: $(VENV)/.test  ## what a rollout to 1,000 hosts costs the controller (other sizes: python -m bench.rollout N ...)
 	@$(BIN)/python -m bench.rollout
 
 .PHONY: bench-bump

@@ -105,8 +105,8 @@ def rolled(hosts: int, directory: Path) -> tuple[float, float, Counter[str], int
 
 
 def main() -> None:
-    """Prints a line for each size of fleet that was named (1,000 and 10,000 without), and what grows with it."""
-    sizes = [int(argument) for argument in sys.argv[1:]] or [1_000, 10_000]
+    """Prints a line for each size of fleet that was named (1,000 without), and what grows with it."""
+    sizes = [int(argument) for argument in sys.argv[1:]] or [1_000]
     names = ("HOSTS", "SECONDS", "CPU s", "ms/HOST", "ORDERS/HOST", "NUDGES/HOST", "LOOKS", "MAX RSS")
     print(" ".join(f"{name:>{width}}" for name, width in zip(names, (6, 8, 7, 8, 11, 11, 5, 8), strict=True)))
     with tempfile.TemporaryDirectory(prefix="toplayer-bench-") as directory:
