@@ -69,7 +69,8 @@ def demo(directory: Path | None, tell: Tell) -> None:
         newest, before = _two_newest(BEHIND)
         if not (root / "toplayer.toml").exists():
             _make(root, newest, before, tell)
-            _work(_settings(root, "*"), tell)
+            # What is out already is held until there is an image: a demo of one bump begins the day before it.
+            _work(_settings(root, "3650d"), tell)
             said = f"a fleet of three hosts runs the sample app, with {BEHIND} at {before}; {newest} is out"
             say(f"{said}\n")
         settings = _settings(root)
@@ -127,7 +128,7 @@ def _run(argv: list[str], work: Path, env: Mapping[str, str]) -> None:
     run(argv, cwd=work, env=env, deadline=timedelta(minutes=2))
 
 
-def _configuration(root: Path, ignore: str = "") -> str:
+def _configuration(root: Path, cooldown: str = "0s") -> str:
     """The demo's toplayer.toml. The hosts are directories, so the image is made for the Python of this machine."""
     libc = next(tag for tag in platform_tags() if tag.startswith(("manylinux_", "musllinux_")))
     hosts = "".join(f'\n[[fleets.demo.hosts]]\nname = "host-{n}"\naddress = "dir:{root}/host-{n}"\n' for n in (1, 2, 3))
@@ -143,7 +144,7 @@ repository = "{root}/shop.git"
 lock = "requirements.txt"
 propose = "commit"
 fleet = "demo"
-policy = {{ cooldown = "0s", ignore = [{f'"{ignore}"' if ignore else ""}] }}
+policy = {{ cooldown = "{cooldown}" }}
 
 [apps.shop.image]
 repository = "oci:{root}/images"
@@ -170,8 +171,8 @@ def _interpreter() -> Path:
     return Path(sysconfig.get_config_var("BINDIR") or sys.base_prefix + "/bin", name)
 
 
-def _settings(root: Path, ignore: str = "") -> Settings:
-    text = _configuration(root, ignore) if ignore else (root / "toplayer.toml").read_text(encoding="utf-8")
+def _settings(root: Path, cooldown: str = "") -> Settings:
+    text = _configuration(root, cooldown) if cooldown else (root / "toplayer.toml").read_text(encoding="utf-8")
     return config.parse(text, str(root / "toplayer.toml"))
 
 
@@ -233,7 +234,7 @@ def _dependencies(settings: Settings, rollout: Rollout) -> int:
     raw = store.manifest(rollout.image)
     assert raw is not None
     manifest = Manifest.parse(raw, store.where)
-    packages = [d for d in manifest.layers if d.annotations.get("io.toplayer.component", "").startswith("pypi:")]
+    packages = [d for d in manifest.layers if "pypi:" in d.annotations.get("io.toplayer.component", "")]
     return sum(layer.size for layer in packages)
 
 

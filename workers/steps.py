@@ -239,7 +239,7 @@ def _build(desk: Desk, rollout: Rollout) -> Rollout:
             committed_at=repository.show(rollout.commit).committed_at,
             source=repository.where,
             previous=_previous(desk.ledger, rollout),
-            terms=Terms(payback=app.image.payback),
+            terms=Terms(payback=app.image.payback, classic=settings.fleets[app.fleet].classic),
             rates=rates(rollout.app, pins, settings, desk.ledger, desk.clock()),
         )
         wheelhouse = Wheelhouse(index, Wheels.of(app.image), http)

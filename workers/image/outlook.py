@@ -48,7 +48,8 @@ def outlook(app: str, settings: Settings, ledger: Ledger, now: datetime) -> Outl
     parts = tuple(Part(name=one.name, key=one.name, size=sizes[one.name], rate=often[one.name]) for one in components)
     # Whether a part has moved since the image was built is no matter here: by its name it is the same.
     today = tuple(Layer(parts=tuple((name, name) for name in one.names), size=one.size) for one in built.stack)
-    terms = room(Terms(payback=mine.image.payback), _layers_of_base(mine, settings))
+    terms = Terms(payback=mine.image.payback, classic=settings.fleets[mine.fleet].classic)
+    terms = room(terms, _layers_of_base(mine, settings))
     return Outlook(image=image or "", today=today, parts=parts, terms=terms)
 
 
