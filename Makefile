@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo test tools check unit journeys kill clean constraints
+.PHONY: demo test tools check unit journeys kill promises dockerfiles clean constraints \
+  bench-watch bench-bump bench-build bench-layers bench-php bench-dockerfile bench-rollout
 
 demo: $(VENV)/.demo  ## the main job on real PyPI, with no root, no Docker and no Redis
 	@$(BIN)/toplayer demo --directory var/demo
@@ -28,9 +29,41 @@ unit: $(VENV)/.test
 journeys: $(VENV)/.test
 	$(BIN)/pytest -m journey
 
+# What takes too long for every change: everything tried, where `make test` takes samples.
+
 kill: $(VENV)/.test  ## SIGKILL at every single effect of the main job, not only at every fourth; takes minutes
-	TOPLAYER_EVERY_EFFECT=1 $(BIN)/pytest -m journey tests/journeys/test_kill.py \
+	TOPLAYER_EVERY_EFFECT=1 $(BIN)/pytest tests/journeys/test_kill.py \
 	  tests/workers/propose/forges/test_deaths.py
+
+promises: $(VENV)/.test  ## 5,000 random lives of a fleet: orders, faults, jumps of the clock
+	TOPLAYER_LIVES=5000 $(BIN)/pytest -x tests/workers/fleet/test_promises.py
+
+dockerfiles: $(VENV)/.test  ## fifty Dockerfiles: every prediction compared with a real BuildKit (as root)
+	EXHAUSTIVE=1 $(BIN)/pytest tests/watcher/dockerfile tests/workers/dockerfile/test_prediction.py
+
+# Side by side with what you would do without toplayer, in the same run.
+
+bench-watch: $(VENV)/.test  ## what a look at 1,000 pins costs, beside pip, uv, composer and nvchecker
+	@$(BIN)/python -m bench.watch
+
+bench-bump: $(VENV)/.test  ## one bump among 60 packages, by each tool, beside what other bots run
+	@$(BIN)/python -m bench.bump
+
+bench-build: SIZE ?= full
+bench-build: $(VENV)/.test  ## toplayer and docker build side by side, as root; SIZE=small takes 8 packages, not 60
+	@$(BIN)/python -m bench.build --size $(SIZE)
+
+bench-layers: $(VENV)/.test  ## what packing a layer costs, by each way of packing it
+	@$(BIN)/python -m bench.layers
+
+bench-php: $(VENV)/.test  ## what a bump of one PHP package costs, beside `composer install` into one layer
+	@$(BIN)/python -m bench.php
+
+bench-dockerfile: $(VENV)/.test  ## the origin story: four ways to build, four hosts behind 2 Mbit/s (as root; a quarter of an hour)
+	@$(BIN)/python -m bench.dockerfile
+
+bench-rollout: $(VENV)/.test  ## what a rollout to 1,000 hosts costs the controller (other sizes: python -m bench.rollout N ...)
+	@$(BIN)/python -m bench.rollout
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: toplayer needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 2; }
@@ -46,24 +79,6 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) --editable '.[dev]' || { echo "error: the packages could not be installed; is the network up?" >&2; exit 1; }
 	@touch $@ $(VENV)/.demo
 
-SIZE ?= full
-
-.PHONY: bench-build
-bench-build: $(VENV)/.test  ## toplayer and docker build side by side, as root; SIZE=small takes 8 packages, not 60
-	@$(BIN)/python -m bench.build --size $(SIZE)
-
-.PHONY: bench-layers
-bench-layers: $(VENV)/.test  ## what packing a layer costs, by each way of packing it
-	@$(BIN)/python -m bench.layers
-
-.PHONY: bench-watch
-bench-watch: $(VENV)/.test  ## what a look at 1,000 pins costs, beside pip, uv, composer and nvchecker
-	@$(BIN)/python -m bench.watch
-
-.PHONY: bench-php
-bench-php: $(VENV)/.test  ## what a bump of one PHP package costs, beside `composer install` into one layer
-	@$(BIN)/python -m bench.php
-
 clean:
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
@@ -72,23 +87,3 @@ constraints: $(BIN)/python  ## the newest versions that the tests may be run wit
 	   $(BIN)/uv pip compile -q --no-header --no-annotate --no-emit-index-url --no-emit-find-links --universal \
 	     --python-version 3.11 --extra dev --extra postgres pyproject.toml; } > constraints.txt.new
 	@mv constraints.txt.new constraints.txt
-
-.PHONY: dockerfiles
-dockerfiles: $(VENV)/.test  ## fifty Dockerfiles: every prediction compared with a real BuildKit (as root)
-	EXHAUSTIVE=1 $(BIN)/pytest -q tests/watcher/dockerfile tests/workers/dockerfile/test_prediction.py
-
-.PHONY: bench-dockerfile
-bench-dockerfile: $(VENV)/.test  ## the origin story: four ways to build, four hosts behind 2 Mbit/s (as root; a quarter of an hour)
-	@$(BIN)/python -m bench.dockerfile
-
-.PHONY: promises
-promises: $(VENV)/.test  ## 5,000 random lives of a fleet: orders, faults, jumps of the clock
-	TOPLAYER_LIVES=5000 $(BIN)/pytest -q -x tests/workers/fleet/test_promises.py
-
-.PHONY: bench-rollout
-bench-rollout: $(VENV)/.test  ## what a rollout to 1,000 hosts costs the controller (other sizes: python -m bench.rollout N ...)
-	@$(BIN)/python -m bench.rollout
-
-.PHONY: bench-bump
-bench-bump: $(VENV)/.test  ## one bump among 60 packages, by each tool, beside what other bots run
-	@$(BIN)/python -m bench.bump
