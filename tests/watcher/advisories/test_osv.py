@@ -73,17 +73,17 @@ def test_a_package_without_advisories_is_an_answer(server: OsvServer, http: Http
 def test_only_what_is_news_is_asked_in_full(server: OsvServer, http: Http) -> None:
     for package in ("alpha", "beta", "gamma"):
         server.publish(f"GHSA-{package}", package, {"introduced": "0"})
-    known = list(ask(server, http, bulletin("alpha"), bulletin("beta"), bulletin("gamma")).values())
+    known = ask(server, http, bulletin("alpha"), bulletin("beta"), bulletin("gamma"))
     server.asked.clear()
 
-    again = ask(server, http, *known)
+    again = ask(server, http, *known.values())
     assert server.asked == ["/v1/querybatch"]
     server.publish("GHSA-beta", "beta", {"introduced": "0"}, {"fixed": "2.0"}, modified="2026-11-02T00:00:00Z")
     later = ask(server, http, *again.values())
 
     assert server.asked[1:] == ["/v1/querybatch", "/v1/query"]
     assert later["beta"].advisories[0].spans == (Span(fixed="2.0"),)
-    assert later["alpha"].advisories == known[0].advisories
+    assert later["alpha"].advisories == known["alpha"].advisories
 
 
 def test_what_comes_in_pages_is_read_to_the_end(http: Http) -> None:
