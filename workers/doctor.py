@@ -29,7 +29,7 @@ from workers.oci.stores import open_store, split
 from workers.propose.forges import login_of, open_forge
 from workers.propose.survey import survey
 from workers.scratch import scratch
-from workers.steps import service_of
+from workers.steps.service import service_of
 
 _LITTLE = 2_000_000_000
 """Bytes of free space in the state directory under which a build may well run out of it."""

@@ -12,7 +12,7 @@ from workers.fleet.health import presentable
 from workers.fleet.host import Health, Host, Service
 from workers.fleet.targets import connect
 from workers.oci.stores import open_store
-from workers.steps import service_of
+from workers.steps.service import service_of
 
 MOVING = ("pending", "ahead", "ready", "called", "fetched", "proving", "failed", "returning")
 """Stages in which the ledger does not say what a host runs, or is about to change it."""

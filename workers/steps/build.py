@@ -1,0 +1,95 @@
+"""Building and pushing the image of a rollout."""
+
+import logging
+from datetime import datetime
+
+from watcher import decide, lockfiles
+from watcher.desk import Desk
+from watcher.http import Http
+from watcher.image import Digest, Platform
+from watcher.layers.part import Terms
+from watcher.layers.rates import rates
+from watcher.ledger import Ledger
+from watcher.rollout import Rollout, RolloutStage
+from watcher.settings import IndexSettings
+from watcher.wheels import Wheels
+from workers.carry import Step
+from workers.composer import Composer
+from workers.dockerfile import build as dockerfile
+from workers.image.base import open_base
+from workers.image.build import Recipe, build
+from workers.image.wheelhouse import Wheelhouse
+from workers.oci.stores import open_store
+from workers.scratch import scratch
+from workers.steps.rooms import repository_of, state_of
+
+log = logging.getLogger("toplayer")
+
+
+def _due(desk: Desk, rollout: Rollout, now: datetime) -> bool:
+    newest = desk.ledger.all(Rollout, app=rollout.app, order="-generation", limit=1)[0]
+    return decide.build_due(rollout, newest, desk.ledger.is_held(rollout.app), now)
+
+
+def _do(desk: Desk, rollout: Rollout) -> Rollout:
+    if desk.settings.apps[rollout.app].image.builder == "dockerfile":
+        return _build_dockerfile(desk, rollout)
+    settings, app = desk.settings, desk.settings.apps[rollout.app]
+    repository = repository_of(settings, rollout.app)
+    index = next((one for one in settings.indexes.values() if one.kind == "pypi"), IndexSettings(kind="pypi"))
+    base = open_base(app.image.base, Platform.parse(app.image.platform), settings.registries)
+    store = open_store(app.image.repository, settings.registries)
+    place = state_of(settings) / "tmp"
+    with scratch(place) as mine, Http(settings.toplayer.contact) as http:
+        tree = mine / "tree"
+        tree.mkdir()
+        repository.export(rollout.commit, tree)
+        pins = lockfiles.read_all(app.locks, lambda path: repository.read(rollout.commit, path))
+        recipe = Recipe(
+            image=app.image,
+            locks=app.locks,
+            pins=pins,
+            tree=tree,
+            commit=rollout.commit,
+            committed_at=repository.show(rollout.commit).committed_at,
+            source=repository.where,
+            previous=_previous(desk.ledger, rollout),
+            terms=Terms(payback=app.image.payback, classic=settings.fleets[app.fleet].classic),
+            rates=rates(rollout.app, pins, settings, desk.ledger, desk.clock()),
+        )
+        wheelhouse = Wheelhouse(index, Wheels.of(app.image), http)
+        composer = Composer(tuple(settings.indexes.values()), state_of(settings) / "composer")
+        built = build(recipe, base, store, wheelhouse, composer, scratch=place, now=desk.clock(), report=log.info)
+    return rollout.at(RolloutStage.BUILT, desk.clock(), built=built)
+
+
+def _build_dockerfile(desk: Desk, rollout: Rollout) -> Rollout:
+    settings, app = desk.settings, desk.settings.apps[rollout.app]
+    repository, place = repository_of(settings, rollout.app), state_of(settings) / "tmp"
+    with scratch(place) as mine:
+        tree = mine / "tree"
+        tree.mkdir()
+        repository.export(rollout.commit, tree)
+        commit = repository.show(rollout.commit)
+        recipe = dockerfile.Recipe(
+            image=app.image,
+            tree=tree,
+            commit=rollout.commit,
+            committed_at=commit.committed_at,
+            source=repository.where,
+            previous=_previous(desk.ledger, rollout),
+            parents=commit.parents,
+            changed=repository.changed,
+        )
+        store = open_store(app.image.repository, settings.registries)
+        built = dockerfile.build(recipe, store, settings.registries, scratch=place, report=log.info)
+    return rollout.at(RolloutStage.BUILT, desk.clock(), built=built)
+
+
+def _previous(ledger: Ledger, rollout: Rollout) -> Digest | None:
+    """The image that was built last: what most of the new one's layers are in."""
+    before = ledger.all(Rollout, app=rollout.app, order="-generation")
+    return next((other.image for other in before if other.image and other.generation < rollout.generation), None)
+
+
+BUILD = Step(lambda desk, id: desk.ledger.find(Rollout, id=id), _due, _do)

@@ -1,0 +1,106 @@
+"""Bumping: the lock tool, the gate over everything that it moved, and the proposal."""
+
+import logging
+from datetime import datetime
+
+from watcher import decide
+from watcher.bump import Bump, Part
+from watcher.decision import Reason
+from watcher.desk import Desk
+from watcher.errors import ToplayerError
+from watcher.gate import Arrival, Pass, arrivals, judge, pass_or_raise
+from watcher.head import Head
+from watcher.http import Http
+from watcher.known import Known, silenced
+from watcher.ledger import Ledger
+from watcher.lockfiles.diff import LockDiff
+from watcher.lookup import Lookup
+from watcher.poll import ask
+from watcher.release import Release
+from watcher.rollout import Rollout
+from watcher.settings import AppSettings
+from workers.carry import Step
+from workers.image.parts import COMPONENT
+from workers.oci.manifest import Descriptor, Manifest
+from workers.oci.stores import open_store
+from workers.propose.facts import Layer
+from workers.propose.forges import open_forge
+from workers.propose.forges.errors import patiently
+from workers.propose.move import Move
+from workers.propose.propose import propose
+from workers.propose.teller import FromEverywhere
+from workers.propose.workshop import Workshop
+from workers.steps.rooms import open_bumps, repository_of, state_of
+
+log = logging.getLogger("toplayer")
+
+
+def _due(desk: Desk, bump: Bump, now: datetime) -> bool:
+    bumps = open_bumps(desk, bump.app)
+    app = desk.settings.apps.get(bump.app)
+    head = desk.ledger.find(Head, app=bump.app)
+    if app is None or head is None:
+        return False
+    return decide.next_bump(bumps, head, app.policy.of, desk.ledger.is_held(bump.app), now) == bump
+
+
+def _do(desk: Desk, bump: Bump) -> Bump:
+    app = desk.settings.apps[bump.app]
+    shop = Workshop.of(app, desk.settings.indexes.values(), state_of(desk.settings))
+    repository = repository_of(desk.settings, bump.app)
+    moves = [_move(desk.ledger, part, app) for part in bump.parts]
+    teller = FromEverywhere(bump, desk.settings, desk.ledger, lambda: _layers(desk, bump.app))
+    with patiently(), open_forge(app, desk.settings.toplayer.contact) as forge:
+        return propose(
+            bump, app, repository, moves, shop, lambda diff: _gate(desk, bump, diff), desk.clock, forge, teller
+        )
+
+
+def _gate(desk: Desk, bump: Bump, diff: LockDiff) -> None:
+    """Lets through what a bump does to the lock, or raises the reason why not."""
+    settings, ledger, found = desk.settings, desk.ledger, arrivals(diff)
+    with Http(settings.toplayer.contact) as http:
+        ask([one.pin for one in found], settings, ledger, http, desk.clock)
+    known, put_aside, now = Known.read(settings, ledger), silenced(ledger.all(Bump, app=bump.app)), desk.clock()
+    asked = frozenset(part.package for part in bump.parts)
+    waived = Pass(asked=asked, fixes=bool(bump.advisories), by_hand=bool(bump.by))
+
+    def judged(one: Arrival) -> Reason | None:
+        lookup = known.of(one.pin)
+        rules = known.rules(one.pin, lookup, bump.app, put_aside.get(one.pin.package, {}))
+        return judge(one, lookup, rules, waived, now)
+
+    pass_or_raise([(one, judged(one)) for one in found], now)
+
+
+def _move(ledger: Ledger, part: Part, app: AppSettings) -> Move:
+    """With the release as the index had it when it was last asked."""
+    package, version = part.package, part.to_version
+    lookups = ledger.all(Lookup, package=package)
+    known = (release for lookup in lookups for release in lookup.releases if release.version == version)
+    release = next(known, Release(package=package, version=version))
+    return Move(package=package, version=version, release=release, requirement=app.policy.of(package).requirement)
+
+
+def _layers(desk: Desk, name: str) -> tuple[Layer, ...]:
+    """The layers of the newest image; none if that cannot be found out now."""
+    app = desk.settings.apps[name]
+    built = (rollout.image for rollout in desk.ledger.all(Rollout, app=name, order="-generation"))
+    image = next((digest for digest in built if digest), None)
+    if image is None:
+        return ()
+    try:
+        store = open_store(app.image.repository, desk.settings.registries)
+        raw = store.manifest(image)
+        layers = Manifest.parse(raw, store.where).layers if raw else ()
+    except ToplayerError as error:
+        log.info("%s: the layers of %s are not known: %s", name, image.short, error)
+        return ()
+    return tuple(Layer(components=_components(layer), size=layer.size) for layer in layers)
+
+
+def _components(layer: Descriptor) -> tuple[str, ...]:
+    return tuple(word.partition("@")[0] for word in layer.annotations.get(COMPONENT, "").split())
+
+
+PROPOSE = Step(lambda desk, id: desk.ledger.find(Bump, id=id), _due, _do)

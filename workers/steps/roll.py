@@ -1,0 +1,39 @@
+"""Bringing one host one step on."""
+
+from datetime import datetime
+
+from watcher import decide
+from watcher.desk import Desk
+from watcher.rollout import HostState, Rollout
+from workers.carry import Step
+from workers.fleet.roll import step as roll_step
+from workers.fleet.targets import connect
+from workers.oci.stores import open_store
+from workers.steps.service import service_of
+
+
+def _host_state(desk: Desk, id: str) -> HostState | None:
+    rollout, _, host = id.rpartition(":")
+    return desk.ledger.find(HostState, rollout=rollout, host=host)
+
+
+def _due(desk: Desk, state: HostState, now: datetime) -> bool:
+    rollout = desk.ledger.find(Rollout, id=state.rollout)
+    app = desk.settings.apps.get(rollout.app) if rollout is not None else None
+    if rollout is None or app is None:
+        return False
+    return decide.host_due(state, rollout, now, desk.settings.fleets[app.fleet].plan)
+
+
+def _do(desk: Desk, state: HostState) -> HostState:
+    rollout = desk.ledger.find(Rollout, id=state.rollout)
+    assert rollout is not None
+    app = desk.settings.apps[rollout.app]
+    host = next(h for h in desk.settings.fleets[app.fleet].hosts if h.name == state.host)
+    store = open_store(app.image.repository, desk.settings.registries)
+    with connect(host, store) as connection:
+        service = service_of(desk.settings, rollout.app, app)
+        return roll_step(state, rollout, connection, service, app.run.health.within, desk.clock)
+
+
+ROLL = Step(_host_state, _due, _do)

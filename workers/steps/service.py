@@ -1,0 +1,38 @@
+"""What a host is to run: the app's `run` table, with its secrets filled in."""
+
+from watcher.secret import Secret
+from watcher.settings import AppSettings, Settings
+from workers.fleet.health import probe
+from workers.fleet.host import Service
+
+
+def service_of(settings: Settings, name: str, app: AppSettings) -> Service:
+    """What a host is to run, with its secrets filled in."""
+    run, registry = app.run, settings.registries.get(app.image.repository.partition("/")[0])
+    secrets = [value.reveal() for value in run.env.values() if isinstance(value, Secret)]
+    return Service(
+        name=name,
+        repository=app.image.repository,
+        command=run.command,
+        env={key: value.reveal() if isinstance(value, Secret) else value for key, value in run.env.items()},
+        secrets=tuple(secrets),
+        volumes=run.volumes,
+        ports=run.ports,
+        network=run.network,
+        puller=settings.fleets[app.fleet].puller,
+        tmpfs=run.tmpfs,
+        read_only=run.read_only,
+        init=run.init,
+        memory=run.memory,
+        cpus=run.cpus,
+        pids=run.pids,
+        restart=run.restart,
+        order=run.order,
+        stop_signal=run.stop_signal,
+        stop_grace=run.stop_grace,
+        health_command=probe(run.health.http, app.image.interpreter) if run.health.http else run.health.command,
+        health_timeout=run.health.timeout,
+        steady=run.health.steady,
+        username=registry.username if registry else "",
+        password=registry.password.reveal() if registry and registry.password else "",
+    )
