@@ -1,0 +1,72 @@
+"""One application."""
+
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, model_validator
+
+from watcher.fields import (
+    Branch,
+    Duration,
+    Model,
+    Name,
+    Relative,
+    without_password,
+)
+from watcher.fleet import RunSettings
+from watcher.lockfiles import ecosystem_of
+from watcher.settings.forge import ForgeSettings
+from watcher.settings.git import GitSettings
+from watcher.settings.image import ImageSettings
+from watcher.wishes import PolicySettings
+
+
+class AppSettings(Model):
+    """One application: where its lockfiles live, how they move, what is built and where it runs.
+
+    `more_locks` are of other ecosystems than `lock`: an application in two languages has two.
+    """
+
+    repository: Annotated[str, AfterValidator(without_password)]
+    branch: Branch = "main"
+    lock: Relative
+    more_locks: tuple[Relative, ...] = ()
+    propose: Literal["commit", "branch"] = "branch"
+    survey: Duration = timedelta(minutes=1)
+    git: GitSettings = GitSettings()
+    forge: ForgeSettings | None = None
+    policy: PolicySettings = PolicySettings()
+    image: ImageSettings
+    run: RunSettings = RunSettings()
+    fleet: Name
+
+    @property
+    def locks(self) -> tuple[str, ...]:
+        """All of its lockfiles."""
+        return (self.lock, *self.more_locks)
+
+    def lock_of(self, ecosystem: str) -> str:
+        """The lockfile of an ecosystem."""
+        return next((lock for lock in self.locks if ecosystem_of(lock) == ecosystem), self.lock)
+
+    @model_validator(mode="after")
+    def _speaks(self) -> Self:
+        kinds = [ecosystem_of(lock) for lock in self.locks]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError(f"more_locks: expected one lockfile for each ecosystem, got {', '.join(self.locks)}")
+        if "pypi" in kinds and not self.image.python:
+            lock = self.lock_of("pypi")
+            raise ValueError(f'image.python: expected a Python version such as "3.12", because of {lock}, got nothing')
+        return self
+
+    @model_validator(mode="after")
+    def _proposes(self) -> Self:
+        if self.forge is None:
+            return self
+        if self.propose != "branch":
+            raise ValueError('forge: expected propose = "branch", because a forge is for branches that people merge')
+        try:
+            self.forge.project_of(self.repository)
+        except ValueError as error:
+            raise ValueError(f"forge.{error}") from None
+        return self

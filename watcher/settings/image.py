@@ -1,0 +1,80 @@
+"""How an app's image is built, and how to speak to the registry that it is published in."""
+
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from watcher.dockerfile.settings import DockerfileSettings
+from watcher.fields import (
+    Absolute,
+    Duration,
+    Model,
+    PhpVersion,
+    PythonVersion,
+    Relative,
+    absolute,
+    matching,
+)
+from watcher.image import Platform, Reference
+from watcher.secret import Secret
+
+
+class ImageSettings(Model):
+    """How the app's image is built, and where it is published."""
+
+    builder: Literal["layers", "dockerfile"] = "layers"
+    repository: str
+    base: str = "scratch"
+    python: PythonVersion = ""
+    php: PhpVersion = ""
+    platform: str = "linux/amd64"
+    libc: Annotated[
+        str, matching(r"(manylinux|musllinux)_\d+_\d+", '"manylinux_2_28", "musllinux_1_2" or the like')
+    ] = "manylinux_2_28"
+    interpreter: Absolute = "/usr/local/bin/python3"
+    venv: Absolute = "/opt/venv"
+    code: Absolute = "/app"
+    split: tuple[Relative, ...] = ()
+    packing: Literal["gzip", "zstd"] = "gzip"
+    payback: Duration = timedelta(days=90)
+    env: dict[str, str] = Field(default_factory=dict)
+    command: tuple[str, ...] = ()
+    user: str = ""
+    dockerfile: DockerfileSettings | None = None
+
+    @model_validator(mode="after")
+    def _addresses(self) -> Self:
+        if self.dockerfile is not None and self.builder != "dockerfile":
+            raise ValueError('dockerfile: expected builder = "dockerfile" beside it')
+        if self.builder == "dockerfile":
+            self._is_left_to_the_dockerfile()
+        if not self.repository.startswith("oci:"):
+            reference = Reference.parse(self.repository)
+            if reference.tag or reference.digest or not reference.host:
+                raise ValueError(
+                    f"repository: expected host/path without a tag, or oci:/directory, got {self.repository!r}"
+                )
+        if self.base != "scratch" and not self.base.startswith("oci:") and not Reference.parse(self.base).host:
+            raise ValueError(f"base: expected host/path:tag, oci:/directory:tag or scratch, got {self.base!r}")
+        for address in (self.repository, self.base):
+            if address.startswith("oci:"):
+                absolute(address.removeprefix("oci:"))
+        Platform.parse(self.platform)
+        return self
+
+    def _is_left_to_the_dockerfile(self) -> None:
+        if self.repository.startswith("oci:"):
+            raise ValueError("repository: expected a registry, because that is where a Docker engine can push to")
+        ours = ("base", "interpreter", "venv", "code", "env", "command", "user")
+        if twice := next((name for name in ours if name in self.model_fields_set), None):
+            raise ValueError(f"{twice}: expected nothing, because that is what the Dockerfile says")
+
+
+class RegistrySettings(Model):
+    """How to speak to a registry, by its `host[:port]`. Loopback addresses may be plain HTTP without a word here."""
+
+    username: str = ""
+    password: Secret | None = None
+    ca: Absolute | None = None
+    plain_http: bool = False

@@ -1,0 +1,47 @@
+"""Where releases come from, and what is known against them."""
+
+from datetime import timedelta
+from typing import Literal
+
+from watcher.fields import (
+    Duration,
+    Globs,
+    Model,
+    Url,
+)
+from watcher.secret import Secret
+
+
+class IndexSettings(Model):
+    """An index of packages. Without `url` it is the public index of its kind.
+
+    `only` are globs: these packages come from this index and from no other. An `explicit` index answers for what a lock
+    has from it, and for nothing else. `advisories`: whether sources of advisories may know the names of its packages.
+
+    `auth` is how a `password` is shown. `branches`: whether Packagist is asked for branches besides tags.
+    """
+
+    kind: Literal["pypi", "packagist"]
+    url: Url | None = None
+    username: str = ""
+    password: Secret | None = None
+    auth: Literal["basic", "bearer", "gitlab-token"] = "basic"
+    branches: bool = False
+    private: bool = False
+    only: Globs = ()
+    explicit: bool = False
+    advisories: bool | None = None
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the names of its packages may leave the house: by default those of the public index only."""
+        return self.url is None if self.advisories is None else self.advisories
+
+
+class AdvisorySettings(Model):
+    """A source of advisories. Without `url` it is the public one of its kind."""
+
+    kind: Literal["osv"]
+    url: Url | None = None
+    every: Duration = timedelta(hours=1)
+    private: bool = False
