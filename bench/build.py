@@ -40,7 +40,8 @@ from watcher.policy import DEFAULT
 from watcher.settings import ImageSettings, IndexSettings
 from watcher.wheels import Wheels
 from workers.image.base import open_base
-from workers.image.build import Recipe, build
+from workers.image.build import build
+from workers.image.recipe import Recipe
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.stores import open_store
 

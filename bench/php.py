@@ -24,9 +24,10 @@ from watcher.settings import ImageSettings, IndexSettings
 from watcher.wheels import Wheels
 from workers.composer import Composer
 from workers.image.base import Base
-from workers.image.build import Recipe, build
+from workers.image.build import build
 from workers.image.entry import tree
 from workers.image.layer import write_layer
+from workers.image.recipe import Recipe
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.layout import LayoutStore
 from workers.process import environment

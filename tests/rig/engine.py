@@ -69,6 +69,20 @@ class RealEngine:
                         api.remove_image(name)
 
 
+def ran(api: APIClient, image: str, *command: str) -> str:
+    """What a container of the image says until it ends, which has to be well. It has no network."""
+    more: dict[str, Any] = {"command": list(command)} if command else {}
+    container = api.create_container(image, host_config=api.create_host_config(network_mode="none"), **more)
+    try:
+        api.start(container)
+        code = api.wait(container, timeout=60)["StatusCode"]
+        said: bytes = api.logs(container, stderr=True)
+        assert code == 0, said.decode()
+        return said.decode()
+    finally:
+        api.remove_container(container, force=True)
+
+
 @contextlib.contextmanager
 def engine(certs: Certs | None = None, *, data_size: str = "", networks: bool = False) -> Iterator[RealEngine]:
     """A new engine, ready in a second or two. With `data_size` ("64m") its disk is no larger than that.

@@ -77,7 +77,8 @@ def _sizes(
         known_ones = {release.version: release for release in index.of(pin).releases}
         release = known_ones.get(pin.version, Release(package=pin.package, version=pin.version))
         target = ECOSYSTEMS[pin.ecosystem].target(app.image)
-        exact = built.sizes.get(component.key) or alone.get(component.name)
+        fact = built.facts.get(component.key)
+        exact = fact.size if fact else alone.get(component.name)
         found[component.name] = exact or packed_size(pin, release, target) or TYPICAL
     return found
 

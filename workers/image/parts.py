@@ -6,11 +6,15 @@ every unchanged package needs, and installs only what has changed.
 """
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from deflate import gzip_compress
+
 from watcher.image import DiffID, Digest
 from workers.image.base import LARGEST_CONFIG
+from workers.image.packing import GZIP_LEVEL
 from workers.image.plan import Found
 from workers.oci.manifest import (
     OCI_MANIFEST,
@@ -25,33 +29,35 @@ from workers.oci.store import Store, StoreRefused, small_blob
 
 COMPONENT, KEY = "io.toplayer.component", "io.toplayer.key"
 """Annotations of a layer: what is in it, and what its bytes depend on."""
-PARTS = "application/vnd.toplayer.parts.v1+json"
+PARTS = "application/vnd.toplayer.parts.v2+gzip"
 
 _EMPTY = Descriptor(media_type="application/vnd.oci.empty.v1+json", digest=digest_of(b"{}"), size=2)
 _LARGEST = 64 * 1024**2
 
-Requires = Mapping[str, tuple[str, ...]]
-"""What packages need (Requires-Dist), by the keys of their components."""
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was found out when a component was made: bytes as they travel, and what it needs (Requires-Dist)."""
+
+    size: int
+    requires: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What earlier images have to offer: layers by their keys, and what the packages in them need.
+    """What earlier images have to offer: layers by their keys, and facts of components by theirs.
 
-    `sizes` are those of components by their keys, in bytes as they travel. `stack` are the layers above the base, from
-    the bottom up, of the last of these images that has any.
+    `stack` are the layers above the base, from the bottom up, of the last of these images that has any.
     """
 
     layers: Mapping[str, tuple[Descriptor, DiffID]] = field(default_factory=dict)
-    requires: Requires = field(default_factory=dict)
-    sizes: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, Facts] = field(default_factory=dict)
     stack: tuple[Found, ...] = ()
     digests: frozenset[Digest] = frozenset()
 
     def __or__(self, other: "Known") -> "Known":
-        layers, requires = {**self.layers, **other.layers}, {**self.requires, **other.requires}
-        sizes = {**self.sizes, **other.sizes}
-        return Known(layers, requires, sizes, other.stack or self.stack, self.digests | other.digests)
+        layers, facts = {**self.layers, **other.layers}, {**self.facts, **other.facts}
+        return Known(layers, facts, other.stack or self.stack, self.digests | other.digests)
 
 
 def known(store: Store, name: str) -> Known:
@@ -62,7 +68,7 @@ def known(store: Store, name: str) -> Known:
     try:
         raw = store.manifest(name)
         return _known(store, Manifest.parse(raw, store.where)) if raw else Known()
-    except (ImageUnreadable, StoreRefused, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ImageUnreadable, StoreRefused, ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error):
         # Then everything is built again, which is slower and not wrong.
         return Known()
 
@@ -74,7 +80,7 @@ def _known(store: Store, manifest: Manifest) -> Known:
     if beside is None:
         return Known(digests=digests)
     parts = Manifest.parse(beside, store.where).layers[0]
-    table = json.loads(small_blob(parts, store, _LARGEST))
+    table = json.loads(_unpacked(small_blob(parts, store, _LARGEST)))
     ours = [layer for layer in manifest.layers if KEY in layer.annotations and COMPONENT in layer.annotations]
     return Known(
         layers={
@@ -82,8 +88,7 @@ def _known(store: Store, manifest: Manifest) -> Known:
             for layer, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
             if KEY in layer.annotations
         },
-        requires={str(key): tuple(str(row) for row in rows) for key, rows in table["requires"].items()},
-        sizes={str(key): int(size) for key, size in table.get("sizes", {}).items()},
+        facts={str(key): Facts(int(row["size"]), tuple(map(str, row["requires"]))) for key, row in table.items()},
         stack=tuple(_found(layer) for layer in ours),
         digests=digests,
     )
@@ -95,9 +100,10 @@ def _found(layer: Descriptor) -> Found:
     return Found(names, layer.annotations[KEY], layer.size)
 
 
-def publish(store: Store, image: Manifest, requires: Requires, sizes: Mapping[str, int]) -> int:
+def publish(store: Store, image: Manifest, facts: Mapping[str, Facts]) -> int:
     """Puts what is known of the image's parts beside it; the bytes that travelled."""
-    raw = canonical({"requires": {key: list(rows) for key, rows in requires.items()}, "sizes": dict(sizes)})
+    table = {key: {"size": one.size, "requires": list(one.requires)} for key, one in facts.items()}
+    raw = bytes(gzip_compress(canonical(table), GZIP_LEVEL))
     parts = Descriptor(media_type=PARTS, digest=digest_of(raw), size=len(raw))
     subject = Descriptor(media_type=OCI_MANIFEST, digest=image.digest, size=len(image.raw))
     manifest = canonical(
@@ -115,6 +121,15 @@ def publish(store: Store, image: Manifest, requires: Requires, sizes: Mapping[st
     sent = store.put_blob(_EMPTY.digest, b"{}") + store.put_blob(parts.digest, raw)
     store.put_manifest(manifest, OCI_MANIFEST, _tag(image.digest))
     return sent + len(manifest)
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """Not more than `_LARGEST` bytes: few of them may unpack to any number."""
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    raw = unpacker.decompress(packed, _LARGEST)
+    if not unpacker.eof:
+        raise ValueError("it unpacks to too much")
+    return raw
 
 
 def _tag(image: Digest) -> str:

@@ -12,7 +12,8 @@ import posixpath
 import re
 import shutil
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,10 @@ from watcher.versions.composer import normalize, satisfies
 from workers.composer import Composer, words
 from workers.image.component import AUTOLOADER, Component, key_of
 from workers.image.composer_project import Project, paths
+from workers.image.content import chunks
 from workers.image.entry import Entry, shown, tree
 from workers.image.errors import BuildRefused
+from workers.image.supply import Brought
 from workers.process import ToolFailed
 
 _METAPACKAGE = "metapackage"
@@ -50,15 +53,15 @@ class Vendor:
         self._failed: ToplayerError | None = None
         packages = [self._component(one) for one in self._project.packages if one.row.get("type") != _METAPACKAGE]
         self.components: tuple[Component, ...] = (*packages, self._autoloader())
-        self._wanted = {component.name for component in self.components}
+        self._wanted = set[str]()
 
     @property
     def place(self) -> str:
         """Where Composer puts packages, as a path in the repository: what lies there in the commit does not count."""
         return self._project.vendor
 
-    def want(self, components: Collection[Component]) -> None:
-        """Only these will be asked for, and those that were wanted before."""
+    def expect(self, components: Collection[Component]) -> None:
+        """See `Supply`."""
         with self._guard:
             mine = {component.name for component in components} & {component.name for component in self.components}
             if self._runs == 0:
@@ -67,8 +70,17 @@ class Vendor:
                 self._wanted |= mine
                 self._made = None
 
+    def weigh(self, component: Component) -> int:
+        """See `Supply`. What is new has to be installed anyway, and then its size is no guess."""
+        return _weighed(self.entries(component))
+
+    def bring(self, component: Component, place: Path) -> Brought:
+        """See `Supply`."""
+        entries = self.entries(component)
+        return Brought(entries, _weighed(entries))
+
     def entries(self, component: Component) -> Sequence[Entry]:
-        """The files of a component that is wanted. Composer runs when the first of them is asked for.
+        """The files of a component that is expected. Composer runs when the first of them is asked for.
 
         Raises `BuildRefused`, `ToolTimedOut`, `IndexUnreachable` and `IndexRefused`.
         """
@@ -228,6 +240,15 @@ def _owners(copy: Path, project: Project) -> Iterator[tuple[str, str]]:
             if not where:
                 raise BuildRefused(shown(place), "a package is installed out of the repository", _INSIDE)
             yield where, f"packagist:{row['name'].lower()}"
+
+
+def _weighed(entries: Iterable[Entry]) -> int:
+    """What files come to as they travel, nearly to the byte: a tar adds little that does not pack away."""
+    packer, total = zlib.compressobj(), 0
+    for one in entries:
+        for chunk in chunks(one.content) if one.content is not None else ():
+            total += len(packer.compress(chunk))
+    return total + len(packer.flush())
 
 
 _INSIDE = "keep all packages in the vendor directory, or somewhere else in the repository"

@@ -17,7 +17,8 @@ from workers.carry import Step
 from workers.composer import Composer
 from workers.dockerfile import build as dockerfile
 from workers.image.base import open_base
-from workers.image.build import Recipe, build
+from workers.image.build import build
+from workers.image.recipe import Recipe
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.stores import open_store
 from workers.scratch import scratch

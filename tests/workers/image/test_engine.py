@@ -1,16 +1,14 @@
 """Images on a real Docker engine: it takes them, they run, and a bump costs it the layer that changed."""
 
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from docker import APIClient
 
 from tests.rig.base_image import base_image
-from tests.rig.engine import RealEngine, engine
-from tests.rig.registry import Registry, registry
+from tests.rig.engine import RealEngine, ran
+from tests.rig.registry import Registry
 from tests.rig.simple_index import SimpleIndex
 from watcher.http import Http
 from watcher.image import Digest, Platform
@@ -19,7 +17,8 @@ from watcher.rollout import Built
 from watcher.settings import ImageSettings, IndexSettings
 from watcher.wheels import Wheels
 from workers.image.base import open_base
-from workers.image.build import Recipe, build
+from workers.image.build import build
+from workers.image.recipe import Recipe
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.manifest import Manifest
 from workers.oci.stores import open_store
@@ -37,18 +36,6 @@ assert subprocess.run(["one"], capture_output=True, check=True).stdout == b"one\
 assert os.stat("/app").st_uid == 0 and oct(os.stat("run.sh").st_mode)[-3:] == "755"
 print(importlib.metadata.version("two"))
 """
-
-
-@pytest.fixture(scope="module")
-def docker() -> Iterator[RealEngine]:
-    with engine() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with registry(tmp_path_factory.mktemp("registry")) as running:
-        yield running
 
 
 def tree(root: Path) -> Path:
@@ -111,16 +98,3 @@ def test_a_bump_is_pulled_as_one_layer_and_what_is_above_it(tmp_path: Path, dock
     # A classic engine pulls again what lies above the layer that changed.
     assert set(blobs) <= {str(changed.digest), str(manifest.config.digest), str(code.digest)}
     assert real.pulled() - before <= changed.size + code.size + manifest.config.size + 2 * len(manifest.raw)
-
-
-def ran(api: APIClient, image: str) -> str:
-    """What a container of the image says until it ends."""
-    container = api.create_container(image, host_config=api.create_host_config(network_mode="none"))
-    try:
-        api.start(container)
-        code = api.wait(container, timeout=60)["StatusCode"]
-        said: bytes = api.logs(container, stderr=True)
-        assert code == 0, said.decode()
-        return said.decode()
-    finally:
-        api.remove_container(container, force=True)

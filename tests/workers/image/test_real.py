@@ -20,7 +20,8 @@ from watcher.pin import Pin
 from watcher.settings import ImageSettings, IndexSettings
 from watcher.wheels import Wheels
 from workers.image.base import Base
-from workers.image.build import Recipe, build
+from workers.image.build import build
+from workers.image.recipe import Recipe
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.stores import open_store
 from workers.process import environment

@@ -29,9 +29,10 @@ from watcher.settings import ImageSettings, IndexSettings
 from watcher.wheels import Wheels
 from workers.composer import Composer
 from workers.image.base import Base
-from workers.image.build import Recipe, build
+from workers.image.build import build
 from workers.image.errors import BuildRefused
 from workers.image.parts import COMPONENT
+from workers.image.recipe import Recipe
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.layout import LayoutStore
 from workers.oci.manifest import Descriptor, Manifest

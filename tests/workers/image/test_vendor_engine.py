@@ -1,19 +1,14 @@
 """A Python application that calls a PHP library, on a real engine: it runs, a bump moves two small layers, and Composer
 finds in the image what it wants to find."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import pytest
-from docker import APIClient
 
 from tests.rig.base_image import base_image
 from tests.rig.composer_repository import ComposerRepository
-from tests.rig.engine import RealEngine, engine
+from tests.rig.engine import RealEngine, ran
 from tests.rig.php_image import php_image
-from tests.rig.registry import Registry, registry
+from tests.rig.registry import Registry
 from tests.rig.simple_index import SimpleIndex
 from tests.workers.image.test_vendor import Shop
 from watcher import lockfiles
@@ -24,7 +19,8 @@ from watcher.settings import ImageSettings, IndexSettings
 from watcher.wheels import Wheels
 from workers.composer import Composer
 from workers.image.base import open_base
-from workers.image.build import Recipe, build
+from workers.image.build import build
+from workers.image.recipe import Recipe
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.manifest import Manifest
 from workers.oci.stores import open_store
@@ -33,18 +29,6 @@ CALL = """import subprocess, alpha
 print(alpha.VERSION, subprocess.run(["php", "php/main.php"], capture_output=True, text=True, check=True).stdout)
 """
 LOCKS = ("requirements.txt", "php/composer.lock")
-
-
-@pytest.fixture(scope="module")
-def docker() -> Iterator[RealEngine]:
-    with engine() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with registry(tmp_path_factory.mktemp("registry")) as running:
-        yield running
 
 
 def test_python_calls_php_in_a_container(tmp_path: Path, docker: RealEngine, real: Registry) -> None:
@@ -108,17 +92,3 @@ def publish(repository: ComposerRepository, version: str) -> None:
     if "acme/old" not in repository.versions:
         for name in ("acme/old", "acme/all", "acme/test"):
             repository.publish(name, "1.0.0")
-
-
-def ran(api: APIClient, image: str, *command: str) -> str:
-    """What a container of the image says until it ends."""
-    more: dict[str, Any] = {"command": list(command)} if command else {}
-    container = api.create_container(image, host_config=api.create_host_config(network_mode="none"), **more)
-    try:
-        api.start(container)
-        code = api.wait(container, timeout=60)["StatusCode"]
-        said: bytes = api.logs(container, stderr=True)
-        assert code == 0, said.decode()
-        return said.decode()
-    finally:
-        api.remove_container(container, force=True)

@@ -1,0 +1,42 @@
+"""What an image is made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from watcher.image import Digest
+from watcher.layers.part import Terms
+from watcher.pin import Pin
+from watcher.settings import ImageSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What an image is made from: the files of `commit` in the directory `tree`, and the pins of its locks.
+
+    `locks` are their paths, also of those in which nothing is pinned. `committed_at` (UTC) is the time of the image;
+    `source` is where the commit comes from, for people. `previous` is the image that hosts run now, if there is one.
+    `rates` say how often components change, per day and by their names (`pypi:django`, `code`); `terms` are those of
+    the hosts.
+    """
+
+    image: ImageSettings
+    pins: tuple[Pin, ...]
+    locks: tuple[str, ...] = ()
+    tree: Path
+    commit: str
+    committed_at: datetime
+    source: str = ""
+    previous: Digest | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+    terms: Terms = field(default_factory=Terms)
+
+    @property
+    def tag(self) -> str:
+        return f"commit-{self.commit[:12]}"
+
+    @property
+    def every_lock(self) -> tuple[str, ...]:
+        """The paths of all locks, sorted."""
+        return tuple(sorted({*self.locks, *(pin.lock for pin in self.pins)}))

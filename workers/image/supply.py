@@ -1,0 +1,66 @@
+"""Where the components of an image come from: one kind of supply each for Python, Composer, and the app's own files."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from workers.image.component import Component, of_entries
+from workers.image.content import size_of
+from workers.image.entry import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a component leaves in an image, and about how many bytes it comes to as they travel.
+
+    `requires` is what it needs (Requires-Dist), if it is a package of Python.
+    """
+
+    entries: Sequence[Entry]
+    size: int
+    requires: tuple[str, ...] = ()
+
+
+class Supply(Protocol):
+    """The components of one kind. Safe to share between threads."""
+
+    @property
+    def components(self) -> Sequence[Component]: ...
+
+    def expect(self, components: Collection[Component]) -> None:
+        """Only these will be asked for, and those that were expected before. What they need is found out at once."""
+        ...
+
+    def weigh(self, component: Component) -> int | None:
+        """How many bytes an expected component comes to as they travel; None if nobody can tell before it is made."""
+        ...
+
+    def bring(self, component: Component, place: Path) -> Brought:
+        """An expected component. `place` is an empty directory, and stays until its layer is written."""
+        ...
+
+
+class Own:
+    """What is there already: the environment around the packages, and the files of the commit."""
+
+    def __init__(self, entries: Mapping[str, Sequence[Entry]]) -> None:
+        """`entries` by the names of components."""
+        self._entries = entries
+        self.components = [of_entries(name, found) for name, found in entries.items()]
+
+    def expect(self, components: Collection[Component]) -> None:
+        """See `Supply`."""
+
+    def weigh(self, component: Component) -> int:
+        """See `Supply`."""
+        return _packed(self._entries[component.name])
+
+    def bring(self, component: Component, place: Path) -> Brought:
+        """See `Supply`."""
+        return Brought(self._entries[component.name], self.weigh(component))
+
+
+def _packed(entries: Iterable[Entry]) -> int:
+    """About what files come to as they travel: code is packed to a third."""
+    return sum(size_of(one.content) for one in entries if one.content is not None) // 3
