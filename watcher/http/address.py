@@ -3,6 +3,16 @@
 import asyncio
 import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import chain, zip_longest
+
+
+async def resolved(host: str) -> tuple[str, ...]:
+    """The addresses of `host` (a name or an address), those of both families in turn. An `OSError` if there is none."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    families: dict[int, list[str]] = {}
+    for family, _, _, _, address in found:
+        families.setdefault(family, []).append(str(address[0]))
+    return tuple(address for address in chain(*zip_longest(*families.values())) if address)
 
 
 async def is_private(host: str) -> bool:
@@ -11,10 +21,9 @@ async def is_private(host: str) -> bool:
     A name that does not resolve here is not private: behind a proxy, it is the proxy that resolves it.
     """
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return any(not is_public(ip_address(address)) for address in await resolved(host))
     except (OSError, UnicodeError):
         return False
-    return any(not is_public(ip_address(address[0])) for *_, address in found)
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:

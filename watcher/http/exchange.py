@@ -1,4 +1,4 @@
-"""One request and its answer: attempts, redirects, the body. Above this package nobody knows httpx."""
+"""One request and its answer: attempts, redirects, the body. Above this package nobody knows httpx and httpcore."""
 
 import asyncio
 import zlib
@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+import httpcore
 import httpx
 
 from watcher.errors import IndexUnreachable
 from watcher.http.address import is_private
 from watcher.http.body import Body
 from watcher.http.message import Limits, Request, Response
-from watcher.http.wires import Wires
+from watcher.http.network import Private
+from watcher.http.wires import Answer, Wires
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _NOT_NOW = (408, 425, 429)
@@ -28,12 +30,11 @@ class _Failed(Exception):
 
 
 class Exchange:
-    """A request on its way, on a lane of `wires`. `large` lets one large answer at a time be read; `held` says what the
-    result occupies."""
+    """A request on its way over `wires`. `large` lets one large answer at a time be read; `held` says what the result
+    occupies."""
 
-    def __init__(self, request: Request, wires: Wires, lane: int, limits: Limits, large: asyncio.Semaphore) -> None:
+    def __init__(self, request: Request, wires: Wires, limits: Limits, large: asyncio.Semaphore) -> None:
         self.held: list[asyncio.Semaphore] = []
-        self._lane = lane
         self._request, self._wires, self._limits, self._large = request, wires, limits, large
 
     async def answer(self) -> Response | IndexUnreachable:
@@ -60,51 +61,45 @@ class Exchange:
         raise AssertionError("the last attempt returns or raises")
 
     async def _followed(self) -> Response:
-        request = self._request
+        request, guarded = self._request, False
         try:
-            # Names and passwords in addresses are nobody's: credentials come as a header.
-            home = url = httpx.URL(request.url).copy_with(userinfo=b"")
+            home = url = _anonymous(httpx.URL(request.url))
+            if url.scheme not in ("http", "https") or not url.host:
+                raise _Failed("expected an http:// or https:// address")
             for _ in range(self._limits.redirects + 1):
-                mine = _origin(url) == _origin(home)
+                mine = url is home or _origin(url) == _origin(home)
                 headers = {n: v for n, v in request.headers.items() if mine or n.lower() not in _KEYS}
-                response = await self._sent(url, headers)
+                response, peer = await self._sent(url, headers, guarded=guarded)
                 if response.status not in _REDIRECTS or request.method != "GET":
                     return response
-                url = await self._next(home, url, response.headers.get("location", ""))
+                if url is home:
+                    guarded = not request.private and not await is_private(peer)
+                url = _next(url, response.headers.get("location", ""))
         except (httpx.InvalidURL, UnicodeError) as error:
             raise _Failed(f"this is no address ({error})") from error
         raise _Failed(f"it redirects more than {self._limits.redirects} times")
 
-    async def _next(self, home: httpx.URL, url: httpx.URL, location: str) -> httpx.URL:
-        target = url.join(location).copy_with(userinfo=b"")
-        if target.scheme not in ("http", "https") or (url.scheme, target.scheme) == ("https", "http"):
-            raise _Failed(f"it redirects from {url.scheme} to {target.scheme[:20] or 'nowhere'}")
-        if not self._request.private and await is_private(target.host) and not await is_private(home.host):
-            raise _Failed(f"it redirects to the private address {target.host}; if that is right, set `private = true`")
-        return target
-
-    async def _sent(self, url: httpx.URL, headers: Mapping[str, str]) -> Response:
+    async def _sent(self, url: httpx.URL, headers: Mapping[str, str], *, guarded: bool) -> tuple[Response, str]:
+        """The answer, and who gave it. A `guarded` request stays on the public network."""
         request = self._request
         try:
-            answer = await self._wires.send(request.method, url, headers, request.body, self._lane)
-            try:
-                status = answer.status_code
+            async with self._wires.asked(request.method, url, headers, request.body, guarded=guarded) as answer:
+                status = answer.status
                 if status >= 500 or status in _NOT_NOW:
-                    raise _Failed(f"it says {status} {answer.reason_phrase}".strip(), again=True, wait=_wait(answer))
-                return Response(str(url), status, dict(answer.headers), await self._read(answer))
-            finally:
-                await answer.aclose()
-        except httpx.TimeoutException as error:
+                    raise _Failed(f"it says {status} {answer.reason}".strip(), again=True, wait=_wait(answer))
+                return Response(str(url), status, answer.headers, await self._read(answer)), answer.peer
+        except Private as error:
+            said = f"it redirects to the private address {error}; if that is right, set `private = true`"
+            raise _Failed(said) from error
+        except httpcore.TimeoutException as error:
             raise _Failed(f"nothing moved for {self._limits.stall:g} s", again=True) from error
-        except httpx.UnsupportedProtocol as error:
-            raise _Failed("expected an http:// or https:// address") from error
-        except httpx.TransportError as error:
+        except _BROKEN as error:
             raise _Failed(_innermost(error), again=True) from error
 
-    async def _read(self, answer: httpx.Response) -> bytes:
+    async def _read(self, answer: Answer) -> bytes:
         try:
             body = Body(answer.headers.get("content-encoding", "").lower(), self._limits.largest)
-            async for raw in answer.aiter_raw():
+            async for raw in answer.body:
                 for length in body.add(raw):
                     if length > self._limits.large and self._large not in self.held:
                         await self._large.acquire()
@@ -112,6 +107,21 @@ class Exchange:
             return body.whole()
         except ValueError as error:
             raise _Failed(str(error)) from error
+
+
+_BROKEN = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError, httpcore.ConnectionNotAvailable)
+
+
+def _next(url: httpx.URL, location: str) -> httpx.URL:
+    target = _anonymous(url.join(location))
+    if target.scheme not in ("http", "https") or (url.scheme, target.scheme) == ("https", "http"):
+        raise _Failed(f"it redirects from {url.scheme} to {target.scheme[:20] or 'nowhere'}")
+    return target
+
+
+def _anonymous(url: httpx.URL) -> httpx.URL:
+    """Names and passwords in addresses are nobody's: credentials come as a header."""
+    return url.copy_with(userinfo=b"") if url.userinfo else url
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
@@ -127,7 +137,7 @@ def _pause(url: str, attempt: int, first: float) -> float:
     )
 
 
-def _wait(answer: httpx.Response) -> float | None:
+def _wait(answer: Answer) -> float | None:
     """Seconds that the server asks us to wait: Retry-After as a number or as a date (RFC 9110, section 10.2.3)."""
     text = answer.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():

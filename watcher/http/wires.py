@@ -1,24 +1,108 @@
 """The connections: direct ones, and those by way of the environment's proxies.
 
-Built from httpx's transports instead of its client: the client's cookies, redirects and unpacking are done by us or by
-nobody, and without it a request costs a third less.
+Built from httpcore's connections. Of its pool, and of httpx on top of it, nothing is needed: cookies, redirects and
+unpacking are done by us or by nobody, and without them a request costs less than half.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
+from http.client import responses
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.request import getproxies_environment, proxy_bypass
 
+import httpcore
 import httpx
 
 from watcher.errors import SettingsRefused
+from watcher.http.address import is_private
 from watcher.http.message import Limits
+from watcher.http.network import Network, Private
 from watcher.inert import inert
 
-_Server = tuple[str, str, int | None]
-"""Scheme, host and port."""
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, of which only the head has been read. `headers` have lower-case names; `peer` is the address that it
+    came from, or the name of a server behind a proxy."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: AsyncIterator[bytes]
+    peer: str
+
+
+class _Server:
+    """The connections to one server: one that speaks HTTP/2 is for all requests, any other for one at a time."""
+
+    def __init__(self, make: Callable[[], httpcore.AsyncHTTPConnection]) -> None:
+        self._make = make
+        self._shared: httpcore.AsyncHTTPConnection | None = None
+        self._idle: list[httpcore.AsyncHTTPConnection] = []
+        self._first, self._known = asyncio.Lock(), asyncio.Event()
+
+    @asynccontextmanager
+    async def answer(self, request: httpcore.Request) -> AsyncIterator[httpcore.Response]:
+        wire, response = await self._asked(request)
+        try:
+            yield response
+        finally:
+            try:
+                await response.aclose()
+            finally:
+                await self._back(wire)
+
+    async def _asked(self, request: httpcore.Request) -> tuple[httpcore.AsyncHTTPConnection, httpcore.Response]:
+        if self._known.is_set():
+            return await self._sent(request)
+        # Whether one connection is enough for all is known after the first answer, so that one is awaited.
+        async with self._first:
+            if not self._known.is_set():
+                try:
+                    return await self._sent(request)
+                finally:
+                    self._known.set()
+        return await self._sent(request)
+
+    async def _sent(self, request: httpcore.Request) -> tuple[httpcore.AsyncHTTPConnection, httpcore.Response]:
+        wire = await self._taken()
+        try:
+            response = await wire.handle_async_request(request)
+        except BaseException:
+            await self._back(wire)
+            raise
+        if self._shared is None and response.extensions["http_version"] == b"HTTP/2":
+            self._shared = wire
+        return wire, response
+
+    async def _taken(self) -> httpcore.AsyncHTTPConnection:
+        if self._shared is not None and self._shared.is_available():
+            return self._shared
+        while self._idle:
+            wire = self._idle.pop()
+            if not wire.has_expired():
+                return wire
+            await wire.aclose()
+        return self._make()
+
+    async def _back(self, wire: httpcore.AsyncHTTPConnection) -> None:
+        if wire is self._shared and not wire.is_available():
+            self._shared = None
+        if wire is self._shared:
+            return
+        if wire.is_idle() and wire.is_available():
+            self._idle.append(wire)
+        else:
+            await wire.aclose()
+
+    async def close(self) -> None:
+        for wire in (*self._idle, *filter(None, [self._shared])):
+            await wire.aclose()
 
 
 class Wires:
@@ -33,20 +117,15 @@ class Wires:
             "user-agent": " ".join(inert(agent, 200).encode("ascii", "replace").decode().split()),
             "accept-encoding": "gzip",
         }
-        self._shared: dict[_Server, bool] = {}
-        self._first: dict[_Server, asyncio.Lock] = {}
-        stall = dict.fromkeys(("connect", "read", "write", "pool"), limits.stall)
-        self._extensions = {"timeout": stall}
+        self._servers: dict[tuple[str, str, int | None, bool], _Server] = {}
+        self._extensions = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), limits.stall)}
         self._environment = getproxies_environment()
-        kept = httpx.Limits(max_connections=limits.at_once, max_keepalive_connections=limits.at_once)
         try:
-            trusted = httpx.create_ssl_context()
+            self._trusted = httpx.create_ssl_context()
             if ca is not None:
-                trusted.load_verify_locations(ca)
-            self._make = partial(httpx.AsyncHTTPTransport, verify=trusted, http2=True, limits=kept)
-            self._lanes = {0: self._make()}
+                self._trusted.load_verify_locations(ca)
             self._by_proxy = {
-                scheme: httpx.AsyncHTTPTransport(verify=trusted, http2=True, limits=kept, proxy=proxy)
+                scheme: self._pool(proxy, limits.at_once)
                 for scheme in ("http", "https")
                 if (proxy := self._proxy(scheme))
             }
@@ -59,41 +138,71 @@ class Wires:
         proxy = self._environment.get(scheme) or self._environment.get("all", "")
         return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
-    async def send(
-        self, method: str, url: httpx.URL, headers: Mapping[str, str], body: bytes, lane: int
-    ) -> httpx.Response:
-        """The answer, of which only the head has been read. Raises what httpx raises.
+    def _pool(self, proxy: str, at_once: int) -> httpcore.AsyncConnectionPool:
+        read = httpx.Proxy(proxy)
+        if read.url.scheme.startswith("socks") and find_spec("socksio") is None:
+            raise ImportError("a SOCKS proxy needs the package socksio")
+        return httpcore.AsyncConnectionPool(
+            ssl_context=self._trusted,
+            http2=True,
+            max_connections=at_once,
+            proxy=httpcore.Proxy(url=_url(read.url), auth=read.raw_auth),
+        )
 
-        Whoever sends requests one after the other is a `lane`, and has connections of its own: a pool looks at each of
-        its idle ones on each request. But a server that speaks HTTP/2 has one for all, so its first answer is awaited.
-        """
-        request = httpx.Request(
-            method, url, headers={**self._headers, **headers}, content=body or None, extensions=self._extensions
+    @asynccontextmanager
+    async def asked(
+        self, method: str, url: httpx.URL, headers: Mapping[str, str], body: bytes, *, guarded: bool
+    ) -> AsyncIterator[Answer]:
+        """The answer, while its body is read. Raises what httpcore raises, and `Private` if the request is `guarded`
+        and would leave the public network."""
+        length = {"content-length": str(len(body))} if body else {}
+        sent = {"host": url.netloc.decode("ascii"), **self._headers, **headers, **length}
+        request = httpcore.Request(
+            method, _url(url), headers=list(sent.items()), content=body or None, extensions=self._extensions
         )
         proxy = self._by_proxy.get(url.scheme)
-        if proxy is not None and not proxy_bypass(url.netloc.decode("ascii")):
-            return await proxy.handle_async_request(request)
-        server = url.scheme, url.host, url.port
-        if server not in self._shared:
-            async with self._first.setdefault(server, asyncio.Lock()):
-                if server not in self._shared:
-                    return await self._asked_first(server, request)
-        return await self._lane(0 if self._shared[server] else lane).handle_async_request(request)
+        if proxy is not None and not proxy_bypass(sent["host"]):
+            if guarded and await is_private(url.host):
+                raise Private(url.host)
+            response = await proxy.handle_async_request(request)
+            try:
+                yield _answer(response, url.host)
+            finally:
+                await response.aclose()
+            return
+        async with self._server(url, guarded=guarded).answer(request) as response:
+            peer = response.extensions["network_stream"].get_extra_info("server_addr")
+            yield _answer(response, str(peer[0]) if peer else url.host)
 
-    async def _asked_first(self, server: _Server, request: httpx.Request) -> httpx.Response:
-        version = b""
-        try:
-            answer = await self._lane(0).handle_async_request(request)
-            version = answer.extensions.get("http_version", b"")
-            return answer
-        finally:
-            self._shared[server] = version == b"HTTP/2"
-
-    def _lane(self, number: int) -> httpx.AsyncHTTPTransport:
-        if number not in self._lanes:
-            self._lanes[number] = self._make()
-        return self._lanes[number]
+    def _server(self, url: httpx.URL, *, guarded: bool) -> _Server:
+        key = url.scheme, url.host, url.port, guarded
+        if key not in self._servers:
+            self._servers[key] = _Server(
+                partial(
+                    httpcore.AsyncHTTPConnection,
+                    _url(url).origin,
+                    ssl_context=self._trusted,
+                    http2=True,
+                    network_backend=Network(guarded=guarded),
+                )
+            )
+        return self._servers[key]
 
     async def close(self) -> None:
         """Gives the connections back."""
-        await asyncio.gather(*(wire.aclose() for wire in (*self._lanes.values(), *self._by_proxy.values())))
+        await asyncio.gather(
+            *(server.close() for server in self._servers.values()), *(pool.aclose() for pool in self._by_proxy.values())
+        )
+
+
+def _url(url: httpx.URL) -> httpcore.URL:
+    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+
+
+def _answer(response: httpcore.Response, peer: str) -> Answer:
+    headers: dict[str, str] = {}
+    for name, value in response.headers:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    reason = response.extensions.get("reason_phrase", b"").decode("latin-1") or responses.get(response.status, "")
+    return Answer(response.status, reason, headers, response.aiter_stream(), peer)

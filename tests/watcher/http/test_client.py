@@ -291,6 +291,22 @@ def test_a_public_index_cannot_send_us_into_the_private_network(
     assert [asked.path for asked in index.asked] == ["/simple/six/"]
 
 
+def test_what_a_name_leads_to_is_looked_at_where_it_is_connected_to(
+    monkeypatch: pytest.MonkeyPatch, index: SimpleIndex
+) -> None:
+    # Given a redirect from the public network to a name that leads to a private address, and no proxy on the way there
+    monkeypatch.setenv("http_proxy", index.origin)
+    monkeypatch.setenv("no_proxy", "localhost")
+    with SimpleIndex() as internal:
+        index.spoil("six", redirect(internal.url.replace("127.0.0.1", "localhost") + "/six/"), forever=True)
+
+        with Http(limits=QUICK) as http:
+            error = why(http, Request("http://index.example/simple/six/"))
+
+        assert "it redirects to the private address localhost; if that is right" in str(error)
+        assert internal.asked == []
+
+
 def test_an_index_that_is_private_by_configuration_may_redirect_there(
     monkeypatch: pytest.MonkeyPatch, index: SimpleIndex
 ) -> None:
