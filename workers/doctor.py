@@ -18,6 +18,7 @@ from watcher.head import Head
 from watcher.http import Http, Limits
 from watcher.ledger import Ledger, utcnow
 from watcher.lookup import Bulletin, Lookup, Outcome
+from watcher.programs import needed
 from watcher.settings import AppSettings, Settings
 from watcher.units import size
 from workers import sentry
@@ -48,8 +49,9 @@ class Unwell(Refused):
 
 def examine(settings: Settings, test_sentry: bool) -> Iterator[Finding]:
     """A finding for each thing, in the order in which a release meets them."""
-    yield Finding("configuration", True, f"{settings.path}: {len(settings.apps)} apps, {len(settings.fleets)} fleets")
-    yield _found("git", _git)
+    yield Finding("configuration", True, f"{settings.path}: {', '.join(settings.apps) or 'no app yet'}")
+    for program, package in needed(settings).items():
+        yield _found(program, lambda program=program, package=package: _program(program, package))  # type: ignore[misc]
     yield _found("state directory", lambda: _space(settings))
     yield _found("ledger", lambda: _ledger(settings))
     if settings.broker_url:
@@ -73,10 +75,10 @@ def _found(subject: str, look: Callable[[], str]) -> Finding:
         return Finding(subject, False, str(error), error.hint)
 
 
-def _git() -> str:
-    found = shutil.which("git")
+def _program(name: str, package: str) -> str:
+    found = shutil.which(name)
     if found is None:
-        raise Unwell("git is not installed", "install it: apt-get install git")
+        raise Unwell(f"{name} is not installed", f"install it: apt-get install {package}")
     return found
 
 
