@@ -21,7 +21,7 @@ class ProposalState(StrEnum):
 
 
 class Checks(StrEnum):
-    """How the checks of a proposal's commit stand. NONE: there are none, or nobody wants to know."""
+    """How those checks of a proposal's commit stand that count. NONE: there are none, or nobody wants to know."""
 
     NONE = "none"
     RUNNING = "running"

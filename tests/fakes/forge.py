@@ -6,6 +6,7 @@ from tests.rig.forges.hub import Denied, Hub, Pull
 from watcher.errors import ToplayerError
 from watcher.proposal import Checks, Proposal, ProposalState
 from watcher.settings import ForgeSettings
+from workers.propose.forges.checks import Check, Required, verdict
 from workers.propose.forges.errors import told
 from workers.propose.forges.forge import Paper, key_of
 
@@ -44,7 +45,9 @@ class FakeForge:
         except Denied as denied:
             raise self._said(denied) from None
         wanted = pull.state == "open" and self._settings.wants_checks
-        return self._proposal(pull, self._hub.checks.get(pull.tip, Checks.NONE) if wanted else Checks.NONE)
+        checks = [Check(name, state) for name, state in self._hub.checks_of(pull.tip).items()]
+        required = [Required(name) for name in self._hub.required]
+        return self._proposal(pull, verdict(checks, required) if wanted else Checks.NONE)
 
     def ready(self, number: int) -> None:
         self._hub.edit(number, draft=False)

@@ -25,8 +25,8 @@ class ForgeSettings(Model):
     """Where branches of ours become pull requests, and what these look like.
 
     `url` is the forge's address in a browser. `project` is what it calls the repository; without it, the address of the
-    repository tells. `draft`: until the checks are green. `automerge = "checks"`: merged by `method` once all checks of
-    the commit are green, if the forge lets us. A reviewer with a slash (`team/backend`) is a team.
+    repository tells. `draft`: until the checks are green. `automerge = "checks"`: merged by `method` once the required
+    checks of the commit are green, if the forge lets us. A reviewer with a slash (`team/backend`) is a team.
     """
 
     kind: Literal["github", "gitlab", "gitea"]

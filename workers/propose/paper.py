@@ -124,7 +124,7 @@ def _afterwards(bump: Bump, app: AppSettings, facts: Facts) -> str:
     rolled = f" and rolls it out to {fleet}{waves}" if facts.hosts else ""
     merged = "A person merges this."
     if app.forge is not None and app.forge.automerge == "checks":
-        merged = "toplayer merges this once its checks are green; a commit of yours on the branch keeps it from that."
+        merged = "toplayer merges this once the required checks are green, unless you commit to the branch."
     return "\n".join(
         [
             "### After the merge",

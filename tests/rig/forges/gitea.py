@@ -1,7 +1,5 @@
 """The dialect of Gitea and Forgejo, checked against Forgejo's published description (swagger.v1.json, by pyforgejo)."""
 
-import inspect
-from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,12 +8,11 @@ from pyforgejo.issue.client import IssueClient
 from pyforgejo.repository.client import RepositoryClient
 
 from tests.rig.forges.hub import Denied, Hub, Pull
-from tests.rig.forges.published import checked
+from tests.rig.forges.published import checked, sent
 from tests.rig.forges.server import PROJECT, Answer, Asked, Misfit, route
 from watcher.proposal import Checks
 
 _BASE = f"/repos/{PROJECT}"
-_NOT_SENT = {"self", "owner", "repo", "index", "ref", "request_options"}
 _DRAFT = "WIP: "
 
 
@@ -35,15 +32,6 @@ class GiteaDialect:
         return handler(asked, hub, home, *parts)
 
 
-def _sent(operation: Callable[..., Any], sent: Any) -> None:
-    """Raises a `Misfit` for what the operation does not take, or does not get."""
-    takes = {name: one for name, one in inspect.signature(operation).parameters.items() if name not in _NOT_SENT}
-    names = {"Do" if name == "do" else name for name in takes}
-    needs = {"Do" if name == "do" else name for name, one in takes.items() if one.default is inspect.Parameter.empty}
-    if not needs <= set(sent) <= names:
-        raise Misfit(f"{operation.__name__} takes {sorted(names)}, got {sorted(sent)}")
-
-
 def _said(kind: type[BaseModel], row: dict[str, Any]) -> dict[str, Any]:
     checked(kind, row, "answer", closed=True)
     return row
@@ -60,6 +48,7 @@ def _pull(hub: Hub, pull: Pull, home: str) -> dict[str, Any]:
         "state": "open" if pull.state == "open" else "closed",
         "draft": pull.title.startswith(_DRAFT),
         "merged": merged,
+        "merged_at": "2026-11-02T09:00:00Z" if merged else None,
         "mergeable": not merged,
         "merge_commit_sha": pull.merged_as or None,
         "labels": [_label_row(name) for name in pull.labels],
@@ -70,7 +59,7 @@ def _pull(hub: Hub, pull: Pull, home: str) -> dict[str, Any]:
 
 
 def _list(asked: Asked, hub: Hub, home: str) -> Answer:
-    _sent(RepositoryClient.repo_list_pull_requests, asked.query)
+    sent(RepositoryClient.repo_list_pull_requests, asked.query)
     state = asked.query.get("state", "open")
     found = [p for p in hub.all() if state == "all" or (p.state == "open") == (state == "open")]
     page, limit = int(asked.query.get("page", 1)), int(asked.query.get("limit", 30))
@@ -78,14 +67,14 @@ def _list(asked: Asked, hub: Hub, home: str) -> Answer:
 
 
 def _open(asked: Asked, hub: Hub, home: str) -> Answer:
-    _sent(RepositoryClient.repo_create_pull_request, asked.body)
+    sent(RepositoryClient.repo_create_pull_request, asked.body)
     body = asked.body
     made = hub.open(body["head"], body["base"], body["title"], body["body"])
     return 201, _pull(hub, hub.edit(made.number, draft=body["title"].startswith(_DRAFT)), home)
 
 
 def _edit(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
-    _sent(RepositoryClient.repo_edit_pull_request, asked.body)
+    sent(RepositoryClient.repo_edit_pull_request, asked.body)
     changes = dict(asked.body)
     if "title" in changes:
         changes["draft"] = changes["title"].startswith(_DRAFT)
@@ -93,7 +82,7 @@ def _edit(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
 
 
 def _merge(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
-    _sent(RepositoryClient.repo_merge_pull_request, asked.body)
+    sent(RepositoryClient.repo_merge_pull_request, asked.body)
     if asked.body["Do"] not in ("merge", "rebase", "rebase-merge", "squash", "fast-forward-only", "manually-merged"):
         raise Misfit(f"Do {asked.body['Do']}")
     hub.merge(int(number), asked.body.get("head_commit_id", ""))
@@ -112,37 +101,48 @@ _made: dict[int, str] = {}
 
 
 def _make_label(asked: Asked, hub: Hub, home: str) -> Answer:
-    _sent(IssueClient.create_label, asked.body)
+    sent(IssueClient.create_label, asked.body)
     row = _label_row(asked.body["name"])
     _made[row["id"]] = row["name"]
     return 201, row
 
 
 def _label(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
-    _sent(IssueClient.add_label, asked.body)
+    sent(IssueClient.add_label, asked.body)
     pull = hub.label(int(number), *(_made[id] for id in asked.body["labels"]))
     return 200, [_label_row(name) for name in pull.labels]
 
 
 def _ask(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
-    _sent(RepositoryClient.repo_create_pull_review_requests, asked.body)
+    sent(RepositoryClient.repo_create_pull_review_requests, asked.body)
     hub.ask(int(number), *asked.body["reviewers"], *asked.body["team_reviewers"])
     return 201, []
 
 
 def _comment(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
-    _sent(IssueClient.create_comment, asked.body)
+    sent(IssueClient.create_comment, asked.body)
     hub.comment(int(number), asked.body["body"])
     return 201, _said(published.Comment, {"id": 1, "body": asked.body["body"]})
 
 
-_STATE = {Checks.NONE: "", Checks.RUNNING: "pending", Checks.GREEN: "success", Checks.RED: "failure"}
+_STATE = {Checks.RUNNING: "pending", Checks.GREEN: "success", Checks.RED: "failure"}
 
 
 def _status(asked: Asked, hub: Hub, home: str, ref: str) -> Answer:
-    checks = hub.checks.get(ref, Checks.NONE)
-    row = {"sha": ref, "state": _STATE[checks], "total_count": int(checks is not Checks.NONE), "statuses": []}
+    sent(RepositoryClient.repo_get_combined_status_by_ref, asked.query)
+    page, limit = int(asked.query.get("page", 1)), int(asked.query.get("limit", 30))
+    found = list(hub.checks_of(hub.origin.tip(ref) or ref).items())[(page - 1) * limit : page * limit]
+    rows = [_said(published.CommitStatus, {"context": name, "status": _STATE[state]}) for name, state in found]
+    row = {"sha": ref, "state": "", "total_count": len(rows), "statuses": rows or None}
     return 200, _said(published.CombinedStatus, row)
+
+
+def _branch(asked: Asked, hub: Hub, home: str, name: str) -> Answer:
+    sent(RepositoryClient.repo_get_branch, asked.query)
+    if not hub.origin.tip(name):
+        raise Denied(404, "Not Found")
+    row = {"name": name, "enable_status_check": bool(hub.required), "status_check_contexts": list(hub.required)}
+    return 200, _said(published.Branch, row)
 
 
 def _project(asked: Asked, hub: Hub, home: str) -> Answer:
@@ -162,5 +162,6 @@ _TABLE = {
     f"POST {_BASE}/labels": _make_label,
     f"POST {_BASE}/issues/{{}}/labels": _label,
     f"POST {_BASE}/issues/{{}}/comments": _comment,
+    f"GET {_BASE}/branches/{{*}}": _branch,
     f"GET {_BASE}/commits/{{*}}/status": _status,
 }

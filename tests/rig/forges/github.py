@@ -5,9 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from githubkit_schemas.v2022_11_28 import models as published
+from githubkit_schemas.v2022_11_28.rest.checks import ChecksClient
+from githubkit_schemas.v2022_11_28.rest.pulls import PullsClient
+from githubkit_schemas.v2022_11_28.rest.repos import ReposClient
 
 from tests.rig.forges.hub import Denied, Hub, Pull
-from tests.rig.forges.published import checked, whole
+from tests.rig.forges.published import checked, sent, whole
 from tests.rig.forges.server import PROJECT, Answer, Asked, Misfit, route
 from watcher.proposal import Checks
 
@@ -60,8 +63,7 @@ def _pull(hub: Hub, pull: Pull, home: str, *, one: bool = True) -> dict[str, Any
 
 
 def _list(asked: Asked, hub: Hub, home: str) -> Answer:
-    if not set(asked.query) <= {"state", "head", "base", "sort", "direction", "per_page", "page"}:
-        raise Misfit(f"query {asked.query}")
+    sent(PullsClient.list, asked.query)
     head, base = asked.query.get("head"), asked.query.get("base")
     if head is not None and not head.startswith("team:"):
         raise Misfit("head is owner:branch")
@@ -124,18 +126,61 @@ _RUN = {
 }
 
 
+def _of(hub: Hub, ref: str, *, runs: bool) -> list[tuple[str, Checks]]:
+    """The checks of the commit that are check runs, or the others: those with a slash in their names are statuses."""
+    return [one for one in hub.checks_of(hub.origin.tip(ref) or ref).items() if ("/" in one[0]) != runs]
+
+
 def _runs(asked: Asked, hub: Hub, home: str, ref: str) -> Answer:
-    checks = hub.checks.get(hub.origin.tip(ref) or ref, Checks.NONE)
+    sent(ChecksClient.list_for_ref, asked.query)
     runs = []
-    if checks is not Checks.NONE:
-        status, conclusion = _RUN[checks]
-        runs.append(whole(published.CheckRun, {"status": status, "conclusion": conclusion}))
-    return 200, {"total_count": len(runs), "check_runs": runs}
+    for name, state in _of(hub, ref, runs=True):
+        status, conclusion = _RUN[state]
+        row = {"name": name, "status": status, "conclusion": conclusion, "app": {"id": _APP}}
+        runs.append(whole(published.CheckRun, row))
+    return 200, {"total_count": len(runs), "check_runs": _page(asked, runs)}
+
+
+_APP, _STATE = 15368, {Checks.RUNNING: "pending", Checks.GREEN: "success", Checks.RED: "failure"}
 
 
 def _status(asked: Asked, hub: Hub, home: str, ref: str) -> Answer:
+    sent(ReposClient.get_combined_status_for_ref, asked.query)
+    found = _of(hub, ref, runs=False)
+    rows = [whole(published.SimpleCommitStatus, {"context": name, "state": _STATE[state]}) for name, state in found]
     # Without any statuses GitHub says "pending".
-    return 200, whole(published.CombinedCommitStatus, {"state": "pending", "total_count": 0, "statuses": []})
+    known = {"state": "pending", "total_count": len(rows), "statuses": _page(asked, rows)}
+    return 200, whole(published.CombinedCommitStatus, known)
+
+
+def _page(asked: Asked, rows: list[Any]) -> list[Any]:
+    page, most = int(asked.query.get("page", 1)), int(asked.query.get("per_page", 30))
+    if most > 100:
+        raise Misfit(f"per_page {most}")
+    return rows[(page - 1) * most : page * most]
+
+
+def _branch(asked: Asked, hub: Hub, home: str, name: str) -> Answer:
+    """Statuses are required by classic protection, and check runs by a ruleset: both are looked for."""
+    sent(ReposClient.get_branch, asked.query)
+    if not hub.origin.tip(name):
+        raise Denied(404, "Branch not found")
+    statuses = [one for one in hub.required if "/" in one]
+    checks = {"contexts": statuses, "checks": [{"context": one, "app_id": None} for one in statuses]}
+    known = {"name": name, "protected": bool(statuses), "protection": {"required_status_checks": checks}}
+    row = whole(published.BranchWithProtection, known)
+    return 200, row
+
+
+def _rules(asked: Asked, hub: Hub, home: str, name: str) -> Answer:
+    sent(ReposClient.get_branch_rules, asked.query)
+    runs = [{"context": one, "integration_id": _APP} for one in hub.required if "/" not in one]
+    wanted = {"required_status_checks": runs, "strict_required_status_checks_policy": hub.strict}
+    rows = [whole(published.RepositoryRuleDetailedOneof2, {"type": "deletion"})]
+    if runs:
+        rule = {"type": "required_status_checks", "parameters": wanted}
+        rows.append(whole(published.RepositoryRuleDetailedOneof8, rule))
+    return 200, _page(asked, rows)
 
 
 def _project(asked: Asked, hub: Hub, home: str) -> Answer:
@@ -180,6 +225,8 @@ _TABLE = {
     f"POST {_BASE}/pulls/{{}}/requested_reviewers": _ask,
     f"POST {_BASE}/issues/{{}}/labels": _label,
     f"POST {_BASE}/issues/{{}}/comments": _comment,
+    f"GET {_BASE}/branches/{{*}}": _branch,
+    f"GET {_BASE}/rules/branches/{{*}}": _rules,
     f"GET {_BASE}/commits/{{*}}/check-runs": _runs,
     f"GET {_BASE}/commits/{{*}}/status": _status,
     "POST /graphql": _graphql,

@@ -137,9 +137,17 @@ class GitLabDialect:
 _STATUS = {Checks.RUNNING: "running", Checks.GREEN: "success", Checks.RED: "failed"}
 
 
+def _pipeline(hub: Hub, commit: str) -> Checks:
+    """GitLab's own sum: a job that is not required is one that may fail. A pipeline without any job is none."""
+    checks = hub.checks_of(commit)
+    states = [checks.get(name, Checks.RUNNING) for name in hub.required or checks] if checks else [Checks.NONE]
+    return next(one for one in (Checks.RED, Checks.RUNNING, Checks.GREEN, Checks.NONE) if one in states)
+
+
 def _row(hub: Hub, pull: Pull, home: str, *, one: bool = True) -> dict[str, Any]:
-    checks = hub.checks.get(pull.tip, Checks.NONE)
+    checks = _pipeline(hub, pull.tip)
     behind = pull.state == "open" and hub.strict and hub.is_behind(pull)
+    awaited = "ci_must_pass" if hub.required and checks is not Checks.GREEN else "mergeable"
     known: dict[str, Any] = {
         "iid": pull.number,
         "title": pull.title,
@@ -151,7 +159,7 @@ def _row(hub: Hub, pull: Pull, home: str, *, one: bool = True) -> dict[str, Any]
         "labels": list(pull.labels),
         "draft": pull.title.startswith(_DRAFT),
         "merge_when_pipeline_succeeds": False,
-        "detailed_merge_status": "need_rebase" if behind else "mergeable",
+        "detailed_merge_status": "need_rebase" if behind else awaited,
         "sha": pull.tip,
         "merge_commit_sha": pull.merged_as or None,
         "web_url": f"{home}/{PROJECT}/-/merge_requests/{pull.number}",

@@ -40,14 +40,18 @@ class Pull:
 class Hub:
     """The project. What people do there is done with its methods, and by the API of each kind of forge.
 
-    `checks` are by commit. `strict`: only what stands on the base's tip is merged. `protected`: why nothing may be
-    merged by the token. `queue`: whether merging goes through a queue. `may_write` is the token's right; `people` are
-    whom one can ask for a review. `after_answer` is called after each change that was made, and before it is answered.
+    `checks` are by commit, and those of the check `ci`; `others` are the other checks, by commit and name. `required`
+    are the names of those that the base requires; none of them: no check is. `strict`: only what stands on the base's
+    tip is merged. `protected`: why nothing may be merged by the token. `queue`: whether merging goes through a queue.
+    `may_write` is the token's right; `people` are whom one can ask for a review. `after_change` is called after each
+    change that was made, and before it is answered.
     """
 
     origin: Origin
     token: str = "t0ken-of-the-forge"
     checks: dict[str, Checks] = field(default_factory=dict)
+    others: dict[str, dict[str, Checks]] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
     strict: bool = False
     protected: str = ""
     queue: bool = False
@@ -108,6 +112,11 @@ class Hub:
 
     def comment(self, number: int, text: str) -> Pull:
         return self.edit(number, comments=(*self.get(number).comments, text))
+
+    def checks_of(self, commit: str) -> dict[str, Checks]:
+        """Every check of the commit that has reported, by its name."""
+        first = {"ci": self.checks[commit]} if self.checks.get(commit, Checks.NONE) is not Checks.NONE else {}
+        return first | self.others.get(commit, {})
 
     def is_behind(self, pull: Pull) -> bool:
         base = self.origin.tip(pull.base)

@@ -1,8 +1,9 @@
 """Published descriptions of APIs, as pydantic models: what fits them, and what would."""
 
 import datetime as dt
+import inspect
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -19,6 +20,22 @@ def checked(kind: type[BaseModel], value: Any, what: str, *, closed: bool = Fals
     known = {field.alias or name for name, field in kind.model_fields.items()}
     if closed and not set(value) <= known:
         raise Misfit(f"{what}: {sorted(set(value) - known)} not in {kind.__name__}")
+
+
+_NOT_SENT = {"self", "owner", "repo", "index", "ref", "branch", "request_options", "headers", "stream"}
+"""What clients that are made from a description take besides a query or a body: parts of the path, and their own."""
+
+
+def sent(operation: Callable[..., Any], what: Mapping[str, Any]) -> None:
+    """Raises a `Misfit` for what the described operation does not take, or does not get."""
+    takes = {
+        "Do" if name == "do" else name.rstrip("_"): one.default
+        for name, one in inspect.signature(operation).parameters.items()
+        if name not in _NOT_SENT
+    }
+    needs = {name for name, default in takes.items() if default is inspect.Parameter.empty}
+    if not needs <= set(what) <= takes.keys():
+        raise Misfit(f"{operation.__name__} takes {sorted(takes)}, got {sorted(what)}")
 
 
 def whole(kind: type[BaseModel], known: Mapping[str, Any]) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def test_what_happens_next_and_how_to_hold_it_are_said() -> None:
     assert "Close this, and `1.1` does not come again by itself" in body
     forge = {"kind": "github", "token": {"env": "T"}, "automerge": "checks"}
     auto = AppSettings.model_validate({**SETTINGS, "forge": {**forge, "project": "team/shop"}})
-    assert "toplayer merges this once its checks are green" in paper_of(BUMP, auto, DIFF, Facts()).body
+    assert "toplayer merges this once the required checks are green" in paper_of(BUMP, auto, DIFF, Facts()).body
 
 
 HOSTILE = (

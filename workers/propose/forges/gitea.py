@@ -2,46 +2,33 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
-from urllib.parse import urlencode
+from typing import Any
+from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, TypeAdapter
 
 from watcher.errors import IndexUnreachable
 from watcher.http import Http, Limits, Request
 from watcher.inert import inert
-from watcher.proposal import Checks, Proposal, ProposalState
-from watcher.settings import ForgeSettings
-from workers.propose.forges.errors import NO_WORD, ForgeLied, ForgeRefused, ForgeUnreachable, told
+from watcher.proposal import Checks, Proposal
+from workers.propose.forges.checks import Check, Required
+from workers.propose.forges.errors import NO_WORD, ForgeLied, ForgeUnreachable, told
 from workers.propose.forges.forge import Paper, key_of
 from workers.propose.forges.key import token_of
-from workers.propose.forges.shape import Branch, Project, Status, read
+from workers.propose.forges.pulls import Pull, Pulls, proposal_of
 
 LIMITS = Limits(deadline=60.0, stall=20.0, attempts=1, patience=0.0, largest=16_000_000)
 """One attempt: a proposal that is asked for twice could become two."""
 _DRAFT = "WIP: "
-_PAGE, _MOST_PAGES = 50, 20
+_PAGE = 50
 _CHECKS = {
     "success": Checks.GREEN,
     "warning": Checks.GREEN,
+    "skipped": Checks.GREEN,
     "failure": Checks.RED,
     "error": Checks.RED,
-    "skipped": Checks.GREEN,
 }
 _COLOUR = "#ededed"
-
-
-class _Pull(BaseModel):
-    number: int
-    html_url: str
-    title: str
-    body: str | None
-    state: Literal["open", "closed"]
-    merged: bool
-    merge_commit_sha: str | None = None
-    draft: bool = False
-    head: Branch
-    base: Branch
 
 
 class _Label(BaseModel):
@@ -49,17 +36,27 @@ class _Label(BaseModel):
     name: str
 
 
-class Gitea:
-    """One project, and one branch of it that proposals are for. A context manager."""
+class _Status(BaseModel):
+    context: str
+    status: str
 
-    def __init__(self, settings: ForgeSettings, project: str, base: str, contact: str = "") -> None:
-        self._settings, self._base, self._contact = settings, base, contact
-        self._where = f"{settings.address}/{project}"
-        self._url = f"{settings.address}/api/v1/repos/{project}"
-        self._project = project
+
+class _Base(BaseModel):
+    """The branch that proposals are for, as far as it is protected."""
+
+    enable_status_check: bool = False
+    status_check_contexts: tuple[str, ...] | None = None
+
+
+class Gitea(Pulls):
+    """See `Pulls`. A context manager."""
+
+    _rights = "write:repository and write:issue"
+    _page_size = ("limit", _PAGE)
 
     def __enter__(self) -> "Gitea":
         self._token = token_of(self._settings, self._project)
+        self._url = f"{self._settings.address}/api/v1/repos/{self._project}"
         self._http = Http(self._contact, limits=LIMITS)
         self._http.__enter__()
         return self
@@ -73,20 +70,14 @@ class Gitea:
         mine = (pull for pull in self._open_ones() if pull.head.ref == branch and pull.base.ref == self._base)
         pull = next(mine, None)
         if pull is None:
-            closed = self._list({"state": "closed", "sort": "recentupdate", "limit": _PAGE})
+            asked = {"state": "closed", "sort": "recentupdate", "limit": _PAGE}
+            closed: list[Pull] = self._read(TypeAdapter(list[Pull]), self._ask("GET", "/pulls", asked))
             pull = next((one for one in closed if one.head.ref == branch and key_of(one.body) == key), None)
-        return _proposal(pull) if pull else None
+        return proposal_of(pull) if pull else None
 
-    def _open_ones(self) -> Iterator[_Pull]:
-        for page in range(1, _MOST_PAGES + 1):
-            pulls = self._list({"state": "open", "limit": _PAGE, "page": page})
-            yield from pulls
-            if not pulls:
-                return
-
-    def _list(self, asked: Mapping[str, Any]) -> list[_Pull]:
-        found: list[_Pull] = self._read(TypeAdapter(list[_Pull]), self._ask("GET", "/pulls", asked))
-        return found
+    def _open_ones(self) -> Iterator[Pull]:
+        for row in self._pages("/pulls", {"state": "open"}):
+            yield self._read(TypeAdapter(Pull), row)
 
     def write(self, paper: Paper, number: int = 0) -> Proposal:
         if number:
@@ -97,25 +88,7 @@ class Gitea:
         made = {"head": paper.branch, "base": self._base, "title": title, "body": paper.sealed}
         return self._pull(self._ask("POST", "/pulls", input=made))
 
-    def invite(self, number: int) -> None:
-        if self._settings.labels:
-            ids = [self._label(name) for name in self._settings.labels]
-            self._ask("POST", f"/issues/{number}/labels", input={"labels": ids})
-        if self._settings.reviewers:
-            people = [reviewer for reviewer in self._settings.reviewers if "/" not in reviewer]
-            teams = [reviewer.rpartition("/")[2] for reviewer in self._settings.reviewers if "/" in reviewer]
-            asked = {"reviewers": people, "team_reviewers": teams}
-            self._ask("POST", f"/pulls/{number}/requested_reviewers", input=asked)
-
     # --- tending ---
-
-    def look(self, number: int) -> Proposal:
-        pull = self._get(number)
-        if pull.state != "open" or not self._settings.wants_checks:
-            return _proposal(pull)
-        status = self._read(TypeAdapter(Status), self._ask("GET", f"/commits/{pull.head.sha}/status"))
-        checks = _CHECKS.get(status.state, Checks.RUNNING) if status.total_count else Checks.NONE
-        return _proposal(pull, checks)
 
     def ready(self, number: int) -> None:
         pull = self._get(number)
@@ -126,26 +99,20 @@ class Gitea:
         wanted = {"Do": self._settings.method, "head_commit_id": proposal.tip, "delete_branch_after_merge": True}
         self._ask("POST", f"/pulls/{proposal.number}/merge", input=wanted)
 
-    def close(self, number: int, why: str) -> None:
-        if self._get(number).state == "open":
-            self._ask("PATCH", f"/pulls/{number}", input={"state": "closed"})
-            self._ask("POST", f"/issues/{number}/comments", input={"body": why})
-
-    def greet(self) -> str:
-        project = self._read(TypeAdapter(Project), self._ask("GET", ""))
-        if not project.permissions.push:
-            hint = "it needs write:repository and write:issue; docs/proposals.md has the list"
-            raise ForgeRefused(self._where, "the token may read it, and not write to it", hint)
-        return f"{self._where} answers, and the token may write there"
-
     # --- what is behind it ---
 
-    def _get(self, number: int) -> _Pull:
-        pull: _Pull = self._read(TypeAdapter(_Pull), self._ask("GET", f"/pulls/{number}"))
-        return pull
+    def _seen(self, commit: str) -> list[Check]:
+        rows = list(self._pages(f"/commits/{quote(commit, safe='')}/status", {}, "statuses"))
+        found: list[_Status] = self._read(TypeAdapter(list[_Status]), rows)
+        return [Check(one.context, _CHECKS.get(one.status, Checks.RUNNING)) for one in found]
 
-    def _pull(self, row: object) -> Proposal:
-        return _proposal(self._read(TypeAdapter(_Pull), row))
+    def _required(self) -> list[Required]:
+        base: _Base = self._read(TypeAdapter(_Base), self._ask("GET", f"/branches/{quote(self._base, safe='')}"))
+        wanted = base.status_check_contexts or () if base.enable_status_check else ()
+        return [Required(name, is_pattern=True) for name in wanted]
+
+    def _labels(self) -> list[int]:
+        return [self._label(name) for name in self._settings.labels]
 
     def _label(self, name: str) -> int:
         rows = self._ask("GET", "/labels", {"limit": _PAGE})
@@ -155,9 +122,6 @@ class Gitea:
             made: _Label = self._read(TypeAdapter(_Label), row)
             return made.id
         return known[name]
-
-    def _read(self, shape: TypeAdapter[Any], row: object) -> Any:
-        return read(shape, row, self._where)
 
     def _ask(
         self, verb: str, path: str, asked: Mapping[str, Any] | None = None, input: Mapping[str, Any] | None = None
@@ -180,19 +144,3 @@ class Gitea:
             return said
         why = str(said.get("message", "")) if isinstance(said, dict) else ""
         raise told(self._where, answer.status, why, answer.headers, (self._token,))
-
-
-def _proposal(pull: _Pull, checks: Checks = Checks.NONE) -> Proposal:
-    state = ProposalState.OPEN if pull.state == "open" else ProposalState.CLOSED
-    state = ProposalState.MERGED if pull.merged else state
-    return Proposal(
-        number=pull.number,
-        url=inert(pull.html_url, 500),
-        branch=pull.head.ref,
-        tip=pull.head.sha,
-        state=state,
-        key=key_of(pull.body),
-        draft=pull.draft,
-        checks=checks,
-        merged_as=(pull.merge_commit_sha or "") if state is ProposalState.MERGED else "",
-    )

@@ -5,7 +5,8 @@ import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
+from urllib.parse import quote
 
 import github
 import requests
@@ -15,10 +16,11 @@ from pydantic import BaseModel, TypeAdapter
 from watcher.inert import inert
 from watcher.proposal import Checks, Proposal, ProposalState
 from watcher.settings import ForgeSettings
+from workers.propose.forges.checks import Check, Required
 from workers.propose.forges.errors import NONSENSE, ForgeLied, ForgeRefused, ForgeUnreachable, told
-from workers.propose.forges.forge import Paper, key_of
+from workers.propose.forges.forge import Paper
 from workers.propose.forges.key import token_of
-from workers.propose.forges.shape import Branch, Project, Status, read
+from workers.propose.forges.pulls import Pull, Pulls, proposal_of
 
 _PATIENCE = 20
 _VERSION = "2022-11-28"
@@ -26,38 +28,75 @@ _VERSION = "2022-11-28"
 _WELL = ("success", "neutral", "skipped")
 
 
-class _Pull(BaseModel):
-    """A pull request; what only the answer for a single one has, is empty in a list."""
-
-    number: int
-    node_id: str
-    html_url: str
-    state: Literal["open", "closed"]
-    body: str | None = None
-    draft: bool = False
-    head: Branch
-    merged_at: datetime | None = None
-    merge_commit_sha: str | None = None
-    mergeable_state: str = ""
-    auto_merge: dict[str, Any] | None = None
+class _App(BaseModel):
+    id: int
 
 
 class _Run(BaseModel):
+    name: str
     status: str
     conclusion: str | None
+    app: _App | None = None
+
+    @property
+    def check(self) -> Check:
+        state = Checks.RUNNING
+        if self.status == "completed":
+            state = Checks.GREEN if self.conclusion in _WELL else Checks.RED
+        return Check(self.name, state, self.app.id if self.app else 0)
 
 
-class _Runs(BaseModel):
-    total_count: int
-    check_runs: list[_Run]
+class _Status(BaseModel):
+    context: str
+    state: str
+
+    @property
+    def check(self) -> Check:
+        return Check(self.context, {"success": Checks.GREEN, "pending": Checks.RUNNING}.get(self.state, Checks.RED))
 
 
-class GitHub:
-    """One project, and one branch of it that proposals are for. A context manager."""
+class _Wanted(BaseModel):
+    """A required check: classic protection has an `app_id` (-1: any), rules have an `integration_id`."""
 
-    def __init__(self, settings: ForgeSettings, project: str, base: str, contact: str = "") -> None:
-        self._settings, self._project, self._base, self._contact = settings, project, base, contact
-        self._where = f"{settings.address}/{project}"
+    context: str
+    app_id: int | None = None
+    integration_id: int | None = None
+
+    @property
+    def required(self) -> Required:
+        return Required(self.context, max(self.app_id or self.integration_id or 0, 0))
+
+
+class _Checks(BaseModel):
+    checks: tuple[_Wanted, ...] = ()
+
+
+class _Protection(BaseModel):
+    required_status_checks: _Checks | None = None
+
+
+class _Base(BaseModel):
+    """The branch that proposals are for, as far as it is protected in the classic way."""
+
+    protection: _Protection = _Protection()
+
+
+class _Parameters(BaseModel):
+    required_status_checks: tuple[_Wanted, ...] = ()
+
+
+class _Rule(BaseModel):
+    """What a ruleset says of the branch."""
+
+    type: str
+    parameters: Any = None
+
+
+class GitHub(Pulls):
+    """See `Pulls`. A context manager."""
+
+    _rights = "to read and write contents and pull requests"
+    _page_size = ("per_page", 100)
 
     def __enter__(self) -> "GitHub":
         self._token = token_of(self._settings, self._project)
@@ -73,7 +112,7 @@ class GitHub:
         owner = self._project.partition("/")[0]
         asked = {"head": f"{owner}:{branch}", "base": self._base, "state": "all", "sort": "created"}
         rows = self._ask("GET", "/pulls", {**asked, "direction": "desc", "per_page": 30})
-        found = [_proposal(pull) for pull in self._read(TypeAdapter(list[_Pull]), rows)]
+        found = [proposal_of(pull) for pull in self._read(TypeAdapter(list[Pull]), rows)]
         is_open = (one for one in found if one.state is ProposalState.OPEN)
         return next(is_open, None) or next((one for one in found if one.key == key), None)
 
@@ -84,26 +123,10 @@ class GitHub:
         made = {**said, "head": paper.branch, "base": self._base, "draft": self._settings.draft}
         return self._pull(self._ask("POST", "/pulls", input=made))
 
-    def invite(self, number: int) -> None:
-        labels, reviewers = list(self._settings.labels), self._settings.reviewers
-        if labels:
-            self._ask("POST", f"/issues/{number}/labels", input={"labels": labels})
-        if reviewers:
-            people = [reviewer for reviewer in reviewers if "/" not in reviewer]
-            teams = [reviewer.rpartition("/")[2] for reviewer in reviewers if "/" in reviewer]
-            asked = {"reviewers": people, "team_reviewers": teams}
-            self._ask("POST", f"/pulls/{number}/requested_reviewers", input=asked)
-
     # --- tending ---
 
-    def look(self, number: int) -> Proposal:
-        row = self._ask("GET", f"/pulls/{number}")
-        pull = self._read(TypeAdapter(_Pull), row)
-        wanted = pull.state == "open" and self._settings.wants_checks
-        return _proposal(pull, self._checks(pull.head.sha) if wanted else Checks.NONE)
-
     def ready(self, number: int) -> None:
-        pull = self._read(TypeAdapter(_Pull), self._ask("GET", f"/pulls/{number}"))
+        pull = self._get(number)
         if pull.draft:
             self._mutate("markPullRequestReadyForReview", {"pullRequestId": pull.node_id}, "pullRequest { isDraft }")
 
@@ -116,27 +139,10 @@ class GitHub:
                 raise
             self._queue(proposal)
 
-    def close(self, number: int, why: str) -> None:
-        pull = self._read(TypeAdapter(_Pull), self._ask("GET", f"/pulls/{number}"))
-        if pull.state == "open":
-            self._ask("PATCH", f"/pulls/{number}", input={"state": "closed"})
-            self._ask("POST", f"/issues/{number}/comments", input={"body": why})
-
-    def greet(self) -> str:
-        project = self._read(TypeAdapter(Project), self._ask("GET", ""))
-        if not project.permissions.push:
-            hint = "it needs to read and write contents and pull requests; docs/proposals.md has the list"
-            raise ForgeRefused(self._where, "the token may read it, and not write to it", hint)
-        # What a fine-grained token may is nowhere to be asked; reading is the nearest thing to it that changes nothing.
-        self._ask("GET", "/pulls", {"per_page": 1})
-        if self._settings.wants_checks:
-            self._checks(self._base)
-        return f"{self._where} answers, and the token may write there"
-
     # --- what is behind it ---
 
     def _queue(self, proposal: Proposal) -> None:
-        pull = self._read(TypeAdapter(_Pull), self._ask("GET", f"/pulls/{proposal.number}"))
+        pull = self._get(proposal.number)
         asked = {"pullRequestId": pull.node_id, "expectedHeadOid": proposal.tip}
         try:
             self._mutate("enqueuePullRequest", asked, "mergeQueueEntry { state }")
@@ -144,57 +150,38 @@ class GitHub:
             if "already in the queue" not in error.why.lower():
                 raise
 
-    def _checks(self, commit: str) -> Checks:
+    def _seen(self, commit: str) -> list[Check]:
         """Both kinds: the check runs of apps, and the statuses of everybody else."""
-        answer = self._ask("GET", f"/commits/{commit}/check-runs", {"filter": "latest", "per_page": 100})
-        runs = self._read(TypeAdapter(_Runs), answer)
-        status = self._read(TypeAdapter(Status), self._ask("GET", f"/commits/{commit}/status", {"per_page": 1}))
-        if any(run.status == "completed" and run.conclusion not in _WELL for run in runs.check_runs):
-            return Checks.RED
-        if status.total_count and status.state not in ("success", "pending"):
-            return Checks.RED
-        unseen = runs.total_count > len(runs.check_runs)
-        if unseen or any(run.status != "completed" for run in runs.check_runs):
-            return Checks.RUNNING
-        if status.total_count and status.state == "pending":
-            return Checks.RUNNING
-        return Checks.GREEN if runs.check_runs or status.total_count else Checks.NONE
+        rows = self._pages(f"/commits/{commit}/check-runs", {"filter": "latest"}, "check_runs")
+        runs: list[_Run] = self._read(TypeAdapter(list[_Run]), list(rows))
+        rows = self._pages(f"/commits/{commit}/status", {}, "statuses")
+        statuses: list[_Status] = self._read(TypeAdapter(list[_Status]), list(rows))
+        return [*(run.check for run in runs), *(status.check for status in statuses)]
 
-    def _pull(self, row: object) -> Proposal:
-        return _proposal(self._read(TypeAdapter(_Pull), row))
+    def _required(self) -> list[Required]:
+        """By the branch's protection, and by every ruleset that is about it."""
+        branch = quote(self._base, safe="")
+        base: _Base = self._read(TypeAdapter(_Base), self._ask("GET", f"/branches/{branch}"))
+        wanted = list((base.protection.required_status_checks or _Checks()).checks)
+        rules: list[_Rule] = self._read(TypeAdapter(list[_Rule]), list(self._pages(f"/rules/branches/{branch}", {})))
+        for rule in rules:
+            if rule.type == "required_status_checks":
+                wanted += self._read(TypeAdapter(_Parameters), rule.parameters).required_status_checks
+        return [one.required for one in wanted]
 
-    def _read(self, shape: TypeAdapter[Any], row: object) -> Any:
-        return read(shape, row, self._where)
+    def _labels(self) -> list[str]:
+        return list(self._settings.labels)
 
     def _ask(
-        self, verb: str, path: str, parameters: Mapping[str, Any] | None = None, input: Mapping[str, Any] | None = None
+        self, verb: str, path: str, asked: Mapping[str, Any] | None = None, input: Mapping[str, Any] | None = None
     ) -> Any:
         with _translated(self._where, (self._token,)):
             url = f"/repos/{self._project}{path}"
-            return self._api.requester.requestJsonAndCheck(verb, url, parameters=dict(parameters or {}), input=input)[1]
+            return self._api.requester.requestJsonAndCheck(verb, url, parameters=dict(asked or {}), input=input)[1]
 
     def _mutate(self, name: str, wanted: dict[str, Any], answer: str) -> None:
         with _translated(self._where, (self._token,)):
             self._api.requester.graphql_named_mutation(name, wanted, answer)
-
-
-def _proposal(pull: _Pull, checks: Checks = Checks.NONE) -> Proposal:
-    state = ProposalState.OPEN if pull.state == "open" else ProposalState.CLOSED
-    if pull.merged_at is not None:
-        state = ProposalState.MERGED
-    return Proposal(
-        number=pull.number,
-        url=inert(pull.html_url, 500),
-        branch=pull.head.ref,
-        tip=pull.head.sha,
-        state=state,
-        key=key_of(pull.body),
-        draft=pull.draft,
-        checks=checks,
-        behind=pull.mergeable_state == "behind",
-        queued=pull.auto_merge is not None,
-        merged_as=(pull.merge_commit_sha or "") if state is ProposalState.MERGED else "",
-    )
 
 
 def _manners(settings: ForgeSettings, contact: str) -> dict[str, Any]:

@@ -25,7 +25,9 @@ _DRAFT = "Draft: "
 _DEVELOPER = 30
 """The lowest role that pushes branches and opens merge requests."""
 _CHECKS = {"success": Checks.GREEN, "failed": Checks.RED, "canceled": Checks.RED, "skipped": Checks.NONE}
-"""What is none of these is still on its way, or waits for a person."""
+"""What is none of these is still on its way, or waits for a person. Jobs that may fail do not make a pipeline fail."""
+_AWAITED = ("ci_must_pass", "ci_still_running", "status_checks_must_pass")
+"""What GitLab says of a merge request that it does not merge before something is green."""
 _STATES = {"merged": ProposalState.MERGED, "closed": ProposalState.CLOSED}
 
 
@@ -212,7 +214,6 @@ class GitLab:
 
 def _proposal(request: _Request, *, checks: bool = False) -> Proposal:
     state = _STATES.get(request.state, ProposalState.OPEN)
-    pipeline = request.head_pipeline if checks and state is ProposalState.OPEN else None
     return Proposal(
         number=request.iid,
         url=inert(request.web_url, 500),
@@ -221,10 +222,18 @@ def _proposal(request: _Request, *, checks: bool = False) -> Proposal:
         state=state,
         key=key_of(request.description),
         draft=request.draft,
-        checks=_CHECKS.get(pipeline.status, Checks.RUNNING) if pipeline else Checks.NONE,
+        checks=_checks(request) if checks and state is ProposalState.OPEN else Checks.NONE,
         behind=request.detailed_merge_status == "need_rebase",
         queued=request.merge_when_pipeline_succeeds,
         merged_as=(request.merge_commit_sha or request.squash_commit_sha or request.sha or "")
         if state is ProposalState.MERGED
         else "",
     )
+
+
+def _checks(request: _Request) -> Checks:
+    """The pipeline, and what else GitLab waits for: checks of others, or a pipeline that has not begun."""
+    pipeline = request.head_pipeline
+    state = _CHECKS.get(pipeline.status, Checks.RUNNING) if pipeline else Checks.NONE
+    awaited = request.detailed_merge_status in _AWAITED and state is not Checks.RED
+    return Checks.RUNNING if awaited else state

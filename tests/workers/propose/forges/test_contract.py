@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tests.rig.forges.hub import Hub
-from tests.workers.propose.forges.conftest import BRANCH, WITH_QUEUES, OpenForge
+from tests.rig.forges.server import Fault, ForgeServer
+from tests.workers.propose.forges.conftest import BRANCH, WITH_QUEUES, OpenForge, app_on, opened
 from watcher.errors import Refused, Temporary
 from watcher.proposal import Checks, ProposalState
 from workers.propose.forges.errors import BranchBehind, ForgeRefused, ForgeUnreachable
@@ -88,6 +89,40 @@ def test_the_checks_of_the_commit_are_seen(on_forge: OpenForge, hub: Hub, checks
     with on_forge(automerge="checks") as forge:
         number = forge.write(PAPER).number
         assert forge.look(number).checks is checks
+
+
+R, G, W = Checks.RED, Checks.GREEN, Checks.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("required", "seen", "verdict"),
+    [
+        (("ci", "lint/style"), {"ci": G, "lint/style": G, "flaky": R, "slow/one": W}, G),
+        (("ci", "lint/style"), {"ci": G, "lint/style": W, "flaky": G}, W),
+        (("ci", "lint/style"), {"ci": R, "lint/style": W}, R),
+        (("ci", "lint/style"), {"ci": G}, W),
+        (("ci",), {}, W),
+        ((), {"ci": G, "lint/style": R}, R),
+        ((), {f"ci {n}": G for n in range(120)} | {"last": R}, R),
+    ],
+    ids=["others may fail", "one runs", "one failed", "one has not reported", "none has", "all count", "many"],
+)
+def test_where_checks_are_required_the_others_do_not_count(
+    on_forge: OpenForge, hub: Hub, required: tuple[str, ...], seen: dict[str, Checks], verdict: Checks
+) -> None:
+    hub.required = required
+    hub.others[hub.origin.tip(BRANCH)] = seen
+    with on_forge(automerge="checks") as forge:
+        assert forge.look(forge.write(PAPER).number).checks is verdict
+
+
+@pytest.mark.parametrize("server", ["github", "gitea"], indirect=True)
+def test_a_forge_that_does_not_tell_what_is_required_has_all_checks_counted(server: ForgeServer) -> None:
+    server.hub.required = ("ci",)
+    server.hub.others[server.hub.origin.tip(BRANCH)] = {"ci": Checks.GREEN, "slow/one": Checks.RUNNING}
+    server.faults.append(Fault("GET .*/branches/", 403, "Upgrade to GitHub Pro to enable this feature."))
+    with opened(app_on(server, automerge="checks")) as forge:
+        assert forge.look(forge.write(PAPER).number).checks is Checks.RUNNING
 
 
 def test_nobody_asks_for_checks_that_nothing_depends_on(on_forge: OpenForge, hub: Hub) -> None:
