@@ -10,7 +10,7 @@ it acts, because its message may be late, or the second of its kind. Nothing els
 """
 
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -154,7 +154,7 @@ def turned(
     """The rollout's next turn: the rollout as it now stands, and the hosts whose stage changes with it.
 
     `hosts` are the rollout's, in the fleet's order; `others` the other rollouts of the same app that are not over
-    (or whose hosts are still on their way back). No turn is taken: the same rollout and no hosts.
+    (or whose hosts are still on their way back, or being put right). No turn is taken: the same rollout and no hosts.
     """
     stage = rollout.stage
     newer = [other for other in others if other.generation > rollout.generation and not other.held]
@@ -163,13 +163,15 @@ def turned(
     if stage is RolloutStage.BUILT and not rollout.held:
         if any(other.image for other in newer):
             return rollout.at(RolloutStage.SUPERSEDED, now, reason=f"{newer[0].id} is newer"), ()
-        if paused or any(other.stage in (RolloutStage.ROLLING, RolloutStage.HALTED) for other in others):
+        if paused or any(other.stage in _AT_WORK for other in others):
             return rollout, ()
         if _unapproved(rollout, plan, 1):
             return _awaits(rollout, 1), ()
         return rollout.at(RolloutStage.ROLLING, now).with_wave(1, now), ()
     if stage is RolloutStage.ROLLING:
         return _rolling(rollout, hosts, any(other.image for other in newer), plan, paused, now)
+    if stage is RolloutStage.DONE and not paused and not any(other.image for other in newer):
+        return rollout, _kept_at(rollout, hosts, plan, now)
     if stage is RolloutStage.HALTED:
         # Fetched at most, and not yet touched: it simply keeps what it runs.
         return rollout, tuple(host.at(HostStage.PENDING, now) for host in hosts if host.stage in _UNTOUCHED)
@@ -182,18 +184,17 @@ def _rolling(
     why = verdict(hosts, plan, now)
     if why:
         return rollout.at(RolloutStage.HALTED, now, reason=why), ()
-    moving = [host for host in hosts if host.stage.is_moving and host.stage is not HostStage.AHEAD]
     if overtaken:
-        # One that only waits for its hour was not touched, and one that went away holds nobody up for ever.
-        resting = (h.stage is HostStage.FETCHED and not plan.may_touch(h, now) for h in moving)
-        stuck = all(rests or host.attempts >= GIVEN_UP_AFTER for rests, host in zip(resting, moving, strict=True))
-        return (rollout.at(RolloutStage.SUPERSEDED, now, reason="a newer image is ready") if stuck else rollout), ()
-    ended = [host for host in hosts if host.stage is HostStage.DONE or (host.stage in BROKEN and host not in moving)]
-    if len(ended) == len(hosts):
+        free = not is_busy(hosts, plan, now)
+        return (rollout.at(RolloutStage.SUPERSEDED, now, reason="a newer image is ready") if free else rollout), ()
+    ended = [host for host in hosts if host.stage is HostStage.DONE or (host.stage in BROKEN and not _moves(host))]
+    left = [host for host in hosts if host not in ended and not _is_left_out(host, plan)]
+    counts = plan.counts(hosts)
+    asks = any(_unapproved(rollout, plan, wave) for wave in range(rollout.wave + 1, len(counts) + 1))
+    if len(ended) == len(hosts) or (ended and not left and not asks):
         return rollout.at(RolloutStage.DONE, now), ()
     if paused:
         return rollout, ()
-    counts = plan.counts(hosts)
     allowed = counts[min(rollout.wave, len(counts)) - 1]
     touched = [host for host in hosts if host.stage not in WAITING]
     if len(ended) == len(touched) >= allowed and rollout.wave < len(counts):
@@ -205,6 +206,54 @@ def _rolling(
                 rollout = rollout.with_wave(rollout.wave + 1, now)
                 allowed = counts[rollout.wave - 1]
     return rollout, _called(rollout, hosts, allowed, plan, now)
+
+
+def is_busy(hosts: Collection[HostState], plan: Plan, now: datetime) -> bool:
+    """Whether a newer image has to wait, because some host is in the middle of something.
+
+    One that only waits for its hour was not touched, and one that went away holds nobody up for ever.
+    """
+    moving = [host for host in hosts if _moves(host) and host.attempts < GIVEN_UP_AFTER]
+    return any(host.stage is not HostStage.FETCHED or plan.may_touch(host, now) for host in moving)
+
+
+def _moves(host: HostState) -> bool:
+    return host.stage.is_moving and host.stage is not HostStage.AHEAD
+
+
+def _is_left_out(host: HostState, plan: Plan) -> bool:
+    """Whether a person keeps the host out. It gets the image once it is uncordoned."""
+    return host.stage in WAITING and host.host in plan.cordoned
+
+
+def kept(rollouts: Iterable[Rollout]) -> Rollout | None:
+    """The rollout whose image the fleet is at, of an app's rollouts, newest first.
+
+    None while one is under way, and if the last one went back: then a person has the next word.
+    """
+    last = next((rollout for rollout in rollouts if rollout.rolling_at is not None), None)
+    return last if last is not None and last.stage is RolloutStage.DONE else None
+
+
+def _kept_at(rollout: Rollout, hosts: Sequence[HostState], plan: Plan, now: datetime) -> tuple[HostState, ...]:
+    """The hosts that a rollout which is done still has to bring to its image: they were cordoned, are new in the fleet,
+    or somebody changed what they run."""
+    why = verdict(hosts, plan, now)
+    if not why:
+        return _called(rollout, hosts, len(hosts), plan, now)
+    said = f"waits, because it failed on {why}"
+    return tuple(replace(h, reason=said) for h in hosts if h.stage is HostStage.PENDING and h.reason != said)
+
+
+def inspection_due(host: HostState, every: timedelta, now: datetime) -> bool:
+    """Whether a host should be asked what it really runs. Its rollout is the one that the fleet is at."""
+    return host.stage is HostStage.DONE and (host.inspected_at is None or now - host.inspected_at >= every)
+
+
+def inspected(host: HostState, drift: str, put_right: bool, now: datetime) -> HostState:
+    """The host after an inspection that found this `drift` (empty: none). To be put right, it is called once more."""
+    seen = replace(host, drift=drift, reason="", inspected_at=now)
+    return seen.at(HostStage.PENDING, now, reason=drift) if drift and put_right else seen
 
 
 def _called(
@@ -234,6 +283,7 @@ def _awaits(rollout: Rollout, wave: int) -> Rollout:
     return replace(rollout, reason=f"wave {wave} waits for `toplayer approve {rollout.app}`")
 
 
+_AT_WORK = (RolloutStage.ROLLING, RolloutStage.HALTED, RolloutStage.DONE)
 _UNTOUCHED = (HostStage.CALLED, HostStage.AHEAD, HostStage.READY)
 
 
@@ -246,7 +296,7 @@ def host_due(host: HostState, rollout: Rollout, now: datetime, plan: Plan | None
         return False
     if rollout.stage is RolloutStage.HALTED:
         return host.stage in (HostStage.FETCHED, HostStage.PROVING, HostStage.DONE, *BROKEN[:2])
-    if rollout.stage is RolloutStage.ROLLING:
+    if rollout.stage in (RolloutStage.ROLLING, RolloutStage.DONE):
         touches = host.stage is HostStage.FETCHED and plan is not None
         return host.stage.is_moving and not (touches and plan is not None and not plan.may_touch(host, now))
     return False

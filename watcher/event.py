@@ -9,7 +9,7 @@ from watcher.entry import Entry
 from watcher.head import Head
 from watcher.lookup import IndexState
 from watcher.proposal import Proposals
-from watcher.rollout import HostState, Rollout
+from watcher.rollout import HostStage, HostState, Rollout
 
 Fact = str | int | float | bool | None
 STALLED_AFTER = 5
@@ -111,7 +111,7 @@ def _of_rollout(before: Rollout | None, after: Rollout, now: datetime) -> Event 
 def _of_host(before: HostState | None, after: HostState, now: datetime) -> Event | None:
     if before is None:
         return None  # a rollout that starts tells once, not once per host
-    verb = _verb(before.stage, after.stage, after)
+    verb = _of_drift(before, after) or _verb(before.stage, after.stage, after)
     if verb is None:
         return None
     facts: dict[str, Fact] = {
@@ -119,10 +119,17 @@ def _of_host(before: HostState | None, after: HostState, now: datetime) -> Event
         "bytes": after.bytes,
         "seconds": after.seconds,
         "previous": after.previous,
-        "reason": after.reason,
+        "reason": after.reason or after.drift,
     }
     app = after.rollout.partition(":")[0]
     return Event(at=now, kind=f"host.{verb}", app=app, subject=after.name, facts=_said(facts))
+
+
+def _of_drift(before: HostState, after: HostState) -> str | None:
+    if after.drift and after.drift != before.drift:
+        return "put_right" if after.stage is HostStage.PENDING else "drifted"
+    gone = before.drift and not after.drift and before.stage is after.stage
+    return "runs_what_it_should" if gone else None
 
 
 def _of_head(before: Head | None, after: Head, now: datetime) -> Event | None:

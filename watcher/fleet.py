@@ -141,6 +141,8 @@ class FleetSettings(Model):
     min_sample: Annotated[int, Field(ge=1)] = 10
     approve: tuple[Annotated[int, Field(ge=1)], ...] = ()
     fetch: Literal["in turn", "ahead"] = "in turn"
+    drift: Literal["tell", "put right", "ignore"] = "tell"
+    drift_every: Duration = timedelta(hours=1)
     puller: Annotated[str, AfterValidator(_image)] = ""
     windows: tuple[Hours, ...] = ()
     freeze: tuple[Days, ...] = ()

@@ -18,10 +18,10 @@ from watcher.head import Head
 from watcher.ledger import Ledger, host_scope
 from watcher.lookup import IndexState
 from watcher.order import Order
-from watcher.plan import Plan
+from watcher.plan import WAITING, Plan
 from watcher.proposal import Proposals
 from watcher.receiver import Receiver
-from watcher.rollout import HostState, Rollout, RolloutStage
+from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from watcher.settings import AppSettings, Settings
 from watcher.versions import SCHEMES
 from watcher.watchlist import Watchlist
@@ -95,8 +95,15 @@ def _look_at_rollouts(
         result.turned += 1
     hosts = {rollout.id: _hosts(desk.settings, ledger, app, rollout, now) for rollout in rollouts if _may_move(rollout)}
     moving = [rollout for rollout in rollouts if rollout.id in hosts and not decide.is_over(rollout, hosts[rollout.id])]
+    kept = decide.kept(rollouts)
+    if kept is not None:
+        result.due += [(Order.INSPECT, host.name) for host in inspections(desk, app, kept, plan, now)]
+        if _strays(desk, app, kept, plan):
+            hosts[kept.id] = _hosts(desk.settings, ledger, app, kept, now)
+            moving.append(kept)
     for rollout in moving:
-        others = [other for other in moving if other is not rollout]
+        others = [one for one in moving if one is not rollout]
+        others = [one for one in others if one is not kept or decide.is_busy(hosts[one.id], plan, now)]
         after, called = decide.turned(rollout, hosts[rollout.id], others, plan, paused, now)
         before = {host.name: host for host in hosts[rollout.id]}
         written = _write(ledger, [(rollout, after), *((before[host.name], host) for host in called)], now, result)
@@ -114,6 +121,31 @@ def plan_of(desk: Desk, app: AppSettings) -> Plan:
     return replace(fleet.plan, cordoned=cordoned)
 
 
+def inspections(desk: Desk, app: AppSettings, kept: Rollout, plan: Plan, now: datetime) -> list[HostState]:
+    """The hosts that should be asked now what they really run: some at once, and the others soon."""
+    fleet = desk.settings.fleets[app.fleet]
+    if fleet.drift == "ignore":
+        return []
+    oldest = desk.ledger.all(
+        HostState, rollout=kept.id, stage=HostStage.DONE, order="inspected_at", limit=_INSPECTED_AT_ONCE
+    )
+    known = {host.name for host in fleet.hosts} - plan.cordoned.keys()
+    return [one for one in oldest if one.host in known and decide.inspection_due(one, fleet.drift_every, now)]
+
+
+_INSPECTED_AT_ONCE = 20
+
+
+def _strays(desk: Desk, app: AppSettings, kept: Rollout, plan: Plan) -> bool:
+    """Whether a host is not at the fleet's image and may come to it. Of ten thousand that are, only names are read."""
+    stages = dict(desk.ledger.rows(HostState, "host", "stage", rollout=kept.id))
+    for host in desk.settings.fleets[app.fleet].hosts:
+        stage = stages.get(host.name, HostStage.PENDING)
+        if stage.is_moving or (stage in WAITING and host.name not in plan.cordoned):
+            return True
+    return False
+
+
 def _may_move(rollout: Rollout) -> bool:
     return rollout.stage.is_open or rollout.stage is RolloutStage.HALTED
 
@@ -121,12 +153,12 @@ def _may_move(rollout: Rollout) -> bool:
 def _hosts(
     settings: Settings, ledger: Ledger, app: AppSettings, rollout: Rollout, now: datetime
 ) -> tuple[HostState, ...]:
-    """The rollout's hosts, in the fleet's order. A host that is new in the fleet joins a rollout that is rolling."""
+    """The rollout's hosts, in the fleet's order. A host that is new in the fleet joins the newest rollout."""
     known = {state.host: state for state in ledger.all(HostState, rollout=rollout.id)}
     states = []
     for position, host in enumerate(settings.fleets[app.fleet].hosts):
         state = known.get(host.name)
-        if state is None and rollout.stage is RolloutStage.ROLLING:
+        if state is None and rollout.stage in (RolloutStage.ROLLING, RolloutStage.DONE):
             state = HostState(rollout=rollout.id, host=host.name, position=position)
             state = ledger.add(state, now) or state
         if state is not None:

@@ -36,7 +36,7 @@ def _together(event: Event) -> tuple[str, str]:
 def _notice(events: list[Event]) -> Notice:
     event = events[0]
     area, _, verb = event.kind.partition(".")
-    urgent = verb in ("failed", "halted", "stuck", "stalled", "unreadable", "unreachable", "hit")
+    urgent = verb in ("failed", "halted", "stuck", "stalled", "drifted", "unreadable", "unreachable", "hit")
     said = _OF_AREA.get(area, _of_anything)(verb, events)
     return Notice(inert(said.replace("\n", " "), _LONGEST), urgent)
 
@@ -75,7 +75,7 @@ def _of_host(verb: str, events: list[Event]) -> str:
         most = max(_number(event.facts.get("bytes")) for event in events)
         slowest = max(_number(event.facts.get("seconds")) for event in events)
         cost = f" ({size(most)}, {span(slowest)}{' at most' if len(events) > 1 else ''})"
-    return f"{rollout}: {shown} {verb}{cost}{_because(facts)}"
+    return f"{rollout}: {shown} {verb.replace('_', ' ')}{cost}{_because(facts)}"
 
 
 def _of_pin(verb: str, events: list[Event]) -> str:

@@ -11,5 +11,6 @@ class Order(StrEnum):
     PROPOSE = "propose"
     BUILD = "build"
     ROLL = "roll"
+    INSPECT = "inspect"
     TEND = "tend"
     TELL = "tell"

@@ -155,6 +155,8 @@ class HostState(Entry):
     `bytes` is what really travelled to the host (compressed layers, configuration, manifest); `seconds` the
     time from the call to the end. Of these, `pull_seconds` went into the pull, `swap_seconds` into stopping the old and
     starting the new, and `healthy_seconds` is how long the new one took to prove itself. All are None until known.
+
+    `inspected_at` is when the host was last asked what it really runs, and `drift` what was not as it should be then.
     """
 
     rollout: str
@@ -169,6 +171,8 @@ class HostState(Entry):
     healthy_seconds: float | None = None
     called_at: datetime | None = None
     since: datetime | None = None
+    inspected_at: datetime | None = None
+    drift: str = ""
 
     @staticmethod
     def id_of(rollout: str, host: str) -> str:
@@ -192,6 +196,8 @@ class HostState(Entry):
             called_at=None if stage is HostStage.PENDING else called_at,
             seconds=(now - called_at).total_seconds() if stage in _ENDS and self.called_at else self.seconds,
             healthy_seconds=(now - self.since).total_seconds() if proven and self.since else self.healthy_seconds,
+            inspected_at=now if stage is HostStage.DONE else self.inspected_at,
+            drift="" if stage is HostStage.DONE else self.drift,
         )
 
     def refused(self, now: datetime, error: Refused) -> Self:

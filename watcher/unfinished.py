@@ -36,6 +36,7 @@ def unfinished(settings: Settings, ledger: Ledger, now: datetime) -> list[str]:
         for rollout in ledger.all(Rollout, app=name, stage=_MOVING):
             hosts = ledger.all(HostState, rollout=rollout.id, order="position")
             lines += _of_rollout(rollout, hosts, settings.fleets[app.fleet].plan, now)
+        lines += _of_kept(name, ledger)
     for state in ledger.all(IndexState, index=[*settings.indexes, *settings.advisories]):
         if state.reason and state.attempts < TRIES:
             lines.append(f"{state.index}: {state.reason}")
@@ -50,6 +51,18 @@ def _waits_for_an_hour(bump: Bump, app: AppSettings, now: datetime) -> bool:
     """Whether a bump waits for its window, or until something that comes with it is old enough."""
     later = bump.due_at is not None and bump.due_at - now > 2 * LONGEST
     return later or decide.waits(bump, app.policy.of, now) is not None
+
+
+def _of_kept(app: str, ledger: Ledger) -> list[str]:
+    """The hosts that come to the image of a rollout that is done."""
+    kept = decide.kept(ledger.all(Rollout, app=app, order="-generation"))
+    stages = [stage for stage in HostStage if stage.is_moving or stage is HostStage.PENDING]
+    hosts = ledger.all(HostState, rollout=kept.id, stage=stages, order="position") if kept else ()
+    return [
+        f"{host.name} {host.reason or host.stage}"
+        for host in hosts
+        if host.attempts < TRIES and (host.stage.is_moving or not host.reason or host.drift)
+    ]
 
 
 _MOVING = [RolloutStage.WANTED, RolloutStage.BUILT, RolloutStage.ROLLING, RolloutStage.HALTED]

@@ -132,7 +132,9 @@ def host_row(rollout: Rollout, host: HostState) -> Row:
         "healthy_seconds": host.healthy_seconds,
         "called_at": _iso(host.called_at),
         "since": _iso(host.since),
-        "reason": host.reason,
+        "inspected_at": _iso(host.inspected_at),
+        "drift": host.drift,
+        "reason": host.reason or host.drift,
     }
 
 

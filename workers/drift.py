@@ -8,8 +8,7 @@ from watcher.errors import ToplayerError
 from watcher.fleet import HostSettings
 from watcher.ledger import Ledger
 from watcher.settings import Settings
-from workers.fleet.health import presentable
-from workers.fleet.host import Health, Host, Service
+from workers.fleet.drift import difference
 from workers.fleet.targets import connect
 from workers.oci.stores import open_store
 from workers.steps.service import service_of
@@ -39,17 +38,3 @@ def _finding(settings: Settings, host: HostSettings, row: view.Row) -> Finding:
     hint = f"`toplayer deploy {row['app']}` puts it right: hosts that run what they should are left alone"
     runs = str(row["digest"] or "").removeprefix("sha256:")[:12]
     return Finding(subject, not said, said or (f"runs {runs}" if runs else "runs nothing"), hint if said else "")
-
-
-def difference(host: Host, service: Service, expected: str | None) -> str:
-    """What is not as it should be on a host that should run `expected` (None: nothing of ours); empty if all is."""
-    running = host.running(service)
-    if running.image != expected:
-        should = expected.removeprefix("sha256:")[:12] if expected else "nothing"
-        return f"runs {running.image.short if running.image else 'nothing'}, and should run {should}"
-    if running.image is None:
-        return ""
-    if not running.as_specified:
-        return "was started from another specification than the settings have now"
-    proof = presentable(host.prove(service, running.image, service.steady), service)
-    return "" if proof.health is Health.HEALTHY else f"is not well: {proof.said or proof.health}"

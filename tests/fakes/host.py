@@ -117,6 +117,7 @@ class FakeHost:
         if wanted.image not in self.images:
             raise HostRefused(self._name, f"no such image: {wanted.image}")
         if self.current and replace(self.current, up=False) == wanted:
+            self._do(current=replace(wanted, up=True))
             return
         if self.next and replace(self.next, up=False) != wanted:
             self._do(next=None)

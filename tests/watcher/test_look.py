@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.index import FakeIndex
-from watcher import config
+from watcher import config, decide
 from watcher.bump import Bump, BumpStage
 from watcher.desk import Desk
 from watcher.head import Head
 from watcher.http import Http
 from watcher.image import Digest
-from watcher.ledger import EVERYTHING, Ledger
+from watcher.ledger import EVERYTHING, Ledger, host_scope
 from watcher.look import look
 from watcher.lookup import IndexState, Lookup
 from watcher.order import Order
@@ -268,3 +268,46 @@ def test_a_halted_rollout_takes_its_hosts_back_before_anything_newer_starts(desk
     second = desk.ledger.find(Rollout, id="shop:2")
     assert second is not None
     assert second.stage is RolloutStage.ROLLING
+
+
+def done_rollout(desk: Desk, *hosts: str) -> Rollout:
+    now = desk.clock()
+    done = Rollout(id="shop:1", app="shop", generation=1, commit="c1", image=IMAGE, wanted_at=now)
+    done = replace(done.at(RolloutStage.ROLLING, now).at(RolloutStage.DONE, now), wave=2)
+    desk.ledger.write([(None, done)], now)
+    for position, host in enumerate(hosts):
+        desk.ledger.add(HostState(rollout="shop:1", host=host, position=position).at(HostStage.DONE, now), now)
+    return done
+
+
+def test_a_host_that_is_new_in_the_fleet_goes_straight_to_its_image(desk: Desk) -> None:
+    surveyed(desk)
+    polled(desk)
+    done_rollout(desk, "h1", "h2")
+    look(desk)
+    assert (Order.ROLL, "shop:1:h3") in sent(desk)
+    assert not any(order is Order.ROLL and id != "shop:1:h3" for order, id in sent(desk))
+
+
+def test_every_host_that_is_done_is_inspected_when_an_hour_has_gone_by(desk: Desk, clock: Clock) -> None:
+    done_rollout(desk, "h1", "h2", "h3")
+    desk.ledger.hold(host_scope("ff", "h2"), "anna", "", clock())
+    look(desk)
+    assert not any(order is Order.INSPECT for order, _ in sent(desk))
+    clock.now += 60 * MINUTE
+    look(desk)
+    found = {id for order, id in sent(desk) if order is Order.INSPECT}
+    assert found == {"shop:1:h1", "shop:1:h3"}, "one that is cordoned is somebody's workbench"
+
+
+def test_drift_is_an_event_and_so_is_its_end(desk: Desk, clock: Clock) -> None:
+    done_rollout(desk, "h1")
+    state = desk.ledger.find(HostState, rollout="shop:1", host="h1")
+    assert state is not None
+    drifted = desk.ledger.replace(state, decide.inspected(state, "runs nothing", False, clock()), clock())
+    desk.ledger.replace(drifted, decide.inspected(drifted, "", False, clock()), clock())
+    told = [event for event in desk.ledger.events() if event.kind.startswith("host.")]
+    assert [(event.kind, event.facts.get("reason")) for event in told] == [
+        ("host.drifted", "runs nothing"),
+        ("host.runs_what_it_should", None),
+    ]

@@ -238,6 +238,8 @@ def connect(settings: HostSettings, store: Store) -> Iterator[DockerHost]:
 
 def _previous(current: Container | None, goal: swap.Goal) -> Digest | None:
     """The image to go back to from a new container: what is proven now, unless that is what we are going back from."""
-    if current is None or current.generation == goal.generation:
+    if current is None:
         return None
-    return current.previous if current.image == goal.image else current.image
+    if current.image == goal.image:
+        return current.previous
+    return None if current.generation == goal.generation else current.image

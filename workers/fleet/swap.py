@@ -138,7 +138,7 @@ def to_swap(seen: Containers, goal: Goal, beside: bool) -> Move | None:
         return move
     new, old = seen.get(Role.NEXT), seen.get(Role.CURRENT)
     if old is not None and old.is_for(goal):
-        return None
+        return _revived(old)
     if new is None:
         return Move(Verb.CREATE, Role.NEXT, goal=goal)
     if not new.is_for(goal):
@@ -151,6 +151,13 @@ def to_swap(seen: Containers, goal: Goal, beside: bool) -> Move | None:
     if old is not None and not old.up and old.restarts != NO_RESTART:
         return Move(Verb.HOLD, Role.CURRENT)
     return None
+
+
+def _revived(old: Container) -> Move | None:
+    """The next move towards a proven container that runs as it was meant to, whatever somebody did to it."""
+    if old.restarts != old.restart:
+        return Move(Verb.FREE, Role.CURRENT)
+    return None if old.up else Move(Verb.START, Role.CURRENT)
 
 
 def to_settle(seen: Containers, image: Digest) -> Move | None:

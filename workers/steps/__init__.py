@@ -6,6 +6,7 @@ from watcher.desk import Desk
 from watcher.order import Order
 from workers.carry import Step, carry_out
 from workers.steps.build import BUILD
+from workers.steps.inspect import INSPECT
 from workers.steps.poll import POLL
 from workers.steps.propose import PROPOSE
 from workers.steps.roll import ROLL
@@ -22,6 +23,7 @@ STEPS: dict[Order, Step[Any]] = {
     Order.TEND: TEND,
     Order.BUILD: BUILD,
     Order.ROLL: ROLL,
+    Order.INSPECT: INSPECT,
     Order.TELL: TELL,
 }
 

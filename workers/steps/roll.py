@@ -4,7 +4,7 @@ from datetime import datetime
 
 from watcher import decide
 from watcher.desk import Desk
-from watcher.rollout import HostState, Rollout
+from watcher.rollout import HostState, Rollout, RolloutStage
 from workers.carry import Step
 from workers.fleet.roll import step as roll_step
 from workers.fleet.targets import connect
@@ -12,15 +12,23 @@ from workers.oci.stores import open_store
 from workers.steps.service import service_of
 
 
-def _host_state(desk: Desk, id: str) -> HostState | None:
+def host_state(desk: Desk, id: str) -> HostState | None:
+    """A host in a rollout, by its name in the ledger."""
     rollout, _, host = id.rpartition(":")
     return desk.ledger.find(HostState, rollout=rollout, host=host)
+
+
+def kept_of(desk: Desk, app: str) -> Rollout | None:
+    """The rollout whose image the app's fleet is at."""
+    return decide.kept(desk.ledger.all(Rollout, app=app, order="-generation"))
 
 
 def _due(desk: Desk, state: HostState, now: datetime) -> bool:
     rollout = desk.ledger.find(Rollout, id=state.rollout)
     app = desk.settings.apps.get(rollout.app) if rollout is not None else None
     if rollout is None or app is None:
+        return False
+    if rollout.stage is RolloutStage.DONE and kept_of(desk, rollout.app) != rollout:
         return False
     return decide.host_due(state, rollout, now, desk.settings.fleets[app.fleet].plan)
 
@@ -36,4 +44,4 @@ def _do(desk: Desk, state: HostState) -> HostState:
         return roll_step(state, rollout, connection, service, app.run.health.within, desk.clock)
 
 
-ROLL = Step(_host_state, _due, _do)
+ROLL = Step(host_state, _due, _do)

@@ -9,9 +9,9 @@ from tests.fakes.host import Died, FakeHost, Slot
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.store import FakeStore
 from tests.workers.fleet.worlds import made, service
-from watcher import config, wish
+from watcher import config, decide, wish
 from watcher.desk import Desk
-from watcher.errors import Refused
+from watcher.errors import Refused, Temporary
 from watcher.head import Head
 from watcher.ledger import Ledger, host_scope
 from watcher.look import look
@@ -19,6 +19,7 @@ from watcher.order import Order
 from watcher.plan import BROKEN
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from workers.carry import Step, carry_out
+from workers.fleet.drift import difference
 from workers.fleet.roll import step as roll_step
 from workers.steps import STEPS
 
@@ -57,6 +58,8 @@ class Life:
         self.places = settings.fleets["ff"].plan.places
         self.bad: dict[tuple[int, str], set[str]] = {}
         self.stale: list[tuple[HostState, Rollout]] = []
+        self.by_hands: set[str] = set()
+        """Hosts where a person took away what ran, and nothing has run since."""
         self.ledger.add(Head(app="shop", surveyed_at=START), START)
 
     def _settings(self) -> str:
@@ -79,6 +82,8 @@ class Life:
             soak = "{pick(["0s", "5m"])}"
             jitter = "{pick(["0s", "2m"])}"
             at_once = {pick([1, 2, 5])}
+            drift = "{pick(["tell", "put right"])}"
+            drift_every = "10m"
             max_failures = {pick([0, 0, 1, 3])}
             approve = {pick(["[]", "[]", "[2]"])}
             fetch = "{pick(["in turn", "ahead"])}"
@@ -104,7 +109,7 @@ class Life:
         """Lets one thing happen."""
         weights = {
             self.look: 10, self.work: 14, self.release: 2, self.away: 1, self.back: 2, self.order: 2, self.jump: 2,
-            self.late: 1,
+            self.late: 1, self.by_hand: 1,
         }  # fmt: skip
         deed = self.chance.choices(list(weights), list(weights.values()))[0]
         self.log.append(deed.__name__)
@@ -117,12 +122,28 @@ class Life:
     def work(self) -> None:
         """Carries one order out: well, or dying on the way, or twice."""
         orders = [id for order, id in self.post.sent if order is Order.ROLL]
+        self._inspect()
         if not orders:
             return
         id, fate = self.chance.choice(orders), self.chance.choice(["well"] * 5 + ["dies", "twice"])
         self._carry(id, self.chance.randint(0, 4) if fate == "dies" else None)
         if fate == "twice":
             self._carry(id, None)
+
+    def _inspect(self) -> None:
+        for id in [id for order, id in self.post.sent if order is Order.INSPECT]:
+            carry_out(
+                Order.INSPECT, id, self.desk, Step(STEPS[Order.INSPECT].read, STEPS[Order.INSPECT].due, self._seen)
+            )
+
+    def _seen(self, desk: Desk, state: HostState) -> HostState:
+        rollout = desk.ledger.find(Rollout, id=state.rollout)
+        assert rollout is not None
+        try:
+            said = difference(self.hosts[state.host], self.service, rollout.image)
+        except Temporary as error:
+            return replace(state, reason=str(error), inspected_at=self.now)
+        return decide.inspected(state, said, desk.settings.fleets["ff"].drift == "put right", self.now)
 
     def _carry(self, id: str, dies_at: int | None) -> None:
         host = self.hosts[id.rpartition(":")[2]]
@@ -199,6 +220,15 @@ class Life:
         except Refused as error:
             self.log.append(str(error))
 
+    def by_hand(self) -> None:
+        """Somebody stops or removes what runs on a host, where nothing of ours is under way."""
+        name, host = self.chance.choice(list(self.hosts.items()))
+        if host.current is None or host.next is not None:
+            return
+        self.by_hands.add(name)
+        host.current = replace(host.current, up=False) if self.chance.random() < 0.5 else None
+        self.log.append(f"{name} {'stopped' if host.current else 'removed'} by hand")
+
     def jump(self) -> None:
         self.now += self.chance.choice([1, 10, 60, 3600, 86_400, -60, -3600]) * timedelta(seconds=1)
 
@@ -213,7 +243,9 @@ class Life:
                 assert slot.image in {IMAGES[0], *allowed}, f"P2: {name} runs {slot.image.short}"
                 if slot.image in self.sick:
                     self.bad.setdefault((slot.generation, self.places[name].kind), set()).add(name)
-            if self.service.order == "start-first":
+            if host.current is not None and host.current.up:
+                self.by_hands.discard(name)
+            if self.service.order == "start-first" and name not in self.by_hands:
                 assert host.serving is not None, f"P1: {name} serves nothing"
         for (generation, kind), names in self.bad.items():
             assert len(names) <= 1, f"P4: generation {generation} reached {sorted(names)} of class {kind!r}"
@@ -241,6 +273,7 @@ class Life:
             for order, id in list(self.post.sent):
                 if order is Order.ROLL:
                     self._carry(id, None)
+            self._inspect()
             self._approve()
             self.check()
             quiet = 0 if self._all() != before else quiet + 1
@@ -249,7 +282,16 @@ class Life:
                 break
         newest = self._newest()
         assert not any(rollout.stage.is_open for rollout in self.ledger.all(Rollout)), "P3: it did not come to an end"
+        put_right = self.desk.settings.fleets["ff"].drift == "put right"
         for name, host in self.hosts.items():
+            state = self.ledger.find(HostState, rollout=newest.id, host=name) if newest else None
+            if host.serving is None and name in self.by_hands and not (put_right and newest in self._kept()):
+                assert newest not in self._kept() or self._failed(newest, name) or (state and state.drift), (
+                    f"nobody is told of what was done to {name}"
+                )
+                continue
+            if newest in self._kept() and self._failed(newest, name):
+                continue
             assert host.serving is not None, f"P3: {name} serves nothing in the end"
             assert host.next is None or not host.next.up, f"P3: {name} has two"
             if newest is not None and newest.stage is RolloutStage.DONE and not self._failed(newest, name):
@@ -265,7 +307,12 @@ class Life:
         return state is not None and state.stage in BROKEN
 
     def _all(self) -> list[Any]:
-        return [self.ledger.all(Rollout), self.ledger.all(HostState)]
+        # That a host was looked at is no change of it.
+        states = [replace(one, inspected_at=None, revision=0) for one in self.ledger.all(HostState)]
+        return [self.ledger.all(Rollout), states]
+
+    def _kept(self) -> list[Rollout | None]:
+        return [decide.kept(self.ledger.all(Rollout, order="-generation"))]
 
     def _newest(self) -> Rollout | None:
         found = self.ledger.all(Rollout, order="-generation")

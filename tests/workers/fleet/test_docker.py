@@ -24,6 +24,7 @@ from watcher.errors import Refused, Temporary
 from watcher.fleet import HostSettings, TlsSettings
 from watcher.image import Digest
 from workers.fleet.docker import DockerHost
+from workers.fleet.drift import difference
 from workers.fleet.engine import Engine
 from workers.fleet.host import Health, HostRefused, HostUnreachable, Proof, Running
 from workers.fleet.targets import connect
@@ -462,6 +463,37 @@ def test_what_is_no_engine_is_told(real_registry: Registry) -> None:
     ):
         host.running(service("shop", "registry.example/shop"))
     assert str(error.value).startswith("h1")
+
+
+# --- drift ---
+
+
+def test_what_somebody_stopped_or_removed_by_hand_is_seen_and_put_right(world: DockerWorld) -> None:
+    first, second = world.publish("1"), world.publish("2")
+    deploy(world, first, 1)
+    deploy(world, second, 2)
+    assert difference(world.host, world.service, second) == ""
+    with world.engine.api() as api:
+        api.stop(world.service.name, timeout=0)
+        api.update_container(world.service.name, restart_policy={"Name": "no"})
+        assert "is not well" in difference(world.host, world.service, second)
+        deploy(world, second, 2)
+        assert world.restarts() == {"": "unless-stopped"}
+        api.remove_container(world.service.name, force=True)
+        assert "runs nothing" in difference(world.host, world.service, second)
+        deploy(world, second, 2)
+    assert difference(world.host, world.service, second) == ""
+    assert world.answers() == "2"
+
+
+def test_a_new_specification_of_the_same_image_keeps_the_image_to_go_back_to(world: DockerWorld) -> None:
+    first, second = world.publish("1"), world.publish("2")
+    deploy(world, first, 1)
+    deploy(world, second, 2)
+    world.service = replace(world.service, env={"TOKEN": "another"})
+    assert "another specification" in difference(world.host, world.service, second)
+    deploy(world, second, 2)
+    assert world.kept() == {first.short, second.short}
 
 
 # --- images ---

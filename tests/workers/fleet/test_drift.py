@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.workers.fleet.worlds import FakeWorld, deploy
-from workers.drift import difference
+from workers.fleet.drift import difference
 
 
 @pytest.fixture
