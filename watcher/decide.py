@@ -99,11 +99,14 @@ def waits(bump: Bump, wishes: Wishes, now: datetime) -> Wait | None:
     return max((one for one in found if one), key=lambda one: one.until, default=None)
 
 
-def next_bump(bumps: Collection[Bump], head: Head, wishes: Wishes, paused: bool, now: datetime) -> Bump | None:
+def next_bump(
+    bumps: Collection[Bump], head: Head, wishes: Wishes, paused: bool, now: datetime, *, forge: bool = False
+) -> Bump | None:
     """The bump to propose now, and only while none of the app is waiting to be merged.
 
     One that fixes an advisory goes first, then what a person ordered, then the oldest. A newer one of the same packages
-    takes the place of the one that waits, unless a person works on its branch.
+    takes the place of the one that waits, unless a person works on its branch. One that waits without a pull request,
+    because the app had no `forge` then, is proposed there.
     """
     waiting = [bump for bump in bumps if bump.stage is BumpStage.PROPOSED]
     if paused or not all(tend.stands(bump, head) for bump in waiting):
@@ -111,6 +114,8 @@ def next_bump(bumps: Collection[Bump], head: Head, wishes: Wishes, paused: bool,
     found = [bump for bump in bumps if bump.stage is BumpStage.FOUND and bump.is_due(now)]
     fits = [bump for bump in found if all(other.subject == bump.subject for other in waiting)]
     ready = [bump for bump in fits if waits(bump, wishes, now) is None]
+    if not ready and forge:
+        ready = [bump for bump in waiting if not bump.proposal and bump.is_due(now)]
     return min(ready, key=lambda bump: (not bump.advisories, not bump.by, bump.found_at, bump.id), default=None)
 
 

@@ -65,6 +65,8 @@ def _of_proposals(before: Proposals | None, after: Proposals, now: datetime) -> 
 
 def _of_bump(before: Bump | None, after: Bump, now: datetime) -> Event | None:
     verb = _verb(before.stage if before else None, after.stage, after)
+    if verb is None and before is not None and after.url and not before.url:
+        verb = "opened"
     if verb is None:
         return None
     if before is not None and (before.stage, after.stage) == (BumpStage.PROPOSED, BumpStage.FOUND):

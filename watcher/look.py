@@ -69,7 +69,7 @@ def _look_at_app(desk: Desk, name: str, app: AppSettings, now: datetime, result:
         result.turned += 1
     bumps = ledger.all(Bump, app=name, stage=[BumpStage.FOUND, BumpStage.PROPOSED])
     paused = ledger.is_held(name)
-    proposal = decide.next_bump(bumps, head, app.policy.of, paused, now)
+    proposal = decide.next_bump(bumps, head, app.policy.of, paused, now, forge=app.forge is not None)
     if proposal is not None:
         result.due.append((Order.PROPOSE, proposal.id))
     if app.propose == "branch" and tend.due(proposals, head, bumps, desk.every(app.survey, now), now):

@@ -44,7 +44,9 @@ def _notice(events: list[Event]) -> Notice:
 def _of_bump(verb: str, events: list[Event]) -> str:
     event, facts = events[0], events[0].facts
     place = _text(facts, "url") or _text(facts, "branch")
-    where = {"proposed": f" on {place}", "merged": f" in {_text(facts, 'commit')[:12]}"}.get(verb, "")
+    where = {"proposed": f" on {place}", "opened": f" on {place}", "merged": f" in {_text(facts, 'commit')[:12]}"}.get(
+        verb, ""
+    )
     change = f"{_text(facts, 'package')} {_text(facts, 'from')} → {_text(facts, 'to')}"
     return f"{event.app}: {change} {verb.replace('_', ' ')}{where}{_because(facts)}"
 

@@ -34,8 +34,10 @@ def bump(now: datetime, to: str = "2.0", **more: object) -> Bump:
     return replace(made, **more)  # type: ignore[arg-type]
 
 
-def next_bump(*bumps: Bump, now: datetime, paused: bool = False, policy: Policy = DEFAULT) -> Bump | None:
-    return decide.next_bump(bumps, head(now), lambda package: policy, paused, now)
+def next_bump(
+    *bumps: Bump, now: datetime, paused: bool = False, policy: Policy = DEFAULT, forge: bool = False
+) -> Bump | None:
+    return decide.next_bump(bumps, head(now), lambda package: policy, paused, now, forge=forge)
 
 
 def head(now: datetime, version: str = "1.0", branches: tuple[tuple[str, str], ...] = ()) -> Head:
@@ -155,6 +157,21 @@ def test_a_group_has_arrived_when_all_of_it_has(now: datetime) -> None:
     assert decide.settled(group, with_celery("5.1"), SCHEME, now).stage is BumpStage.MERGED
     assert decide.settled(group, with_celery("5.2"), SCHEME, now).stage is BumpStage.SUPERSEDED
     assert decide.settled(group, seen, SCHEME, now).stage is BumpStage.MERGED, "celery is not needed any more"
+
+
+def test_what_waits_without_a_pull_request_gets_one_where_there_is_a_forge_now(now: datetime) -> None:
+    waiting = bump(now).at(BumpStage.PROPOSED, now, branch="b", commit="c")
+    seen, later = head(now, branches=(("b", "c"),)), bump(now, "2.1")
+
+    def chosen(*bumps: Bump, at: Head = seen, paused: bool = False, forge: bool = True) -> Bump | None:
+        return decide.next_bump(bumps, at, lambda package: DEFAULT, paused, now, forge=forge)
+
+    assert chosen(waiting) == waiting
+    assert chosen(waiting, forge=False) is None
+    assert chosen(waiting, paused=True) is None
+    assert chosen(replace(waiting, proposal=7)) is None
+    assert chosen(waiting, later) == later, "it takes the branch, and opens one there"
+    assert chosen(waiting, at=head(now, branches=(("b", "a person's"),))) is None
 
 
 def test_a_bump_that_failed_for_a_moment_waits_its_time(now: datetime) -> None:

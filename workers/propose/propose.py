@@ -128,6 +128,6 @@ def _stands(standing: Commit, bump: Bump, tip: str, lock: str, repository: Repos
     """
     if standing.trailer(TRAILER) != bump.id:
         return False
-    if bump.branch:
+    if bump.branch and bump.stage is BumpStage.FOUND:
         return tip in standing.parents
     return any(repository.read(parent, lock) == repository.read(tip, lock) for parent in standing.parents)

@@ -41,7 +41,8 @@ def _due(desk: Desk, bump: Bump, now: datetime) -> bool:
     head = desk.ledger.find(Head, app=bump.app)
     if app is None or head is None:
         return False
-    return decide.next_bump(bumps, head, app.policy.of, desk.ledger.is_held(bump.app), now) == bump
+    paused, forge = desk.ledger.is_held(bump.app), app.forge is not None
+    return decide.next_bump(bumps, head, app.policy.of, paused, now, forge=forge) == bump
 
 
 def _do(desk: Desk, bump: Bump) -> Bump:

@@ -3,6 +3,7 @@
 import contextlib
 import getpass
 import io
+import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,11 +15,16 @@ from tests.rig.forges.hub import Hub
 from tests.rig.forges.server import Fault, ForgeServer
 from tests.rig.git_server import Origin, git_host, ssh_host
 from tests.rig.simple_index import SimpleIndex
+from tests.workers.propose.forges.conftest import DIALECTS
 from tests.workers.propose.forges.life import BRANCH, LOCK, Life
 from watcher.proposal import Checks
 
-ONE_KIND = pytest.mark.parametrize("server", ["github"], indirect=True)
-"""Where the kinds do not differ in more than the contract of their doors tells."""
+ONE_KIND = pytest.mark.parametrize(
+    "server", DIALECTS if os.environ.get("TOPLAYER_EVERY_FORGE") else ["github"], indirect=True
+)
+"""Where the kinds do not differ in more than the contract of their doors tells. `make forges` tries each of them."""
+NO_KIND = pytest.mark.parametrize("server", ["github"], indirect=True)
+"""Where the forge is not what it is about."""
 
 
 @pytest.fixture
@@ -431,6 +437,26 @@ def test_a_proposal_that_a_person_opened_for_our_branch_keeps_its_words(life: Li
 
 
 @ONE_KIND
+def test_a_branch_from_before_there_was_a_forge_becomes_a_proposal_there(life: Life) -> None:
+    life.plain = True
+    life.rounds()
+    tip = life.hub.origin.tip(BRANCH)
+    life.hub.origin.write({"app.py": "print(1)\n"}, "Somebody's work")
+
+    life.plain = False
+    life.rounds(minutes=2)
+
+    (pull,) = life.hub.all()
+    assert (pull.title, pull.tip) == ("Bump side from 1.0 to 1.1", tip)
+    bump = life.bumps()["1.1"]
+    assert (bump.stage, bump.proposal) == ("proposed", 1)
+    life.hub.merge(1)
+    life.rounds(minutes=2)
+    assert life.stages() == {"1.1": "merged"}
+    assert len(life.hub.opened) == 1
+
+
+@NO_KIND
 def test_without_a_forge_a_branch_lives_the_same_life(life: Life) -> None:
     life.plain = True
     life.rounds()
@@ -451,7 +477,7 @@ def test_without_a_forge_a_branch_lives_the_same_life(life: Life) -> None:
     assert life.server.requests == []
 
 
-@ONE_KIND
+@NO_KIND
 @pytest.mark.parametrize("way", ["http", "ssh"])
 def test_a_repository_behind_a_wire_is_proposed_to_and_cleared(life: Life, tmp_path: Path, way: str) -> None:
     life.hub.origin.git("config", "http.receivepack", "true")
