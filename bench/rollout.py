@@ -22,9 +22,9 @@ from watcher.ledger import Ledger
 from watcher.look import look
 from watcher.order import Order
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
+from workers import steps
 from workers.carry import Step, carry_out
 from workers.fleet.roll import step as roll_step
-from workers.steps import STEPS
 
 AT_ONCE = 500
 
@@ -84,7 +84,8 @@ def rolled(hosts: int, directory: Path) -> tuple[float, float, Counter[str], int
         assert rollout is not None
         return roll_step(state, rollout, fleet[state.host], runs, timedelta(minutes=2), desk.clock)
 
-    step = Step(STEPS[Order.ROLL].read, STEPS[Order.ROLL].due, roll)
+    usual = steps.step(Order.ROLL)
+    step = Step(usual.read, usual.due, roll)
     began, cpu, looks = time.monotonic(), time.process_time(), 0
     while True:
         looks += 1

@@ -10,7 +10,7 @@ it acts, because its message may be late, or the second of its kind. Nothing els
 """
 
 import zlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -62,11 +62,26 @@ def _is_rush(every: timedelta, now: datetime) -> bool:
     return now.minute == 0 and every >= timedelta(minutes=1)
 
 
-def settled(bump: Bump, head: Head, scheme: Scheme, now: datetime) -> Bump:
-    """What a survey tells about an open bump: merged, overtaken, closed by a person, or still as it was."""
+Locked = Mapping[tuple[str, str], Sequence[str]]
+"""The versions that the locks at a head have, by ecosystem and package."""
+
+
+def locked(head: Head) -> Locked:
+    """See `Locked`."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for pin in head.pins:
+        found.setdefault((pin.ecosystem, pin.package), []).append(pin.version)
+    return found
+
+
+def settled(bump: Bump, head: Head, pins: Locked, scheme: Scheme, now: datetime) -> Bump:
+    """What a survey tells about an open bump: merged, overtaken, closed by a person, or still as it was.
+
+    `pins` are the head's (see `locked`).
+    """
     if head.surveyed_at is None or head.reason or not bump.stage.is_open:
         return bump
-    now_at = {part: _versions(part.package, bump.ecosystem, head) for part in bump.parts}
+    now_at = {part: pins.get((bump.ecosystem, part.package), ()) for part in bump.parts}
     left = {part: versions for part, versions in now_at.items() if versions}
     if not left:
         return bump.at(BumpStage.CLOSED, now, reason=f"{bump.package} is no longer in the lockfile")
@@ -79,10 +94,6 @@ def settled(bump: Bump, head: Head, scheme: Scheme, now: datetime) -> Bump:
     if bump.stage is BumpStage.PROPOSED and seen_since and bump.branch not in dict(head.branches):
         return bump.at(BumpStage.CLOSED, now, reason=f"{bump.branch} does not hold it any more, and it was not merged")
     return bump
-
-
-def _versions(package: str, ecosystem: str, head: Head) -> list[str]:
-    return [pin.version for pin in head.pins if (pin.ecosystem, pin.package) == (ecosystem, package)]
 
 
 Wishes = Callable[[str], Policy]

@@ -128,6 +128,9 @@ class Ledger:
     def write(self, changes: Iterable[tuple[E | None, E]], now: datetime) -> list[E]:
         """All changes and their events, in one transaction or not at all."""
         written: list[E] = []
+        changes = list(changes)
+        if all(before == after for before, after in changes):
+            return [after for _, after in changes]
         with self._writing() as connection:
             updates = _Updates(connection)
             for before, after in changes:

@@ -63,7 +63,8 @@ def _look_at_app(desk: Desk, name: str, app: AppSettings, now: datetime, result:
     if decide.survey_due(head, bumps, desk.every(app.survey, now), now):
         result.due.append((Order.SURVEY, name))
     proposals = ledger.find(Proposals, app=name) or ledger.add(Proposals(app=name), now) or Proposals(app=name)
-    settled = [(bump, _settled(bump, bumps, head, proposals, now)) for bump in bumps]
+    pins = decide.locked(head)
+    settled = [(bump, _settled(bump, bumps, head, pins, proposals, now)) for bump in bumps]
     _write(ledger, settled, now, result)
     if weigh(name, desk.settings, ledger, now):
         result.turned += 1
@@ -77,9 +78,11 @@ def _look_at_app(desk: Desk, name: str, app: AppSettings, now: datetime, result:
     _look_at_rollouts(desk, name, app, head, paused, now, result)
 
 
-def _settled(bump: Bump, bumps: Iterable[Bump], head: Head, proposals: Proposals, now: datetime) -> Bump:
+def _settled(
+    bump: Bump, bumps: Iterable[Bump], head: Head, pins: decide.Locked, proposals: Proposals, now: datetime
+) -> Bump:
     """The bump after everything that a survey and its proposal tell about it."""
-    settled = decide.settled(bump, head, SCHEMES[bump.ecosystem], now)
+    settled = decide.settled(bump, head, pins, SCHEMES[bump.ecosystem], now)
     settled = tend.overtaken(settled, bumps, now)
     return tend.judged(settled, head, proposals, now)
 

@@ -110,7 +110,7 @@ def _find(
 ) -> None:
     """Writes the bumps that the decisions are, and takes back those that they are not any more."""
     decisions, head = {package: one.decision for package, one in standing.items()}, ledger.find(Head, app=app)
-    wanted = {bump.id: bump for bump in _wanted(app, decisions, bumps, known, now)}
+    wanted = _wanted(app, decisions, bumps, known.settings)
     by_id = {bump.id: bump for bump in bumps}
     changes: list[tuple[Bump | None, Bump]] = []
     for bump in bumps:
@@ -120,13 +120,13 @@ def _find(
         if bump.stage is BumpStage.PROPOSED and head is not None and stands(bump, head):
             said = _taken_back(bump, decisions)
             changes += [(bump, bump.at(BumpStage.SUPERSEDED, now, reason=said))] if said else []
-    for id, made in wanted.items():
+    for id, members in wanted.items():
         before = by_id.get(id)
         if before is None:
-            changes.append((None, made))
+            changes.append((None, _bump(id, members, known, now)))
         elif not before.stage.is_open:
             # It gave way to something newer that is not to be had any more.
-            changes.append((before, replace(made, revision=before.revision)))
+            changes.append((before, replace(_bump(id, members, known, now), revision=before.revision)))
     ledger.write(changes, now)
 
 
@@ -145,23 +145,35 @@ def _taken_back(bump: Bump, decisions: Mapping[str, Decision]) -> str:
 
 
 def _wanted(
-    app: str, decisions: Mapping[str, Decision], bumps: Iterable[Bump], known: Known, now: datetime
-) -> Iterator[Bump]:
-    """The bumps that the decisions are, but for what is proposed already: one per package, or per group of them."""
+    app: str, decisions: Mapping[str, Decision], bumps: Iterable[Bump], settings: Settings
+) -> dict[str, list[Decision]]:
+    """The bumps that the decisions are, but for what is proposed already: one per package, or per group of them.
+
+    The decisions of each, by its id and in the order of their packages.
+    """
     proposed = {(p.package, p.to_version) for b in bumps if b.stage is BumpStage.PROPOSED for p in b.parts}
     groups: dict[tuple[str, str], list[Decision]] = {}
-    policy = known.settings.apps[app].policy
-    for package, decision in decisions.items():
+    policy = settings.apps[app].policy
+    for package, decision in sorted(decisions.items()):
         if decision.verdict is Verdict.TAKEN and (package, decision.candidate) not in proposed:
             group = policy.of(package).group
             groups.setdefault((group, "" if group else package), []).append(decision)
-    for (group, _), members in groups.items():
-        yield _bump(app, group, sorted(members, key=lambda one: one.package), known, now)
+    return {_id(app, group, members): members for (group, _), members in groups.items()}
 
 
-def _bump(app: str, group: str, members: Sequence[Decision], known: Known, now: datetime) -> Bump:
+def _id(app: str, group: str, members: Sequence[Decision]) -> str:
+    if len(members) > 1:
+        return Bump.id_of_group(app, group, _parts(members))
+    return Bump.id_of(app, members[0].package, members[0].candidate)
+
+
+def _parts(members: Iterable[Decision]) -> list[Part]:
+    return [Part(one.package, one.current, one.candidate) for one in members]
+
+
+def _bump(id: str, members: Sequence[Decision], known: Known, now: datetime) -> Bump:
     first, *rest = members
-    parts = [Part(one.package, one.current, one.candidate) for one in members]
+    settings = known.settings
     lookups = [known.lookups[one.index, one.package] for one in members]
     times = [
         release.released_at
@@ -170,14 +182,14 @@ def _bump(app: str, group: str, members: Sequence[Decision], known: Known, now: 
         if release.version == one.candidate
     ]
     return Bump(
-        id=Bump.id_of_group(app, group, parts) if rest else Bump.id_of(app, first.package, first.candidate),
-        app=app,
-        ecosystem=known.settings.indexes[first.index].kind,
+        id=id,
+        app=first.app,
+        ecosystem=settings.indexes[first.index].kind,
         package=first.package,
         from_version=first.current,
         to_version=first.candidate,
-        group=group,
-        others=tuple(parts[1:]),
+        group=settings.apps[first.app].policy.of(first.package).group,
+        others=tuple(_parts(rest)),
         advisories=tuple(sorted({name for one in members for name in one.fixes})),
         found_at=now,
         released_at=min((at for at in times if at), default=None),

@@ -9,22 +9,23 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-import sentry_sdk
-from sentry_sdk.integrations.celery import CeleryIntegration
-from sentry_sdk.integrations.logging import LoggingIntegration
-from sentry_sdk.scrubber import DEFAULT_DENYLIST, EventScrubber
-
 from watcher.errors import Refused, Temporary
 from watcher.inert import without
 from watcher.settings import Settings
 
-_DENIED = [*DEFAULT_DENYLIST, "auth_config", "registry_auth", "x-registry-auth", "dsn", "broker", "ledger", "env"]
+_DENIED = ["auth_config", "registry_auth", "x-registry-auth", "dsn", "broker", "ledger", "env"]
 
 
 def start(settings: Settings) -> bool:
     """Starts Sentry in this process if the settings name a DSN; tells whether they do."""
     if settings.sentry is None:
         return False
+    # Only here: it takes longer to import than most commands take to answer, and few have it.
+    import sentry_sdk
+    from sentry_sdk.integrations.celery import CeleryIntegration
+    from sentry_sdk.integrations.logging import LoggingIntegration
+    from sentry_sdk.scrubber import DEFAULT_DENYLIST, EventScrubber
+
     secrets = settings.hidden()
     sentry_sdk.init(
         dsn=settings.sentry.dsn.reveal(),
@@ -39,7 +40,7 @@ def start(settings: Settings) -> bool:
         include_source_context=True,
         max_request_body_size="never",
         traces_sample_rate=0.0,
-        event_scrubber=EventScrubber(denylist=_DENIED, recursive=True),
+        event_scrubber=EventScrubber(denylist=[*DEFAULT_DENYLIST, *_DENIED], recursive=True),
         before_send=lambda event, hint: _before_send(event, hint, secrets),
         before_breadcrumb=lambda crumb, _hint: without(crumb, secrets),
     )
@@ -48,6 +49,8 @@ def start(settings: Settings) -> bool:
 
 def report(error: Exception, order: str, entry: str) -> None:
     """Sends one error of toplayer itself: one issue per kind of order, however many hosts it happens on."""
+    import sentry_sdk
+
     with sentry_sdk.new_scope() as scope:
         scope.set_tag("order", order)
         scope.set_context("entry", {"name": entry})

@@ -40,6 +40,10 @@ def next_bump(
     return decide.next_bump(bumps, head(now), lambda package: policy, paused, now, forge=forge)
 
 
+def settled(bump: Bump, head: Head, now: datetime) -> Bump:
+    return decide.settled(bump, head, decide.locked(head), SCHEME, now)
+
+
 def head(now: datetime, version: str = "1.0", branches: tuple[tuple[str, str], ...] = ()) -> Head:
     pin = Pin(ecosystem="pypi", package="django", version=version, lock="requirements.txt")
     return Head(app="shop", commit="c1", surveyed_at=now, pins=(pin,), branches=branches)
@@ -82,36 +86,36 @@ def test_an_app_is_surveyed_at_once_when_something_of_ours_was_pushed(now: datet
 
 def test_a_proposal_that_stands_in_the_lockfile_is_merged(now: datetime) -> None:
     proposed = bump(now).at(BumpStage.PROPOSED, now, branch="toplayer/django")
-    settled = decide.settled(proposed, head(now, "2.0"), SCHEME, now)
-    assert (settled.stage, settled.commit) == (BumpStage.MERGED, "c1")
+    after = settled(proposed, head(now, "2.0"), now)
+    assert (after.stage, after.commit) == (BumpStage.MERGED, "c1")
 
 
 def test_a_push_whose_note_was_lost_is_merged_all_the_same(now: datetime) -> None:
-    assert decide.settled(bump(now), head(now, "2.0"), SCHEME, now).stage is BumpStage.MERGED
+    assert settled(bump(now), head(now, "2.0"), now).stage is BumpStage.MERGED
 
 
 def test_a_lockfile_that_is_already_further_supersedes_the_bump(now: datetime) -> None:
-    settled = decide.settled(bump(now), head(now, "2.10"), SCHEME, now)
-    assert settled.stage is BumpStage.SUPERSEDED
-    assert "2.10" in settled.reason
+    after = settled(bump(now), head(now, "2.10"), now)
+    assert after.stage is BumpStage.SUPERSEDED
+    assert "2.10" in after.reason
 
 
 def test_a_branch_that_was_deleted_without_a_merge_closes_the_bump(now: datetime) -> None:
     proposed = bump(now).at(BumpStage.PROPOSED, now, branch="toplayer/django")
     later = head(now + MINUTE)
-    assert decide.settled(proposed, later, SCHEME, now).stage is BumpStage.CLOSED
+    assert settled(proposed, later, now).stage is BumpStage.CLOSED
     kept = head(now + MINUTE, branches=(("toplayer/django", "abc"),))
-    assert decide.settled(proposed, kept, SCHEME, now) == proposed
+    assert settled(proposed, kept, now) == proposed
 
 
 def test_a_survey_from_before_the_push_says_nothing_about_the_branch(now: datetime) -> None:
     proposed = bump(now).at(BumpStage.PROPOSED, now + MINUTE, branch="toplayer/django")
-    assert decide.settled(proposed, head(now), SCHEME, now) == proposed
+    assert settled(proposed, head(now), now) == proposed
 
 
 def test_a_repository_that_could_not_be_read_settles_nothing(now: datetime) -> None:
     unreadable = replace(head(now, "2.0"), reason="no such file")
-    assert decide.settled(bump(now), unreadable, SCHEME, now) == bump(now)
+    assert settled(bump(now), unreadable, now) == bump(now)
 
 
 def test_one_bump_at_a_time_and_the_oldest_first(now: datetime) -> None:
@@ -153,10 +157,10 @@ def test_a_group_has_arrived_when_all_of_it_has(now: datetime) -> None:
     def with_celery(version: str) -> Head:
         return replace(seen, pins=(*seen.pins, replace(seen.pins[0], package="celery", version=version)))
 
-    assert decide.settled(group, with_celery("5.0"), SCHEME, now) == group
-    assert decide.settled(group, with_celery("5.1"), SCHEME, now).stage is BumpStage.MERGED
-    assert decide.settled(group, with_celery("5.2"), SCHEME, now).stage is BumpStage.SUPERSEDED
-    assert decide.settled(group, seen, SCHEME, now).stage is BumpStage.MERGED, "celery is not needed any more"
+    assert settled(group, with_celery("5.0"), now) == group
+    assert settled(group, with_celery("5.1"), now).stage is BumpStage.MERGED
+    assert settled(group, with_celery("5.2"), now).stage is BumpStage.SUPERSEDED
+    assert settled(group, seen, now).stage is BumpStage.MERGED, "celery is not needed any more"
 
 
 def test_what_waits_without_a_pull_request_gets_one_where_there_is_a_forge_now(now: datetime) -> None:

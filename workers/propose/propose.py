@@ -6,7 +6,7 @@ from datetime import datetime
 
 from watcher import lockfiles
 from watcher.bump import Bump, BumpStage
-from watcher.decide import settled
+from watcher.decide import locked, settled
 from watcher.errors import Refused
 from watcher.head import Head
 from watcher.inert import inert
@@ -52,7 +52,7 @@ def propose(
     """
     lock = app.lock_of(bump.ecosystem)
     head = survey(Head(app=bump.app), app, repository, clock())
-    seen = settled(bump, head, SCHEMES[bump.ecosystem], clock())
+    seen = settled(bump, head, locked(head), SCHEMES[bump.ecosystem], clock())
     if seen.stage is BumpStage.MERGED:
         return bump.at(BumpStage.PROPOSED, clock(), branch=app.branch, commit=head.commit)
     if seen is not bump:
