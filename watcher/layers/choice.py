@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from watcher.layers.order import plan
 from watcher.layers.part import Layer, Part, Stack, Terms
-from watcher.layers.price import Price, cycle, price
+from watcher.layers.price import Price, cycle, patch_size, price
 
 WORTH = 32 * 1024
 """Bytes per host that a patch has to promise before somebody reads the old layer to see how large it would be."""
@@ -55,34 +55,46 @@ def choose(before: Stack, parts: Sequence[Part], terms: Terms, patches: Mapping[
 
 
 def worth_patching(before: Stack, parts: Sequence[Part], terms: Terms) -> tuple[str, ...]:
-    """The parts that could be cheaper as a patch, if their patches were as small as can be; from the bottom up."""
-    names = [part.name for part in _patchable(before, parts)]
-    if not names:
+    """The parts that could be cheaper as a patch, if their patches are as small as may be; from the bottom up."""
+    changed = _changed(before, parts)
+    if not changed:
         return ()
     spliced = price(before, _spliced(before, parts, terms), parts, terms).total
-    sizes = {layer.names[0]: layer.size for layer in before if layer.is_patch}
-    found = []
-    for name in names:
-        patched = _appended(before, parts, terms, {name: sizes.get(name, 0)})
-        if spliced - price(before, patched, parts, terms).total > WORTH:
-            found.append(name)
+    patches = {layer.names[0]: layer for layer in before if layer.is_patch}
+    by_name = {part.name: part for part in parts}
+    found: list[str] = []
+    for names in changed:
+        least = {name: _least(by_name[name], patches.get(name)) for name in names}
+        if spliced - price(before, _appended(before, parts, terms, least), parts, terms).total > WORTH:
+            found += names
     return tuple(found)
+
+
+def _least(part: Part, patch: Layer | None) -> int:
+    """Bytes that the next patch of a part may be expected to have at least.
+
+    Where it is known how much a change replaces, that is what to expect; elsewhere it could be next to nothing.
+    """
+    had = patch.size if patch else 0
+    if part.churn == 1:
+        return had
+    return max(had, round(patch_size(part, patch.steps + 1 if patch else 1)))
 
 
 def _options(
     before: Stack, parts: Sequence[Part], terms: Terms, patches: Mapping[str, int]
 ) -> Iterator[tuple[Kind, Stack]]:
     """Everything that can be done, what is left alone first."""
-    anew = plan(_settled(parts, terms), terms)
+    anew = plan(settled(parts, terms), terms)
     if not before:
         yield Kind.FIRST, anew
         return
     spliced = _spliced(before, parts, terms)
-    changed = [part.name for part in _patchable(before, parts) if part.name in patches]
-    # A layer that is spliced sends all above it again: to patch a part makes sense only with those below it.
+    # A layer that is spliced sends all above it again: to patch one makes sense only with those below it.
+    whole = [names for names in _changed(before, parts) if patches.keys() >= set(names)]
     appended = (
-        _appended(before, parts, terms, {name: patches[name] for name in changed[:count]})
-        for count in range(1, len(changed) + 1)
+        _appended(before, parts, terms, {name: patches[name] for names in whole[:count] for name in names})
+        for count in range(1, len(whole) + 1)
     )
     for kind, stack in ((Kind.SPLICE, spliced), *((Kind.APPEND, stack) for stack in appended)):
         if len(stack) <= terms.most:
@@ -90,17 +102,21 @@ def _options(
     yield Kind.REPLAN, anew
 
 
-def _settled(parts: Sequence[Part], terms: Terms) -> list[Part]:
+def settled(parts: Sequence[Part], terms: Terms) -> list[Part]:
     """The parts as often as their own layers change: what is patched lies still in between."""
     return [replace(part, rate=part.rate / cycle(part, terms)) if part.churn < 1 else part for part in parts]
 
 
-def _patchable(before: Stack, parts: Sequence[Part]) -> list[Part]:
-    """The parts that have changed and have a layer to themselves, from the bottom up."""
-    wanted = {part.name: part for part in parts}
+def _changed(before: Stack, parts: Sequence[Part]) -> list[list[str]]:
+    """The names of parts that have changed, by the layer that they are in, from the bottom up."""
+    wanted = {part.name: part.key for part in parts}
     now = dict(pair for layer in before for pair in layer.parts)  # a patch is above its layer
-    alone = [layer.names[0] for layer in before if len(layer.parts) == 1 and not layer.is_patch]
-    return [wanted[name] for name in alone if name in wanted and wanted[name].key != now[name]]
+    rows = [
+        [name for name in layer.names if name in wanted and wanted[name] != now[name]]
+        for layer in before
+        if not layer.is_patch
+    ]
+    return [names for names in rows if names]
 
 
 def _spliced(before: Stack, parts: Sequence[Part], terms: Terms) -> Stack:
@@ -111,16 +127,17 @@ def _appended(before: Stack, parts: Sequence[Part], terms: Terms, patches: Mappi
     """The stack with the parts in `patches` patched, all others that have changed in their places, and new ones."""
     wanted = {part.name: part for part in parts}
     last = {layer.names[0]: layer for layer in before if layer.is_patch}
-    kept = [name for name, patch in last.items() if name in wanted and wanted[name].key == patch.parts[0][1]]
-    frozen = {*kept, *patches}
+    right = {name for name, patch in last.items() if name in wanted and wanted[name].key == patch.parts[0][1]}
+    frozen = {name for layer in before for name in _frozen(layer, wanted, {*right, *patches})}
+    kept = right & frozen - patches.keys()
     stack = tuple(
         layer
         for old in before
         if (layer := _kept(old, wanted, frozen) if not old.is_patch else old if old.names[0] in kept else None)
     )
     homes = {name: key for layer in stack if not layer.is_patch for name, key in layer.parts}
-    rates = {part.name: part.rate for part in _settled(parts, terms)}
-    for name, size in patches.items():
+    rates = {part.name: part.rate for part in settled(parts, terms)}
+    for name, size in sorted((name, size) for name, size in patches.items() if name in frozen):
         steps = last[name].steps + 1 if name in last else 1
         fresh = Layer(parts=((name, wanted[name].key),), size=size, since=homes[name], steps=steps)
         lowest = next(n for n, layer in enumerate(stack) if name in layer.names) + 1
@@ -129,6 +146,15 @@ def _appended(before: Stack, parts: Sequence[Part], terms: Terms, patches: Mappi
         if part.name not in homes:
             stack = _inserted(before, stack, Layer.of([part]), 0, rates, terms)
     return stack
+
+
+def _frozen(layer: Layer, wanted: Mapping[str, Part], patched: Collection[str]) -> Collection[str]:
+    """The parts of a layer that stay in it as they were, because patches make them what they are to be.
+
+    A layer that has to be made anyway holds all of its parts as they are to be.
+    """
+    left = {name for name, key in layer.parts if name not in wanted or wanted[name].key != key}
+    return left if not layer.is_patch and left <= set(patched) else ()
 
 
 def _kept(layer: Layer, wanted: Mapping[str, Part], frozen: Collection[str]) -> Layer | None:

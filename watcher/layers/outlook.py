@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from watcher.layers.choice import Kind, choose
+from watcher.layers.choice import Kind, choose, settled
 from watcher.layers.order import plan
 from watcher.layers.part import Layer, Part, Stack, Terms
 from watcher.layers.price import next_costs, price
@@ -34,7 +34,7 @@ class Outlook:
     @property
     def planned(self) -> Stack:
         """The best layers for hosts that have nothing yet."""
-        return plan(self.parts, self.terms)
+        return plan(settled(self.parts, self.terms), self.terms)
 
     @property
     def next(self) -> Kind:

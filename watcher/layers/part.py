@@ -32,7 +32,7 @@ class Layer:
     """One layer: the names and keys of the parts in it, from the bottom up, and its size as it travels.
 
     A `patch` holds only what `steps` changes made of the one part in it, on top of a layer further down that holds the
-    part under the key `since`.
+    part, and maybe others, under the key `since`.
     """
 
     parts: tuple[tuple[str, str], ...]

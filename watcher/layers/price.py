@@ -94,14 +94,14 @@ def moves(stack: Sequence[Layer], parts: Iterable[Part], terms: Terms) -> Iterat
     patches = {layer.names[0]: n for n, layer in enumerate(stack) if layer.is_patch}
     for part in parts:
         home, patch = homes[part.name], patches.get(part.name)
-        # What is laid anew needs its patch no more.
-        gone = stack[patch].size if patch is not None else 0
+        # What is laid anew needs its patches no more.
+        gone = sum(stack[patches[name]].size for name in stack[home].names if name in patches)
         yield Move(
             part=part,
             spliced=stack[home].size + terms.classic * (heights[home] - gone),
             steps=stack[patch].steps if patch is not None else 0,
             top=terms.classic * heights[patch] if patch is not None else 0.0,
-            patchable=len(stack[home].parts) == 1 and part.churn < 1,
+            patchable=part.churn < 1,
         )
 
 

@@ -6,33 +6,34 @@ is built; and building it twice uploads nothing.
 """
 
 import errno
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from watcher.image import DiffID
-from watcher.layers.part import VENV
+from watcher.layers.choice import worth_patching
+from watcher.layers.part import VENV, Stack
 from watcher.lockfiles import format_of
 from watcher.rollout import Built
 from watcher.units import size
 from workers.composer import Composer
 from workers.image.base import Base
 from workers.image.code import codes
-from workers.image.component import Component
 from workers.image.config import image_config
 from workers.image.entry import Entry
 from workers.image.errors import BuildRefused
+from workers.image.files import Files
 from workers.image.layer import Layer, write_layer
 from workers.image.packages import PHP, Packages
 from workers.image.packing import Packing
-from workers.image.parts import COMPONENT, KEY, Facts, Known, known, publish
-from workers.image.plan import Group, arrange, groups, room, stack
+from workers.image.parts import COMPONENT, KEY, SINCE, STEPS, Known, Notes, known, publish
+from workers.image.patches import churned, patch_of
+from workers.image.plan import Group, arrange, groups, parts, room, stack, stays
 from workers.image.recipe import Recipe
 from workers.image.supply import Own, Supply
 from workers.image.vendor import Vendor
@@ -49,9 +50,6 @@ AT_ONCE = 4
 
 LOCK = "io.toplayer.lock"
 """A label: the digest of the lock that the image was made of."""
-_TYPICAL = 200_000
-"""Bytes of a wheel, for an index that does not tell."""
-
 Report = Callable[[str], None]
 
 
@@ -90,14 +88,6 @@ def _own(recipe: Recipe, vendors: Sequence[str]) -> dict[str, list[Entry]]:
     return {**environment, **codes(recipe.tree, recipe.image, (*recipe.every_lock, *vendors))}
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """A layer that was made here, and what is known now of the components in it, by their keys."""
-
-    layer: Layer
-    facts: Mapping[str, Facts]
-
-
 class _Build:
     """One build, in one throwaway directory."""
 
@@ -113,23 +103,22 @@ class _Build:
     ) -> None:
         self._recipe, self._image, self._base, self._store = recipe, recipe.image, base, store
         self._packages, self._directory, self._report = packages, directory, report
-        self._supplies = {component: supply for supply in supplies for component in supply.components}
-        self._components: Sequence[Component] = tuple(self._supplies)
         self._previous, again = known(store, recipe.previous) if recipe.previous else Known(), known(store, recipe.tag)
         self._known, self._is_again = self._previous | again, bool(again.stack)
+        self._files, self._packing = Files(supplies, self._known, directory), Packing(self._image.packing)
+        self._components = self._files.components
 
     def run(self, began: float) -> Built:
-        self._expect([one for one in self._components if one.key not in self._known.facts])
-        laid = self._groups()
-        missing = [group for group in laid if not self._has(group)]
-        self._expect([one for group in missing for one in group.components])
-        made = self._make(missing)
-        found = {**self._known.facts, **{key: one for layer in made.values() for key, one in layer.facts.items()}}
-        facts = {component.key: found[component.key] for component in self._components}
-        self._packages.check({key: one.requires for key, one in facts.items()})
+        self._files.expect([one for one in self._components if not self._files.is_known(one)])
+        laid, patches = self._groups()
+        missing = [group for group in laid if group not in patches and not self._has(group)]
+        self._files.expect([one for group in missing for one in group.components])
+        made = {**patches, **self._make(missing)}
+        notes = Notes.of(laid, self._components, self._files.facts, self._churn)
+        self._packages.check({key: one.requires for key, one in notes.facts.items()})
         layers = [self._layer(group, made) for group in laid]
-        pushed = self._send([one.layer for one in made.values()])
-        manifest, sent = self._publish(layers, [group.name for group in laid], facts)
+        pushed = self._send(list(made.values()))
+        manifest, sent = self._publish(layers, notes)
         new = [layer for layer in manifest.layers if layer.digest not in self._previous.digests]
         return Built(
             image=manifest.digest,
@@ -141,63 +130,66 @@ class _Build:
             seconds=time.monotonic() - began,
         )
 
-    def _expect(self, components: Sequence[Component]) -> None:
-        for supply in dict.fromkeys(self._supplies.values()):
-            supply.expect([one for one in components if self._supplies[one] is supply])
-
-    def _groups(self) -> tuple[Group, ...]:
-        """The layers above the base, from the bottom up."""
+    def _groups(self) -> tuple[tuple[Group, ...], dict[Group, Layer]]:
+        """The layers above the base, from the bottom up, and the patches among them, which had to be made for that."""
         terms = room(self._recipe.terms, len(self._base.layers))
         if terms.most < 1:
             why = f"it has {len(self._base.layers)} layers, and an image can have {MAX_LAYERS}"
             raise BuildRefused(f"base {self._base.name}", why, "squash the base")
         before = stack(self._known.stack, self._components)
-        sizes = {one.name: self._size(one) for one in self._components}
-        choice = arrange(self._components, sizes, self._recipe.rates, before, terms, again=self._is_again)
+        sizes = {one.name: self._files.size(one) for one in self._components}
+        planned = parts(self._components, sizes, self._recipe.rates, self._known.churn)
+        again = self._is_again and stays(before, planned, terms)
+        patches = {} if again else self._patches(before, worth_patching(before, planned, terms))
+        self._churn = {**self._known.churn, **dict(churned(before, patches, sizes, self._known.churn))}
+        planned = parts(self._components, sizes, self._recipe.rates, self._churn)
+        weights = {name: layer.size for name, layer in patches.items()}
+        choice = arrange(planned, before, terms, weights, again=again)
         self._report(f"{choice.kind}: {len(choice.stack)} layers, {size(choice.price.now)} to a host that has the last")
-        return groups(choice.stack, self._components)
-
-    def _size(self, component: Component) -> int:
-        """Bytes as they travel: those of its layer if there is one, else what its supply says, or a guess."""
-        if component.key in self._known.facts:
-            return self._known.facts[component.key].size
-        found = self._supplies[component].weigh(component)
-        if found is not None:
-            return found
-        return next((one.size for one in self._known.stack if one.names == (component.name,)), _TYPICAL)
+        laid = groups(choice.stack, self._components)
+        return laid, {one: patches[one.components[0].name] for one in laid if one.since and not self._has(one)}
 
     def _has(self, group: Group) -> bool:
-        return group.key in self._known.layers and all(one.key in self._known.facts for one in group.components)
+        return group.key in self._known.layers and all(map(self._files.is_known, group.components))
 
-    def _make(self, groups: Sequence[Group]) -> dict[Group, _Made]:
+    def _patches(self, before: Stack, names: Sequence[str]) -> dict[str, Layer]:
+        """Patches of these components, as far as they can be made."""
+        if not names:
+            return {}
+        # Whether they get into the way of others is to be known, and what is new is needed here in any case.
+        _each(self._files.of, [one for one in self._components if not self._files.is_known(one)])
+
+        def make(numbered: tuple[int, str]) -> Layer | None:
+            number, name = numbered
+            patch = patch_of(name, before, self._files, self._known, self._store)
+            return write_layer(patch, self._directory / f"patch-{number}.tar", self._packing) if patch else None
+
+        made = zip(names, _each(make, list(enumerate(names))), strict=True)
+        return {name: layer for name, layer in made if layer is not None}
+
+    def _make(self, groups: Sequence[Group]) -> dict[Group, Layer]:
         count = sum(one in self._packages.components for group in groups for one in group.components)
         self._report(f"{len(groups)} layers to make, {count} packages to install")
 
-        def make(numbered: tuple[int, Group]) -> _Made:
+        def make(numbered: tuple[int, Group]) -> Layer:
             number, group = numbered
-            place = self._directory / f"layer-{number}"
-            place.mkdir()
-            return self._made(group, place)
+            entries = [entry for component in group.components for entry in self._files.of(component)]
+            layer = write_layer(entries, self._directory / f"layer-{number}.tar", self._packing)
+            for component in group.components:
+                self._files.drop(component)
+            self._report(f"{group.name}: {size(layer.size)}")
+            if len(group.components) == 1:
+                self._files.weigh(group.components[0], layer.size)
+            return layer
 
         return dict(zip(groups, _each(make, list(enumerate(groups))), strict=True))
 
-    def _made(self, group: Group, place: Path) -> _Made:
-        brought = {one: self._supplies[one].bring(one, place) for one in group.components}
-        entries = [entry for one in brought.values() for entry in one.entries]
-        layer = write_layer(entries, self._directory / f"{place.name}.tar", Packing(self._image.packing))
-        shutil.rmtree(place)
-        self._report(f"{group.name}: {size(layer.size)}")
-        alone = len(brought) == 1
-        return _Made(
-            layer,
-            {key.key: Facts(layer.size if alone else one.size, one.requires) for key, one in brought.items()},
-        )
-
-    def _layer(self, group: Group, made: Mapping[Group, _Made]) -> tuple[Descriptor, DiffID]:
-        if group in made:
-            layer = made[group].layer
-            return replace(layer.descriptor(), annotations={COMPONENT: group.name, KEY: group.key}), layer.diff_id
-        return self._known.layers[group.key]
+    def _layer(self, group: Group, made: Mapping[Group, Layer]) -> tuple[Descriptor, DiffID]:
+        if group not in made:
+            return self._known.layers[group.key]
+        layer, told = made[group], {COMPONENT: group.name, KEY: group.key}
+        patch = {SINCE: group.since, STEPS: str(group.steps)} if group.since else {}
+        return replace(layer.descriptor(), annotations=told | patch), layer.diff_id
 
     def _send(self, layers: Sequence[Layer]) -> int:
         """Uploads what the repository lacks: of the base, and of what was made; the bytes that travelled."""
@@ -215,14 +207,12 @@ class _Build:
         self._report(f"{size(sent)} sent to {self._store.where}")
         return sent
 
-    def _publish(
-        self, layers: Sequence[tuple[Descriptor, DiffID]], names: Sequence[str], facts: Mapping[str, Facts]
-    ) -> tuple[Manifest, int]:
-        ids = [(name, diff_id) for name, (_, diff_id) in zip(names, layers, strict=True)]
+    def _publish(self, layers: Sequence[tuple[Descriptor, DiffID]], notes: Notes) -> tuple[Manifest, int]:
+        ids = [(_story(layer), diff_id) for layer, diff_id in layers]
         raw = image_config(self._image, self._base, ids, self._labels(), self._recipe.committed_at)
         config = Descriptor(media_type=OCI_CONFIG, digest=digest_of(raw), size=len(raw))
         manifest = Manifest.make(config, (*self._base.layers, *(layer for layer, _ in layers)), {})
-        sent = publish(self._store, manifest, facts)
+        sent = publish(self._store, manifest, notes)
         if self._store.manifest(self._recipe.tag) == manifest.raw:
             self._report(f"{self._recipe.tag} is there already")
             return manifest, sent
@@ -246,6 +236,12 @@ class _Build:
         paths = [path for lock in self._recipe.every_lock if (path := self._recipe.tree / lock).is_file()]
         found = [digest_of(path.read_bytes()) for path in paths]
         return found[0] if len(found) == 1 else digest_of("\n".join(found).encode()) if found else ""
+
+
+def _story(layer: Descriptor) -> str:
+    """What people read of a layer in an image's history."""
+    patch = "patch of " if SINCE in layer.annotations else ""
+    return patch + layer.annotations[COMPONENT]
 
 
 def _each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:

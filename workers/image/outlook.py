@@ -1,6 +1,7 @@
 """What an app's next image is made of, and the layers of its newest one: for `toplayer plan` and `toplayer replay`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from watcher.ecosystems import ECOSYSTEMS
@@ -9,7 +10,7 @@ from watcher.head import Head
 from watcher.image import Digest, Platform
 from watcher.known import Known as Index
 from watcher.layers.outlook import Outlook
-from watcher.layers.part import CODE, VENV, Layer, Part, Terms
+from watcher.layers.part import CODE, VENV, Layer, Terms
 from watcher.layers.rates import rates
 from watcher.layers.sizes import TYPICAL, packed_size
 from watcher.ledger import Ledger
@@ -21,7 +22,7 @@ from workers.image.base import open_base
 from workers.image.component import AUTOLOADER, Component, package
 from workers.image.errors import BuildRefused
 from workers.image.parts import Known, known
-from workers.image.plan import known_rates, room
+from workers.image.plan import Found, parts, room
 from workers.oci.stores import open_store
 
 SMALL = 1000
@@ -44,13 +45,18 @@ def outlook(app: str, settings: Settings, ledger: Ledger, now: datetime) -> Outl
     others = [CODE, *([VENV] if mine.image.python else []), *([AUTOLOADER] if php else [])]
     components = [*(package(pin, mine.image, "") for pin in pins), *(Component(name, name) for name in others)]
     sizes = _sizes(pins, built, components, mine, Index.read(settings, ledger))
-    often = known_rates(rates(app, pins, settings, ledger, now), components)
-    parts = tuple(Part(name=one.name, key=one.name, size=sizes[one.name], rate=often[one.name]) for one in components)
     # Whether a part has moved since the image was built is no matter here: by its name it is the same.
-    today = tuple(Layer(parts=tuple((name, name) for name in one.names), size=one.size) for one in built.stack)
+    nameless = [replace(one, key=one.name) for one in components]
+    known_parts = tuple(parts(nameless, sizes, rates(app, pins, settings, ledger, now), built.churn))
+    today = tuple(_layer(one) for one in built.stack)
     terms = Terms(payback=mine.image.payback, classic=settings.fleets[mine.fleet].classic)
     terms = room(terms, _layers_of_base(mine, settings))
-    return Outlook(image=image or "", today=today, parts=parts, terms=terms)
+    return Outlook(image=image or "", today=today, parts=known_parts, terms=terms)
+
+
+def _layer(found: Found) -> Layer:
+    held = tuple((name, name) for name in found.names)
+    return Layer(parts=held, size=found.size, since=found.names[0] if found.since else "", steps=found.steps)
 
 
 def wanted(pins: Sequence[Pin], app: AppSettings) -> list[Pin]:
@@ -71,7 +77,7 @@ def _sizes(
     pins: Sequence[Pin], built: Known, components: Sequence[Component], app: AppSettings, index: Index
 ) -> dict[str, int]:
     """As they are in the image; else of the index's file; else as is usual."""
-    alone = {found.names[0]: found.size for found in built.stack if len(found.names) == 1}
+    alone = {found.names[0]: found.size for found in built.stack if len(found.names) == 1 and not found.since}
     found = {VENV: SMALL, AUTOLOADER: SMALL, CODE: CODE_SIZE} | alone
     for pin, component in zip(pins, components, strict=False):
         known_ones = {release.version: release for release in index.of(pin).releases}

@@ -7,15 +7,17 @@ every unchanged package needs, and installs only what has changed.
 
 import json
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from deflate import gzip_compress
 
 from watcher.image import DiffID, Digest
 from workers.image.base import LARGEST_CONFIG
+from workers.image.component import Component
 from workers.image.packing import GZIP_LEVEL
-from workers.image.plan import Found
+from workers.image.plan import Found, Group
 from workers.oci.manifest import (
     OCI_MANIFEST,
     Descriptor,
@@ -29,6 +31,8 @@ from workers.oci.store import Store, StoreRefused, small_blob
 
 COMPONENT, KEY = "io.toplayer.component", "io.toplayer.key"
 """Annotations of a layer: what is in it, and what its bytes depend on."""
+SINCE, STEPS = "io.toplayer.since", "io.toplayer.steps"
+"""Annotations of a patch: the key that the component has in the layer below, and how many changes it is made of."""
 PARTS = "application/vnd.toplayer.parts.v2+gzip"
 
 _EMPTY = Descriptor(media_type="application/vnd.oci.empty.v1+json", digest=digest_of(b"{}"), size=2)
@@ -37,27 +41,83 @@ _LARGEST = 64 * 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was found out when a component was made: bytes as they travel, and what it needs (Requires-Dist)."""
+    """What was found out when a component was made: bytes as they travel, and what it needs (Requires-Dist).
+
+    All of its files are at or below `places`, which are paths in the image.
+    """
 
     size: int
     requires: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What is known of an image's components and not in the image: facts by their keys, the share that one change
+    replaces of those that were patched, by their names, and the keys of those that share a layer, by the layer's.
+    """
+
+    facts: Mapping[str, Facts] = field(default_factory=dict)
+    churn: Mapping[str, float] = field(default_factory=dict)
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        laid: Sequence[Group],
+        components: Sequence[Component],
+        facts: Mapping[str, Facts],
+        churn: Mapping[str, float],
+    ) -> "Notes":
+        """What is to be kept beside an image with these layers, of all that is known."""
+        keys = {one.key for one in components} | {key for group in laid for key in group.keys}
+        return cls(
+            {key: facts[key] for key in sorted(keys) if key in facts},
+            {one.name: churn[one.name] for one in components if one.name in churn},
+            {group.key: group.keys for group in laid if len(group.keys) > 1 or group.since},
+        )
+
+    @classmethod
+    def parse(cls, raw: bytes) -> "Notes":
+        """The notes from their JSON; a `ValueError` or the like for anything else."""
+        table = json.loads(raw)
+        return cls(
+            {str(key): _facts(row) for key, row in table["facts"].items()},
+            {str(name): min(max(float(share), 0.0), 1.0) for name, share in table["churn"].items()},
+            {str(key): tuple(map(str, rows)) for key, rows in table["groups"].items()},
+        )
+
+    def json(self) -> bytes:
+        """As they are kept."""
+        facts = {key: asdict(one) for key, one in self.facts.items()}
+        return canonical({"facts": facts, "churn": dict(self.churn), "groups": dict(self.groups)})
+
+
+def _facts(row: Mapping[str, Any]) -> Facts:
+    return Facts(int(row["size"]), tuple(map(str, row["requires"])), tuple(map(str, row["places"])))
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What earlier images have to offer: layers by their keys, and facts of components by theirs.
+    """What earlier images have to offer: layers by their keys, and what is noted of their components.
 
     `stack` are the layers above the base, from the bottom up, of the last of these images that has any.
     """
 
     layers: Mapping[str, tuple[Descriptor, DiffID]] = field(default_factory=dict)
     facts: Mapping[str, Facts] = field(default_factory=dict)
+    churn: Mapping[str, float] = field(default_factory=dict)
     stack: tuple[Found, ...] = ()
     digests: frozenset[Digest] = frozenset()
 
     def __or__(self, other: "Known") -> "Known":
-        layers, facts = {**self.layers, **other.layers}, {**self.facts, **other.facts}
-        return Known(layers, facts, other.stack or self.stack, self.digests | other.digests)
+        return Known(
+            {**self.layers, **other.layers},
+            {**self.facts, **other.facts},
+            {**self.churn, **other.churn},
+            other.stack or self.stack,
+            self.digests | other.digests,
+        )
 
 
 def known(store: Store, name: str) -> Known:
@@ -80,7 +140,7 @@ def _known(store: Store, manifest: Manifest) -> Known:
     if beside is None:
         return Known(digests=digests)
     parts = Manifest.parse(beside, store.where).layers[0]
-    table = json.loads(_unpacked(small_blob(parts, store, _LARGEST)))
+    notes = Notes.parse(_unpacked(small_blob(parts, store, _LARGEST)))
     ours = [layer for layer in manifest.layers if KEY in layer.annotations and COMPONENT in layer.annotations]
     return Known(
         layers={
@@ -88,22 +148,24 @@ def _known(store: Store, manifest: Manifest) -> Known:
             for layer, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
             if KEY in layer.annotations
         },
-        facts={str(key): Facts(int(row["size"]), tuple(map(str, row["requires"]))) for key, row in table.items()},
-        stack=tuple(_found(layer) for layer in ours),
+        facts=notes.facts,
+        churn=notes.churn,
+        stack=tuple(_found(layer, notes) for layer in ours),
         digests=digests,
     )
 
 
-def _found(layer: Descriptor) -> Found:
+def _found(layer: Descriptor, notes: Notes) -> Found:
     """A layer, by its annotations: `pypi:django@5.2.1 pypi:lxml@6.0`."""
     names = tuple(word.partition("@")[0] for word in layer.annotations[COMPONENT].split())
-    return Found(names, layer.annotations[KEY], layer.size)
+    key, since = layer.annotations[KEY], layer.annotations.get(SINCE, "")
+    keys = notes.groups.get(key, () if since else (key,))
+    return Found(names, key, layer.size, keys, since, int(layer.annotations.get(STEPS, "0")))
 
 
-def publish(store: Store, image: Manifest, facts: Mapping[str, Facts]) -> int:
+def publish(store: Store, image: Manifest, notes: Notes) -> int:
     """Puts what is known of the image's parts beside it; the bytes that travelled."""
-    table = {key: {"size": one.size, "requires": list(one.requires)} for key, one in facts.items()}
-    raw = bytes(gzip_compress(canonical(table), GZIP_LEVEL))
+    raw = bytes(gzip_compress(notes.json(), GZIP_LEVEL))
     parts = Descriptor(media_type=PARTS, digest=digest_of(raw), size=len(raw))
     subject = Descriptor(media_type=OCI_MANIFEST, digest=image.digest, size=len(image.raw))
     manifest = canonical(

@@ -18,18 +18,22 @@ _PRIOR = PACKAGE_PRIOR.changes / PACKAGE_PRIOR.days
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The components that share a layer, from the bottom up; most often it is one."""
+    """The layer of the components that share it, from the bottom up; most often it is one. `key` is the layer's, `keys`
+    are those that the components have in it.
+
+    A patch of `steps` changes lies above a layer that has the component under the key `since`. A layer that only serves
+    to lie below patches has no components: what it holds is no longer wanted as it is.
+    """
 
     components: tuple[Component, ...]
+    key: str
+    keys: tuple[str, ...]
+    since: str = ""
+    steps: int = 0
 
     @property
     def name(self) -> str:
         return " ".join(map(str, self.components))
-
-    @property
-    def key(self) -> str:
-        """The key of its layer: that of its component, if there is one."""
-        return group_key([component.key for component in self.components])
 
 
 def group_key(keys: Sequence[str]) -> str:
@@ -37,13 +41,25 @@ def group_key(keys: Sequence[str]) -> str:
     return keys[0] if len(keys) == 1 else key_of({"group": list(keys)})
 
 
+def patch_key(since: str, key: str) -> str:
+    """The key of the patch that makes a component with the one key a component with the other."""
+    return key_of({"patch": [since, key]})
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A layer as an image tells of it: the names of its components, its key, and its size as it travels."""
+    """A layer as an image tells of it: the names of its components, its key, and its size as it travels.
+
+    `keys` are those of the components, if they are known. One that is a patch tells `since` which key, and of how many
+    `steps`.
+    """
 
     names: tuple[str, ...]
     key: str
     size: int
+    keys: tuple[str, ...] = ()
+    since: str = ""
+    steps: int = 0
 
 
 def stack(found: Sequence[Found], components: Sequence[Component]) -> Stack:
@@ -53,33 +69,49 @@ def stack(found: Sequence[Found], components: Sequence[Component]) -> Stack:
 
 
 def _layer(found: Found, keys: Mapping[str, str]) -> Layer:
-    now = [keys.get(name, "") for name in found.names]
-    if len(now) > 1 and group_key(now) != found.key:
-        # Which of them has changed, nobody can tell, and it makes no difference: their layer has.
-        now = [f"{found.key}/{name}" for name in found.names]
-    return Layer(parts=tuple(zip(found.names, now if len(now) > 1 else [found.key], strict=True)), size=found.size)
+    now = tuple(keys.get(name, "") for name in found.names)
+    same = patch_key(found.since, now[0]) if found.since else group_key(now)
+    if same != found.key:
+        # Where nobody can tell which of them have changed, it makes no difference: their layer has.
+        now = found.keys if len(found.keys) == len(now) else tuple(f"{found.key}/{name}" for name in found.names)
+    parts = tuple(zip(found.names, now, strict=True))
+    return Layer(parts=parts, size=found.size, since=found.since, steps=found.steps)
 
 
-def arrange(
+def parts(
     components: Sequence[Component],
     sizes: Mapping[str, int],
     rates: Mapping[str, float],
-    before: Stack,
-    terms: Terms,
-    *,
-    again: bool = False,
-) -> Choice:
-    """The layers for these components on hosts that have `before`.
+    churn: Mapping[str, float],
+) -> list[Part]:
+    """The components as the planner knows them; all the mappings are by name.
 
-    `sizes` are in bytes as they travel, by the names of components. `rates` are in changes per day; what has none is
-    taken to change as the others of its kind do. `again`: `before` is of the same commit, and stays if it can.
+    `sizes` are in bytes as they travel. `rates` are in changes per day; what has none is taken to change as the others
+    of its kind do. `churn` is the share that a change replaces, for those of which it is known.
     """
     often = known_rates(rates, components)
-    parts = [Part(name=one.name, key=one.key, size=sizes[one.name], rate=often[one.name]) for one in components]
-    had = sorted(pair for layer in before for pair in layer.parts)
-    if again and had == sorted((part.name, part.key) for part in parts) and len(before) <= terms.most:
+    return [
+        Part(name=one.name, key=one.key, size=sizes[one.name], rate=often[one.name], churn=churn.get(one.name, 1.0))
+        for one in components
+    ]
+
+
+def stays(before: Stack, parts: Sequence[Part], terms: Terms) -> bool:
+    """Whether the layers hold exactly these parts already."""
+    had = dict(pair for layer in before for pair in layer.parts)  # a patch is above its layer
+    return had == {part.name: part.key for part in parts} and len(before) <= terms.most
+
+
+def arrange(
+    parts: Sequence[Part], before: Stack, terms: Terms, patches: Mapping[str, int], *, again: bool = False
+) -> Choice:
+    """The layers for these parts on hosts that have `before`; `patches` are the sizes of those that could be made.
+
+    `again`: `before` is of the same commit, and stays if it can.
+    """
+    if again and stays(before, parts, terms):
         return Choice(kind=Kind.SPLICE, stack=before, price=price(before, before, parts, terms), rejected={})
-    return choose(before, parts, terms, {})
+    return choose(before, parts, terms, patches)
 
 
 def known_rates(rates: Mapping[str, float], components: Sequence[Component]) -> dict[str, float]:
@@ -94,7 +126,15 @@ def known_rates(rates: Mapping[str, float], components: Sequence[Component]) -> 
 def groups(chosen: Stack, components: Sequence[Component]) -> tuple[Group, ...]:
     """The components as a stack lays them."""
     by_name = {component.name: component for component in components}
-    return tuple(Group(tuple(by_name[name] for name in layer.names)) for layer in chosen)
+    return tuple(_group(layer, [by_name[name] for name in layer.names]) for layer in chosen)
+
+
+def _group(layer: Layer, components: Sequence[Component]) -> Group:
+    keys = tuple(key for _, key in layer.parts)
+    if layer.is_patch:
+        return Group(tuple(components), patch_key(layer.since, keys[0]), keys, layer.since, layer.steps)
+    wanted = keys == tuple(component.key for component in components)
+    return Group(tuple(components) if wanted else (), group_key(keys), keys)
 
 
 def room(terms: Terms, layers: int) -> Terms:

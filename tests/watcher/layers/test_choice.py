@@ -192,12 +192,35 @@ def test_an_old_layer_is_only_read_where_a_patch_could_pay() -> None:
     assert worth_patching(plan(tiny, TERMS), tiny, TERMS) == ()
 
 
-def test_a_part_that_shares_its_layer_is_not_patched() -> None:
+def test_a_part_of_a_shared_layer_is_patched_above_it() -> None:
     parts = [part("a", 5 * M, 0.0), part("b", 5 * M, 0.0)]
     together = (Layer.of(parts),)
 
-    assert worth_patching(together, moved(parts, "a"), TERMS) == ()
-    assert choose(together, moved(parts, "a"), TERMS, {"a": 10}).kind is not Kind.APPEND
+    assert worth_patching(together, moved(parts, "a"), TERMS) == ("a",)
+    found = choose(together, moved(parts, "a"), TERMS, {"a": 10 * K})
+    assert (found.kind, names(found.stack)) == (Kind.APPEND, [("a", "b"), ("+a",)])
+    assert found.stack[0] == together[0]
+    assert found.stack[1].since == "a@1"
+
+
+def test_a_shared_layer_that_is_made_anew_takes_all_of_its_patches_along() -> None:
+    parts = [part("a", 5 * M, 0.0), part("b", 5 * M, 0.0)]
+    patched = choose((Layer.of(parts),), moved(parts, "a"), TERMS, {"a": 10 * K}).stack
+
+    again = choose(patched, moved(moved(parts, "a"), "b"), TERMS, {})
+
+    assert names(again.stack) == [("a", "b")]
+    assert again.stack[0].parts == (("a", "a@2"), ("b", "b@2"))
+    both = choose(patched, moved(moved(parts, "a"), "b"), TERMS, {"b": 10 * K}).stack
+    assert (names(both), both[0]) == ([("a", "b"), ("+a",), ("+b",)], patched[0])
+
+
+def test_of_a_shared_layer_everything_that_has_changed_is_patched_or_nothing() -> None:
+    parts = [part("a", 5 * M, 0.0), part("b", 5 * M, 0.0)]
+
+    found = choose((Layer.of(parts),), moved(moved(parts, "a"), "b"), TERMS, {"a": 10 * K})
+
+    assert names(found.stack) == [("a", "b")]
 
 
 def test_the_next_change_is_a_patch_where_that_is_less() -> None:
