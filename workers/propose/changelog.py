@@ -4,15 +4,22 @@ There is no standard for changelogs. What nearly all of them have in common is a
 version, the newest first: `## [1.2.0] - 2026-11-02`, `1.2 (2026-11-02)` with a line of dashes below, `Version 1.2`.
 """
 
+import contextlib
 import io
 import json
 import re
 import tarfile
+import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.parser import HeaderParser
+from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from watcher.versions import Scheme
 
@@ -64,38 +71,63 @@ def _dated(line: str, rest: str) -> bool:
     return not line.startswith((" ", "\t")) and len(rest) < 60 and _DATE.search(rest) is not None
 
 
-def in_sdist(data: bytes) -> tuple[str, str] | None:
-    """The changelog in a source distribution (a .tar.gz): its name, and its text. None if there is none to be found."""
+ARCHIVES = (".tar.gz", ".zip")
+"""How the names of the archives end in which a changelog is looked for: source distributions, and PHP packages."""
+
+
+def in_archive(data: bytes) -> tuple[str, str] | None:
+    """The changelog in a .tar.gz or a .zip with one directory on top: its name, and its text. None if none is found."""
     best: tuple[int, str, str] | None = None
-    budget = 50 * LARGEST
-    try:
-        unpacked = zlib.decompressobj(wbits=31).decompress(data, budget)
-        with tarfile.open(fileobj=io.BytesIO(unpacked)) as archive:
-            for member in archive:
-                parts = member.name.split("/")
-                named = _NAMES.fullmatch(parts[-1])
-                depth = len(parts) if len(parts) < 3 or parts[1] in ("doc", "docs") else 99
-                if not (named and member.isfile() and depth <= 3 and member.size <= LARGEST):
-                    continue
-                file = archive.extractfile(member)
-                if file is not None and (best is None or depth < best[0]):
-                    best = depth, "/".join(parts[1:]) or parts[0], file.read(LARGEST).decode("utf-8", "replace")
-    except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError):
-        # Cut off by the budget, or no archive at all: what was found until then counts.
-        pass
+    with contextlib.suppress(*_NO_ARCHIVE):
+        # What is cut off, or broken further on: what was found until then counts.
+        for name, size, read in _in_zip(data) if data.startswith(b"PK") else _in_tar(data):
+            parts = name.split("/")
+            depth = len(parts) if len(parts) < 3 or parts[1] in ("doc", "docs") else 99
+            if not _NAMES.fullmatch(parts[-1]) or depth > 3 or size > LARGEST or (best and best[0] <= depth):
+                continue
+            best = depth, "/".join(parts[1:]) or parts[0], read().decode("utf-8", "replace")
     return (best[1], best[2]) if best else None
+
+
+_NO_ARCHIVE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError)
+"""What archives raise that are none. `RuntimeError`: one with a password, `NotImplementedError` among them."""
+_Member = tuple[str, int, Callable[[], bytes]]
+
+
+def _in_tar(data: bytes) -> Iterator[_Member]:
+    unpacked = zlib.decompressobj(wbits=31).decompress(data, 50 * LARGEST)
+    with tarfile.open(fileobj=io.BytesIO(unpacked)) as archive:
+        for member in archive:
+            if member.isfile() and (file := archive.extractfile(member)) is not None:
+                yield member.name, member.size, partial(file.read, LARGEST)
+
+
+def _in_zip(data: bytes) -> Iterator[_Member]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for member in archive.infolist():
+            if not member.is_dir() and member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                yield member.filename, member.file_size, partial(_unpacked, archive, member)
+
+
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    # Whatever size the entry says it has: it may be a bomb.
+    with archive.open(member) as file:
+        return file.read(LARGEST)
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What METADATA says: what a release needs, and where its project lives."""
+    """What an author says of a release: what it needs, by name and in words, and where its project lives.
 
-    requires: tuple[str, ...]
+    `links` are in the order in which they promise a changelog.
+    """
+
+    needs: tuple[tuple[str, str], ...]
     links: tuple[str, ...]
 
 
-def about(metadata: str) -> About:
-    """Reads METADATA (core metadata specification). `links` are in the order in which they promise a changelog."""
+def in_metadata(metadata: str) -> About:
+    """Reads METADATA (core metadata specification)."""
     fields = HeaderParser().parsestr(metadata)
     links: dict[str, str] = {}
     for row in fields.get_all("Project-URL", []):
@@ -104,7 +136,22 @@ def about(metadata: str) -> About:
     if homepage := str(fields.get("Home-page", "")).strip():
         links.setdefault("homepage", homepage)
     ordered = [links[name] for name in _LINKS if name in links] + list(links.values())
-    return About(tuple(map(str, fields.get_all("Requires-Dist", []))), tuple(dict.fromkeys(ordered)))
+    needs = []
+    for row in fields.get_all("Requires-Dist", []):
+        with contextlib.suppress(InvalidRequirement):
+            wanted = Requirement(str(row))
+            needs.append((canonicalize_name(wanted.name), f"{wanted.name}{wanted.specifier}"))
+    return About(tuple(needs), tuple(dict.fromkeys(ordered)))
+
+
+def in_composer(row: Mapping[str, Any]) -> About:
+    """Reads what a composer.lock has of a package (https://getcomposer.org/doc/04-schema.md)."""
+    tables = {key: value if isinstance(value := row.get(key), dict) else {} for key in ("require", "support", "source")}
+    places = (tables["support"].get("source"), tables["source"].get("url"), row.get("homepage"))
+    needs = (
+        (name.lower(), f"{name} {wanted}") for name, wanted in tables["require"].items() if isinstance(wanted, str)
+    )
+    return About(tuple(needs), tuple(dict.fromkeys(place for place in places if isinstance(place, str))))
 
 
 def releases_at(links: Iterable[str]) -> tuple[str, str] | None:

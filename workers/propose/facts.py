@@ -43,10 +43,13 @@ class Facts:
     waves: str = ""
 
 
-Teller = Callable[[LockDiff], Facts]
-"""Finds out what there is to tell about a change of a lock. It never fails: what it cannot find, it leaves out."""
+Read = Callable[[str], bytes | None]
+"""The bytes of the file at a path of the repository, or None if there is none."""
+Teller = Callable[[LockDiff, Read], Facts]
+"""Finds out what there is to tell about a change of a lock; the files are those after it. It never fails: what it
+cannot find, it leaves out."""
 
 
-def knows_nothing(_: LockDiff) -> Facts:
+def knows_nothing(_diff: LockDiff, _read: Read) -> Facts:
     """A teller without anything to tell."""
     return Facts()

@@ -85,7 +85,8 @@ def propose(
     if forge is None:
         return proposed
     diff = difference(standing, lock, repository)
-    return _presented(proposed, paper_of(proposed, app, diff, teller(diff)), known, forge)
+    facts = teller(diff, lambda path: repository.read(standing.id, path))
+    return _presented(proposed, paper_of(proposed, app, diff, facts), known, forge)
 
 
 def _presented(bump: Bump, paper: Paper, known: Proposal | None, forge: Opening) -> Bump:

@@ -4,12 +4,14 @@ import gzip
 import io
 import json
 import tarfile
+import zipfile
+from collections.abc import Callable
 
 import pytest
 
 from watcher.versions.composer import Composer
 from watcher.versions.pep440 import Pep440
-from workers.propose.changelog import about, between, in_sdist, of_releases, releases_at
+from workers.propose.changelog import About, between, in_archive, in_composer, in_metadata, of_releases, releases_at
 
 SCHEME = Pep440()
 
@@ -120,31 +122,53 @@ def test_a_hostile_text_costs_little() -> None:
     assert between("1" * 1_000_000 + "\n" + "- 1.1 " * 100_000, "1.0", "2.0", SCHEME) == ""
 
 
-def sdist(**files: str) -> bytes:
+def tar(**files: str) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as archive:
         for name, text in files.items():
-            entry = tarfile.TarInfo(name.replace("__", "/"))
+            entry = tarfile.TarInfo(name)
             entry.size = len(text.encode())
             archive.addfile(entry, io.BytesIO(text.encode()))
     return out.getvalue()
 
 
-def test_the_changelog_nearest_to_the_root_of_a_source_distribution_counts() -> None:
-    made = {"a-1.0/docs/changes.rst": "docs", "a-1.0/CHANGELOG.md": "root", "a-1.0/src/vendor/HISTORY.txt": "no"}
-    assert in_sdist(sdist(**made)) == ("CHANGELOG.md", "root")
-    assert in_sdist(sdist(**{"a-1.0/docs/changes.rst": "docs"})) == ("docs/changes.rst", "docs")
-    assert in_sdist(sdist(**{"a-1.0/src/vendor/CHANGES": "no", "a-1.0/changes.py": "no"})) is None
+def packed(method: int = zipfile.ZIP_DEFLATED, **files: str | bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return out.getvalue()
 
 
-@pytest.mark.parametrize("data", [b"", b"no archive", gzip.compress(b"no tar"), sdist(a="b")[:40]])
+@pytest.mark.parametrize("made", [tar, packed])
+def test_the_changelog_nearest_to_the_root_of_an_archive_counts(made: Callable[..., bytes]) -> None:
+    files = {"a-1.0/docs/changes.rst": "docs", "a-1.0/CHANGELOG.md": "root", "a-1.0/src/vendor/HISTORY.txt": "no"}
+    assert in_archive(made(**files)) == ("CHANGELOG.md", "root")
+    assert in_archive(made(**{"a-1.0/docs/changes.rst": "docs"})) == ("docs/changes.rst", "docs")
+    assert in_archive(made(**{"a-1.0/src/vendor/CHANGES": "no", "a-1.0/changes.py": "no"})) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no archive", gzip.compress(b"no tar"), tar(a="b")[:40], b"PK", packed(a="b")[:40], b"PK\5\6" + bytes(18)],
+)
 def test_what_is_no_archive_has_no_changelog(data: bytes) -> None:
-    assert in_sdist(data) is None
+    assert in_archive(data) is None
 
 
 def test_a_bomb_is_not_unpacked() -> None:
-    bomb = gzip.compress(bytes(200_000_000), 1)
-    assert in_sdist(bomb) is None
+    assert in_archive(gzip.compress(bytes(200_000_000), 1)) is None
+    assert in_archive(packed(**{"a/CHANGES": bytes(50_000_000)})) is None
+    liar = bytearray(packed(**{"a/CHANGES": bytes(20_000_000)}))
+    for mark, offset in ((b"PK\3\4", 22), (b"PK\1\2", 24)):
+        at = liar.index(mark) + offset
+        liar[at : at + 4] = (1000).to_bytes(4, "little")
+    found = in_archive(bytes(liar))
+    assert found is None or len(found[1]) <= 2_000_000
+
+
+def test_only_what_every_tool_unpacks_is_unpacked() -> None:
+    assert in_archive(packed(zipfile.ZIP_LZMA, **{"a/CHANGES": "text"})) is None
 
 
 METADATA = """\
@@ -155,7 +179,7 @@ Home-page: https://side.example
 Project-URL: Bug Tracker, https://github.com/team/side/issues
 Project-URL: Source Code, https://github.com/team/side
 Project-URL: Release notes, https://side.example/news
-Requires-Dist: core>=2
+Requires-Dist: Core>=2
 Requires-Dist: extra; extra == "all"
 
 The description, with a
@@ -164,10 +188,23 @@ Project-URL: Changelog, https://evil.example
 
 
 def test_what_metadata_says_of_links_and_needs() -> None:
-    found = about(METADATA)
-    assert found.requires == ("core>=2", 'extra; extra == "all"')
+    found = in_metadata(METADATA)
+    assert found.needs == (("core", "Core>=2"), ("extra", "extra"))
     assert found.links[:2] == ("https://side.example/news", "https://github.com/team/side")
     assert "https://evil.example" not in found.links
+
+
+def test_what_a_row_of_a_composer_lock_says_of_links_and_needs() -> None:
+    row = {
+        "require": {"php": ">=8.1", "Acme/Core": "^2.0", "acme/odd": 5},
+        "source": {"type": "git", "url": "https://github.com/acme/side.git"},
+        "support": {"issues": "https://github.com/acme/side/issues", "source": "https://github.com/acme/side/tree/1.1"},
+        "homepage": ["what"],
+    }
+    found = in_composer(row)
+    assert found.needs == (("php", "php >=8.1"), ("acme/core", "Acme/Core ^2.0"))
+    assert found.links == ("https://github.com/acme/side/tree/1.1", "https://github.com/acme/side.git")
+    assert in_composer({"require": [], "source": "x", "support": None}) == About((), ())
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,24 @@
 """What there is to tell: from the ledger, the index and the authors, and never at the cost of a proposal."""
 
 import io
+import json
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.rig.simple_index import SimpleIndex
+from tests.rig.composer_repository import ComposerRepository
+from tests.rig.simple_index import Fault, SimpleIndex
 from tests.workers.propose.world import release
 from watcher import config
 from watcher.advisory import Advisory
 from watcher.bump import Bump
 from watcher.http import basic
+from watcher.indexes import packagist_metadata
 from watcher.ledger import Ledger
 from watcher.lockfiles.diff import Change, LockDiff
 from watcher.lookup import Bulletin, Lookup
@@ -43,6 +47,10 @@ def pin(package: str, version: str) -> Pin:
 DIFF = LockDiff(
     changed=(Change(pin("core", "1.0"), pin("core", "2.0")), Change(pin("side", "1.0"), pin("side", "1.1")))
 )
+
+
+def nothing(_: str) -> None:
+    """No file of the repository is needed."""
 
 
 def sdist(text: str) -> bytes:
@@ -99,7 +107,7 @@ def teller(index: SimpleIndex, state: Path, monkeypatch: pytest.MonkeyPatch, url
 
 
 def test_all_that_is_known_is_told(running: SimpleIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = teller(running, tmp_path, monkeypatch)(DIFF)
+    facts = teller(running, tmp_path, monkeypatch)(DIFF, nothing)
     (notes,) = facts.notes
     assert (notes.package, notes.text, notes.source) == ("side", "## 1.1\n- new", "CHANGES.md in side-1.1.tar.gz")
     assert facts.why["core"] == "side 1.1 needs Core>=2"
@@ -113,7 +121,7 @@ def test_an_index_that_is_down_costs_only_what_it_would_have_told(
 ) -> None:
     asking = teller(running, tmp_path, monkeypatch)
     running.down = True
-    facts = asking(DIFF)
+    facts = asking(DIFF, nothing)
     assert (facts.notes, facts.why) == ([], {})
     assert facts.releases["side", "1.1"].version == "1.1"
 
@@ -123,36 +131,110 @@ def test_a_file_that_is_not_what_the_index_said_is_not_read(
 ) -> None:
     asking = teller(running, tmp_path, monkeypatch)
     running.add("side", "side-1.1.tar.gz", sdist("## 1.1\n- forged\n"))
-    assert asking(DIFF).notes == []
+    assert asking(DIFF, nothing).notes == []
 
 
 def test_the_password_of_an_index_goes_to_its_own_server_alone(
     running: SimpleIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = basic("us", "s3cret-of-the-index")["authorization"]
-    teller(running, tmp_path, monkeypatch)(DIFF)
+    teller(running, tmp_path, monkeypatch)(DIFF, nothing)
     assert {one.headers.get("authorization") for one in running.asked if one.path.startswith("/files")} == {mine}
     running.asked.clear()
     (tmp_path / "other").mkdir()
-    teller(running, tmp_path / "other", monkeypatch, url="http://127.0.0.1:1/simple")(DIFF)
+    teller(running, tmp_path / "other", monkeypatch, url="http://127.0.0.1:1/simple")(DIFF, nothing)
     asked = [one for one in running.asked if one.path.startswith("/files")]
     assert asked
     assert not any("authorization" in one.headers for one in asked)
 
 
-def test_a_package_of_another_ecosystem_is_told_of_without_its_authors(
-    running: SimpleIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asking = teller(running, tmp_path, monkeypatch)
-    php = replace(BUMP, ecosystem="packagist", package="acme/side")
-    facts = replace(asking, bump=php)(
-        LockDiff(
-            changed=(
-                Change(
-                    replace(pin("acme/side", "1.0"), ecosystem="packagist"),
-                    replace(pin("acme/side", "1.1"), ecosystem="packagist"),
-                ),
-            )
-        )
+# --- packages of PHP --------------------------------------------------------------------------------------------------
+
+SIDE, CORE = "acme/side", "acme/core"
+LOCK = {
+    "packages": [
+        {"name": CORE, "version": "2.0.0"},
+        {"name": SIDE, "version": "1.1.0", "require": {"php": ">=8.1", CORE: "^2.0"}},
+    ],
+    "packages-dev": [],
+}
+
+
+@pytest.fixture
+def composer() -> Iterator[ComposerRepository]:
+    with ComposerRepository() as repository:
+        for version in ("1.0.0", "2.0.0"):
+            repository.publish(CORE, version)
+        repository.publish(SIDE, "1.0.0")
+        said = "# Changelog\n\n## [1.1.0] - 2026-02-01\n- new\n\n## 1.0.0\n- old\n"
+        repository.publish(SIDE, "1.1.0", files={"CHANGELOG.md": said, "src/Side.php": "<?php"})
+        yield repository
+
+
+def php(repository: ComposerRepository, state: Path) -> FromEverywhere:
+    settings = config.parse(
+        f"""
+        [toplayer]
+        state = "{state}"
+        [indexes.packagist]
+        kind = "packagist"
+        url = "{repository.url}"
+        private = true
+        [apps.shop]
+        repository = "{state}/repo"
+        lock = "composer.lock"
+        fleet = "field"
+        [apps.shop.image]
+        repository = "oci:{state}/images"
+        php = "8.2"
+        [fleets.field]
+        """,
+        "test",
     )
-    assert facts.notes == []
+    ledger = Ledger(f"sqlite:///{state}/ledger.db")
+    for package, versions in repository.versions.items():
+        known = packagist_metadata.read(list(versions.values()), package, repository.url).releases
+        ledger.add(Lookup(index="packagist", package=package, releases=known), MONDAY)
+    bump = replace(BUMP, ecosystem="packagist", package=SIDE, from_version="1.0.0", to_version="1.1.0", advisories=())
+    return FromEverywhere(bump, settings, ledger, tuple)
+
+
+def php_pin(package: str, version: str) -> Pin:
+    return Pin(ecosystem="packagist", package=package, version=version, lock="composer.lock")
+
+
+PHP_DIFF = LockDiff(
+    changed=(
+        Change(php_pin(CORE, "1.0.0"), php_pin(CORE, "2.0.0")),
+        Change(php_pin(SIDE, "1.0.0"), php_pin(SIDE, "1.1.0")),
+    )
+)
+
+
+def locked(path: str) -> bytes | None:
+    return json.dumps(LOCK).encode() if path == "composer.lock" else None
+
+
+def test_a_package_of_php_is_told_of_by_its_archive_and_its_lock(composer: ComposerRepository, tmp_path: Path) -> None:
+    facts = php(composer, tmp_path)(PHP_DIFF, locked)
+    (notes,) = facts.notes
+    assert (notes.package, notes.text) == (SIDE, "## [1.1.0] - 2026-02-01\n- new")
+    assert notes.source.startswith("CHANGELOG.md in acme-side-1.1.0")
+    assert facts.why[CORE] == "acme/side 1.1.0 needs acme/core ^2.0"
+    assert facts.releases[SIDE, "1.1.0"].released_at is not None
+
+
+def test_an_archive_of_php_that_is_not_the_lock_s_is_not_read(composer: ComposerRepository, tmp_path: Path) -> None:
+    asking = php(composer, tmp_path)
+    (archive,) = (file for one in asking.ledger.all(Lookup, package=SIDE) for file in one.releases[1].files)
+    composer.spoil(urlsplit(archive.url).path, Fault(body=b"PK something else"))
+    assert asking(PHP_DIFF, locked).notes == []
+
+
+@pytest.mark.parametrize("lock", [None, b"", b"[]", b'{"packages": 5}', b"\xff"])
+def test_a_lock_that_says_nothing_costs_only_the_reasons(
+    composer: ComposerRepository, tmp_path: Path, lock: bytes | None
+) -> None:
+    facts = php(composer, tmp_path)(PHP_DIFF, lambda _: lock)
+    assert facts.why == {}
+    assert len(facts.notes) == 1
