@@ -13,6 +13,7 @@ need docker-registry docker-registry
 need busybox busybox-static
 need openssl openssl
 need skopeo skopeo
+need podman podman
 need ip iproute2
 need php php-cli
 need composer composer

@@ -90,7 +90,9 @@ class Notes:
     def json(self) -> bytes:
         """As they are kept."""
         facts = {key: asdict(one) for key, one in self.facts.items()}
-        return canonical({"facts": facts, "churn": dict(self.churn), "groups": dict(self.groups)})
+        table = {"facts": facts, "churn": dict(self.churn), "groups": dict(self.groups)}
+        # In ASCII, where names that are no UTF-8 have a spelling, too.
+        return json.dumps(table, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
 def _facts(row: Mapping[str, Any]) -> Facts:
