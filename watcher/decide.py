@@ -203,8 +203,8 @@ def _rolling(
     if overtaken:
         free = not is_busy(hosts, plan, now)
         return (rollout.at(RolloutStage.SUPERSEDED, now, reason="a newer image is ready") if free else rollout), ()
-    ended = [host for host in hosts if host.stage is HostStage.DONE or (host.stage in BROKEN and not _moves(host))]
-    left = [host for host in hosts if host not in ended and not _is_left_out(host, plan)]
+    ended = [host for host in hosts if _has_ended(host)]
+    left = any(not _has_ended(host) and not _is_left_out(host, plan) for host in hosts)
     counts = plan.counts(hosts)
     asks = any(_unapproved(rollout, plan, wave) for wave in range(rollout.wave + 1, len(counts) + 1))
     if len(ended) == len(hosts) or (ended and not left and not asks):
@@ -235,6 +235,10 @@ def is_busy(hosts: Collection[HostState], plan: Plan, now: datetime) -> bool:
 
 def _moves(host: HostState) -> bool:
     return host.stage.is_moving and host.stage is not HostStage.AHEAD
+
+
+def _has_ended(host: HostState) -> bool:
+    return host.stage is HostStage.DONE or (host.stage in BROKEN and not _moves(host))
 
 
 def _is_left_out(host: HostState, plan: Plan) -> bool:

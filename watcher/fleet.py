@@ -170,6 +170,11 @@ class FleetSettings(Model):
         return self
 
     @cached_property
+    def by_name(self) -> dict[str, HostSettings]:
+        """The hosts, each by its name."""
+        return {host.name: host for host in self.hosts}
+
+    @cached_property
     def plan(self) -> Plan:
         """How the fleet is rolled, as `decide` needs to know it."""
         part = share(self.max_failure_share) if self.max_failure_share else 0.0

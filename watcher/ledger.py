@@ -9,11 +9,14 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from sqlalchemy import (
     Connection,
     Engine,
+    Select,
+    Table,
     bindparam,
     create_engine,
     delete,
@@ -62,6 +65,7 @@ class Ledger:
     def __init__(self, url: str) -> None:
         """Opens the database at `url`, bringing its tables up to date. A ledger error if that cannot be done."""
         self._engine = _engine(url)
+        self._quiet = _engine(url, durable=False)
         self.where = self._engine.url.render_as_string(hide_password=True)
         try:
             with self._translated():
@@ -73,6 +77,7 @@ class Ledger:
     def close(self) -> None:
         """Gives the connections back."""
         self._engine.dispose()
+        self._quiet.dispose()
 
     # --- entries ---
 
@@ -83,17 +88,13 @@ class Ledger:
 
     def all(self, kind: type[E], *, order: str = "", limit: int | None = None, **where: Any) -> tuple[E, ...]:
         """The entries with these fields; a list as a value means "one of". `order` names a field, `-field` falls."""
-        table = SHELVES[kind]
-        query = select(table)
-        for name, value in where.items():
-            column = table.c[name]
-            query = query.where(column.in_(value) if isinstance(value, (list, tuple, set)) else column == value)
-        if order:
-            column = table.c[order.removeprefix("-")]
-            query = query.order_by(column.desc() if order.startswith("-") else column)
+        several = frozenset(name for name, value in where.items() if isinstance(value, (list, tuple, set)))
+        where |= {name: list(where[name]) for name in several}
+        query = _query(SHELVES[kind], tuple(where), several, order)
         with self._reading() as connection:
-            rows = connection.execute(query.limit(limit) if limit is not None else query)
-            return tuple(kind(**row._mapping) for row in rows)
+            rows = connection.execute(query.limit(limit) if limit is not None else query, where)
+            fields = tuple(rows.keys())
+            return tuple(kind(**dict(zip(fields, row, strict=True))) for row in rows)
 
     def rows(self, kind: type[Entry], *columns: str, **where: Any) -> list[tuple[Any, ...]]:
         """Some fields of entries, without reading the rest."""
@@ -259,7 +260,7 @@ class Ledger:
         finally:
             done.set()
             renewal.join()
-            with contextlib.suppress(ToplayerError), self._writing() as connection:
+            with contextlib.suppress(ToplayerError), self._noting() as connection:
                 connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))
 
     def post(self, names: Collection[str], now: datetime, ttl: timedelta = LEASE) -> list[str]:
@@ -271,7 +272,7 @@ class Ledger:
         if not names:
             return []
         holder = _POSTED + new_holder()
-        with self._writing() as connection:
+        with self._noting() as connection:
             rows = connection.execute(select(leases).where(leases.c.name.in_(names)))
             alive = {row.name for row in rows if row.until > now and not is_dead(row.holder.removeprefix(_POSTED))}
             posted = [name for name in names if name not in alive]
@@ -280,9 +281,14 @@ class Ledger:
                 connection.execute(insert(leases), [{"name": n, "holder": holder, "until": now + ttl} for n in posted])
         return posted
 
+    def answered(self, name: str) -> None:
+        """Takes the note of `post` away: what is asked for from now on is a new order."""
+        with self._noting() as connection:
+            connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder.startswith(_POSTED)))
+
     def _take(self, name: str, holder: str, now: datetime, ttl: timedelta) -> bool:
         try:
-            with self._writing() as connection:
+            with self._noting() as connection:
                 row = connection.execute(select(leases).where(leases.c.name == name)).first()
                 if row is not None:
                     if row.until > now and not is_dead(row.holder) and not row.holder.startswith(_POSTED):
@@ -297,7 +303,7 @@ class Ledger:
         self, name: str, holder: str, clock: Callable[[], datetime], ttl: timedelta, done: threading.Event
     ) -> None:
         while not done.wait(ttl.total_seconds() / 3):
-            with contextlib.suppress(ToplayerError), self._writing() as connection:
+            with contextlib.suppress(ToplayerError), self._noting() as connection:
                 connection.execute(
                     update(leases).where(leases.c.name == name, leases.c.holder == holder).values(until=clock() + ttl)
                 )
@@ -315,6 +321,12 @@ class Ledger:
             yield connection
 
     @contextlib.contextmanager
+    def _noting(self) -> Iterator[Connection]:
+        """A transaction of leases. One that a power cut takes back is a step that is asked for again."""
+        with self._translated(), self._quiet.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
@@ -327,6 +339,20 @@ class Ledger:
             raise LedgerUnreachable(self.where, words) from error
         except DatabaseError as error:
             raise LedgerRefused(self.where, _words(error), "is this file a ledger of toplayer?") from error
+
+
+@lru_cache(maxsize=256)
+def _query(table: Table, names: tuple[str, ...], several: frozenset[str], order: str) -> Select[Any]:
+    """The entries whose fields `names` are as given; those in `several` one of the given. A step asks some ten times,
+    and putting the question into words took longer than the answer."""
+    query = select(table)
+    for name in names:
+        column, given = table.c[name], bindparam(name, expanding=name in several, type_=table.c[name].type)
+        query = query.where(column.in_(given) if name in several else column == given)
+    if order:
+        column = table.c[order.removeprefix("-")]
+        query = query.order_by(column.desc() if order.startswith("-") else column)
+    return query
 
 
 class _Updates:
@@ -404,34 +430,36 @@ def _words(error: SQLAlchemyError) -> str:
     return str(getattr(error, "orig", error)).strip().splitlines()[0][:200]
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, *, durable: bool = True) -> Engine:
+    """`durable`: what is committed is on the disk. It costs a wait for the disk, and most of a step's time."""
     try:
         parsed = make_url(url)
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-        engine = create_engine(parsed, pool_pre_ping=True, **_options(parsed.get_backend_name()))
+        engine = create_engine(parsed, **_options(parsed.get_backend_name(), durable))
     except (SQLAlchemyError, ModuleNotFoundError) as error:
         hint = 'PostgreSQL needs its driver: pip install "toplayer[postgres]"' if "psycopg" in str(error) else ""
         raise LedgerRefused(url.partition("://")[0] + "://…", str(error).splitlines()[0], hint) from error
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _as_wal)
+        event.listen(engine, "connect", partial(_as_wal, "FULL" if durable else "NORMAL"))
         # SQLite's driver begins late, and a transaction that first reads and then writes can then lose its lock race
         # half-way. Every transaction here writes, so it says so from the start.
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
 
 
-def _options(backend: str) -> dict[str, Any]:
+def _options(backend: str, durable: bool) -> dict[str, Any]:
     if backend == "sqlite":
         return {"connect_args": {"timeout": _BUSY_MS / 1000, "check_same_thread": False}}
-    return {"pool_size": 10, "connect_args": {"connect_timeout": 10}}
+    commits = {} if durable else {"options": "-c synchronous_commit=off"}
+    return {"pool_size": 10, "pool_pre_ping": True, "connect_args": {"connect_timeout": 10} | commits}
 
 
-def _as_wal(connection: Any, _record: Any) -> None:
+def _as_wal(synchronous: str, connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute(f"PRAGMA synchronous={synchronous}")
     cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
     cursor.close()
 

@@ -27,6 +27,9 @@ from watcher.versions import SCHEMES
 from watcher.watchlist import Watchlist
 from watcher.weigh import weigh
 
+NUDGE = "nudge"
+"""The note that a look was asked for and has not begun: nobody needs to ask once more."""
+
 
 @dataclass(slots=True)
 class Round:
@@ -39,6 +42,7 @@ class Round:
 
 def look(desk: Desk) -> Round | None:
     """One round. None if another look is going on right now."""
+    desk.ledger.answered(NUDGE)
     with desk.ledger.lease("look", desk.clock) as mine:
         if not mine:
             return None
@@ -118,9 +122,8 @@ def _look_at_rollouts(
 
 def plan_of(desk: Desk, app: AppSettings) -> Plan:
     """How the app's fleet is rolled, with the hosts that a person has cordoned."""
-    fleet = desk.settings.fleets[app.fleet]
-    scopes = {host_scope(app.fleet, host.name): host.name for host in fleet.hosts}
-    cordoned = {scopes[scope]: said for scope, said in desk.ledger.holds().items() if scope in scopes}
+    fleet, mine = desk.settings.fleets[app.fleet], host_scope(app.fleet, "")
+    cordoned = {scope.removeprefix(mine): said for scope, said in desk.ledger.holds().items() if scope.startswith(mine)}
     return replace(fleet.plan, cordoned=cordoned)
 
 
@@ -158,15 +161,15 @@ def _hosts(
 ) -> tuple[HostState, ...]:
     """The rollout's hosts, in the fleet's order. A host that is new in the fleet joins the newest rollout."""
     known = {state.host: state for state in ledger.all(HostState, rollout=rollout.id)}
-    states = []
-    for position, host in enumerate(settings.fleets[app.fleet].hosts):
-        state = known.get(host.name)
-        if state is None and rollout.stage in (RolloutStage.ROLLING, RolloutStage.DONE):
-            state = HostState(rollout=rollout.id, host=host.name, position=position)
-            state = ledger.add(state, now) or state
-        if state is not None:
-            states.append(state)
-    return tuple(states)
+    hosts = settings.fleets[app.fleet].hosts
+    if rollout.stage in (RolloutStage.ROLLING, RolloutStage.DONE):
+        new = [
+            HostState(rollout=rollout.id, host=host.name, position=position)
+            for position, host in enumerate(hosts)
+            if host.name not in known
+        ]
+        known |= {state.host: state for state in ledger.write([(None, state) for state in new], now)}
+    return tuple(known[host.name] for host in hosts if host.name in known)
 
 
 def _look_at_indexes(desk: Desk, now: datetime, result: Round) -> None:

@@ -79,7 +79,7 @@ class Document(TypeDecorator[Any]):
     """A value that is only ever read and written whole, as JSON."""
 
     impl = JSON
-    cache_ok = False
+    cache_ok = True
 
     def __init__(self, read: Callable[[Any], Any], write: Callable[[Any], Any]) -> None:
         self.read, self.write = read, write

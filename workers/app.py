@@ -7,7 +7,9 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from watcher.errors import Temporary
+from watcher.errors import Temporary, ToplayerError
+from watcher.ledger import Ledger, utcnow
+from watcher.look import NUDGE
 from watcher.order import Order
 
 VISIBILITY = timedelta(minutes=30)
@@ -75,8 +77,8 @@ class BrokerUnreachable(Temporary):
 class Broker:
     """Orders that travel through the broker."""
 
-    def __init__(self, app: Celery) -> None:
-        self._app = app
+    def __init__(self, app: Celery, ledger: Ledger) -> None:
+        self._app, self._ledger = app, ledger
 
     def send(self, order: Order, id: str) -> None:
         try:
@@ -85,6 +87,9 @@ class Broker:
             raise BrokerUnreachable(str(error)) from error
 
     def nudge(self) -> None:
-        # Without it the next look comes a little later, by the clock.
-        with contextlib.suppress(OperationalError):
+        # Without it the next look comes a little later, by the clock. A thousand hosts that are ready in one second
+        # ask for one look, and not for a thousand.
+        with contextlib.suppress(OperationalError, ToplayerError):
+            if not self._ledger.post([NUDGE], utcnow()):
+                return
             self._app.send_task(LOOK, expires=60)

@@ -36,12 +36,15 @@ class Unforeseen(Temporary):
 class Step(Generic[E]):
     """How one kind of order is carried out: `read` its entry by id, ask whether it is `due`, `do` it.
 
-    `do` returns the entry as it stands after the step, and raises `Temporary` or `Refused` if there is none.
+    `do` returns the entry as it stands after the step, and raises `Temporary` or `Refused` if there is none. What
+    `goes_on` asks again after each step whether there is one more that is due, and does it under the same lease: a
+    host's whole way is one message then, and not one for each step.
     """
 
     read: Callable[[Desk, str], E | None]
     due: Callable[[Desk, E, datetime], bool]
     do: Callable[[Desk, E], E]
+    goes_on: bool = False
 
 
 def carry_out(order: Order, id: str, desk: Desk, step: Step[E]) -> bool:
@@ -52,14 +55,22 @@ def carry_out(order: Order, id: str, desk: Desk, step: Step[E]) -> bool:
         entry = step.read(desk, id)
         if entry is None or not step.due(desk, entry, desk.clock()):
             return False
-        after = _done(order, entry, desk, step)
-        try:
-            desk.ledger.replace(entry, after, desk.clock())
-        except Overtaken as error:
-            # The entry moved on while we worked, by a person's order for instance. The next look sees both.
-            log.info("%s %s: %s", order, id, error)
+        after = _written(order, entry, desk, step)
+        while step.goes_on and after is not None and after != entry and step.due(desk, after, desk.clock()):
+            entry, after = after, _written(order, after, desk, step)
     desk.post.nudge()
     return True
+
+
+def _written(order: Order, entry: E, desk: Desk, step: Step[E]) -> E | None:
+    """The entry after its step, as it now stands in the ledger; None if somebody else has written meanwhile."""
+    after = _done(order, entry, desk, step)
+    try:
+        return desk.ledger.replace(entry, after, desk.clock())
+    except Overtaken as error:
+        # The entry moved on while we worked, by a person's order for instance. The next look sees both.
+        log.info("%s %s: %s", order, entry.name, error)
+        return None
 
 
 def _done(order: Order, entry: E, desk: Desk, step: Step[E]) -> E:

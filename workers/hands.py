@@ -66,7 +66,7 @@ class Workers:
             return
         from workers.app import Broker, make_app
 
-        Broker(make_app(settings.broker_url, settings.toplayer.look)).nudge()
+        Broker(make_app(settings.broker_url, settings.toplayer.look), ledger).nudge()
         until = time.monotonic() + patience.total_seconds()
         # An order is a row that the service's next look sees; it needs a moment before it shows as being under way.
         time.sleep(settings.toplayer.look.total_seconds() / 5)
@@ -127,7 +127,8 @@ class Workers:
         @cache
         def desk_of(_process: int) -> Desk:
             Path(settings.toplayer.state).mkdir(parents=True, exist_ok=True)
-            return Desk(settings, Ledger(settings.ledger_url), utcnow, Broker(app))
+            ledger = Ledger(settings.ledger_url)
+            return Desk(settings, ledger, utcnow, Broker(app, ledger))
 
         # A connection to the database does not survive a fork, so each process of the pool opens its own.
         register(app, lambda: desk_of(os.getpid()), carry)

@@ -66,6 +66,9 @@ class FakeLedger:
             written.append(after)
         return written
 
+    def answered(self, name: str) -> None:
+        return
+
     def note(self, happened: Event) -> None:
         self._events.append(happened)
 

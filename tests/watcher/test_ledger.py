@@ -248,6 +248,13 @@ def test_an_order_on_its_way_is_not_sent_twice_and_is_taken_over_by_its_worker(l
     assert ledger.post(["roll:a"], now) == ["roll:a"]
 
 
+def test_a_look_that_was_asked_for_is_not_asked_for_again_until_it_begins(ledger: Ledger, now: datetime) -> None:
+    assert ledger.post(["nudge"], now) == ["nudge"]
+    assert ledger.post(["nudge"], now) == []
+    ledger.answered("nudge")
+    assert ledger.post(["nudge"], now) == ["nudge"]
+
+
 def test_an_order_that_got_lost_is_sent_again_after_a_while(ledger: Ledger, now: datetime) -> None:
     ledger.post(["roll:a"], now)
     assert ledger.post(["roll:a"], now + timedelta(seconds=59)) == []

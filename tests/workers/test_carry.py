@@ -35,11 +35,12 @@ class Work:
 
     then: Callable[[Desk, Bump], Bump]
     is_due: bool = True
+    goes_on: bool = False
     done: list[str] = field(default_factory=list)
 
     @property
     def step(self) -> Step[Bump]:
-        return Step(lambda desk, id: desk.ledger.find(Bump, id=id), lambda *_: self.is_due, self._do)
+        return Step(lambda desk, id: desk.ledger.find(Bump, id=id), lambda *_: self.is_due, self._do, self.goes_on)
 
     def _do(self, desk: Desk, bump: Bump) -> Bump:
         self.done.append(bump.id)
@@ -134,3 +135,26 @@ def test_a_person_who_changed_the_entry_meanwhile_has_the_last_word(desk: Desk) 
 def test_a_step_that_changes_nothing_is_no_event(desk: Desk) -> None:
     carry_out(Order.PROPOSE, "b", desk, Work(lambda desk, found: replace(found)).step)
     assert [event.kind for event in desk.ledger.events()] == ["bump.found"]
+
+
+def test_a_step_that_goes_on_does_what_is_due_next_in_one_message(desk: Desk) -> None:
+    work = Work(lambda desk, found: replace(found, attempts=found.attempts + 1), goes_on=True)
+    limited = replace(work.step, due=lambda _desk, found, _now: found.attempts < 3)
+    assert carry_out(Order.PROPOSE, "b", desk, limited)
+    assert (work.done, bump(desk).attempts, bump(desk).revision) == (["b"] * 3, 3, 3)
+    assert isinstance(desk.post, FakePost)
+    assert desk.post.nudged == 1
+
+
+def test_a_step_that_goes_on_ends_where_it_changes_nothing_or_somebody_else_wrote(desk: Desk) -> None:
+    idle = Work(lambda _desk, found: replace(found), goes_on=True)
+    carry_out(Order.PROPOSE, "b", desk, idle.step)
+
+    def meanwhile(desk: Desk, found: Bump) -> Bump:
+        desk.ledger.replace(found, replace(found, attempts=7), desk.clock())
+        return proposed(desk, found)
+
+    overtaken = Work(meanwhile, goes_on=True)
+    carry_out(Order.PROPOSE, "b", desk, overtaken.step)
+    assert (len(idle.done), len(overtaken.done)) == (1, 1)
+    assert bump(desk).attempts == 7

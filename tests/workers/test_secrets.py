@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import sentry_sdk
 from watcher import config
 from watcher.errors import Refused
 from watcher.inert import without
+from watcher.ledger import Ledger
 from watcher.settings import Settings
 from workers import logs, sentry
 
@@ -135,9 +137,9 @@ def test_the_queue_carries_ids_and_nothing_else(tmp_path: Path) -> None:
     from watcher.order import Order
     from workers.app import Broker, make_app
 
-    app = make_app("memory://", timedelta(seconds=5))
-    with app.connection_for_write() as connection:
-        Broker(app).send(Order.BUILD, "shop:7")
+    app, ledger = make_app("memory://", timedelta(seconds=5)), Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    with closing(ledger), app.connection_for_write() as connection:
+        Broker(app, ledger).send(Order.BUILD, "shop:7")
         with connection.SimpleQueue("toplayer") as queue:
             message = queue.get(timeout=5)
             message.ack()

@@ -12,7 +12,9 @@ from watcher.units import span
 from workers.fleet.host import Fenced, Health, Host, Service
 
 AGAIN = timedelta(seconds=1)
-"""After which a host that is still starting is looked at again."""
+"""After which a host that is still starting is looked at again; later after a third of the time that it has taken so
+far, and never later than `LATEST`."""
+LATEST = timedelta(seconds=15)
 
 
 def step(
@@ -97,7 +99,7 @@ class _Roll:
         now = self.clock()
         # A clock that was put back would have it wait for as long as it was put back.
         since = min(state.since or now, now)
-        return replace(state, since=since, attempts=0, due_at=now + AGAIN)
+        return replace(state, since=since, attempts=0, due_at=now + min(max(AGAIN, (now - since) / 3), LATEST))
 
     def _verdict(self, state: HostState, image: Digest) -> tuple[Health, str]:
         """The health of the image, and why it is bad. One that starts for too long is bad, too."""

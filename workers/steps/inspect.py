@@ -32,7 +32,7 @@ def _do(desk: Desk, state: HostState) -> HostState:
     assert rollout is not None
     app = desk.settings.apps[rollout.app]
     fleet = desk.settings.fleets[app.fleet]
-    host = next(host for host in fleet.hosts if host.name == state.host)
+    host = fleet.by_name[state.host]
     store = open_store(app.image.repository, desk.settings.registries)
     try:
         with connect(host, store) as connection:

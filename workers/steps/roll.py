@@ -37,11 +37,11 @@ def _do(desk: Desk, state: HostState) -> HostState:
     rollout = desk.ledger.find(Rollout, id=state.rollout)
     assert rollout is not None
     app = desk.settings.apps[rollout.app]
-    host = next(h for h in desk.settings.fleets[app.fleet].hosts if h.name == state.host)
+    host = desk.settings.fleets[app.fleet].by_name[state.host]
     store = open_store(app.image.repository, desk.settings.registries)
     with connect(host, store) as connection:
         service = service_of(desk.settings, rollout.app, app)
         return roll_step(state, rollout, connection, service, app.run.health.within, desk.clock)
 
 
-ROLL = Step(host_state, _due, _do)
+ROLL = Step(host_state, _due, _do, goes_on=True)

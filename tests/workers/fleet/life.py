@@ -18,7 +18,7 @@ from watcher.look import look
 from watcher.order import Order
 from watcher.plan import BROKEN
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
-from workers.carry import Step, carry_out
+from workers.carry import carry_out
 from workers.fleet.drift import difference
 from workers.fleet.roll import step as roll_step
 from workers.steps import step
@@ -132,7 +132,7 @@ class Life:
 
     def _inspect(self) -> None:
         for id in [id for order, id in self.post.sent if order is Order.INSPECT]:
-            carry_out(Order.INSPECT, id, self.desk, Step(step(Order.INSPECT).read, step(Order.INSPECT).due, self._seen))
+            carry_out(Order.INSPECT, id, self.desk, replace(step(Order.INSPECT), do=self._seen))
 
     def _seen(self, desk: Desk, state: HostState) -> HostState:
         rollout = desk.ledger.find(Rollout, id=state.rollout)
@@ -147,7 +147,7 @@ class Life:
         host = self.hosts[id.rpartition(":")[2]]
         host.dies_at = dies_at
         try:
-            carry_out(Order.ROLL, id, self.desk, Step(step(Order.ROLL).read, step(Order.ROLL).due, self._roll))
+            carry_out(Order.ROLL, id, self.desk, replace(step(Order.ROLL), do=self._roll))
         except Died:
             self.log.append(f"died at {id}")
         finally:
