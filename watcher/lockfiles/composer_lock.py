@@ -21,6 +21,7 @@ from watcher.lockfiles.composer_json import (
     package_name,
 )
 from watcher.lockfiles.place import Place
+from watcher.lockfiles.wanted import beside
 from watcher.pin import Pin
 from watcher.versions.composer import STABILITIES, Composer, accepted, is_a_branch, stability
 
@@ -70,7 +71,7 @@ class ComposerLock:
 
 def manifest_of(path: str) -> str:
     """Where the manifest of the lock at `path` is."""
-    return posixpath.join(posixpath.dirname(path), posixpath.basename(path).removesuffix(".lock") + ".json")
+    return beside(path, posixpath.basename(path).removesuffix(".lock") + ".json")
 
 
 def read_locked(text: str, path: str) -> tuple[Locked, ...]:

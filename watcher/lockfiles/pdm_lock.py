@@ -1,12 +1,11 @@
 """pdm.lock, as PDM 2 writes it (lock version 4). The format has no specification but PDM (`pdm/project/lockfile`)."""
 
-import posixpath
 from collections.abc import Mapping
 
 from watcher.lockfiles.place import Place
-from watcher.lockfiles.poetry_lock import wanted_of
+from watcher.lockfiles.pyproject import NAME, wanted_of
 from watcher.lockfiles.table import Table, toml
-from watcher.lockfiles.wanted import Wanted, constraint_of
+from watcher.lockfiles.wanted import Wanted, beside, constraint_of
 from watcher.pin import Pin
 
 _ELSEWHERE = {"git": "git", "hg": "git", "svn": "git", "url": "url", "path": "path"}
@@ -19,12 +18,11 @@ class PdmLock:
 
     def also(self, text: str, path: str) -> tuple[str, ...]:
         """See `Format`: the manifest."""
-        return (_manifest(path),) if path.endswith(".lock") else ()
+        return (beside(path, NAME),) if path.endswith(".lock") else ()
 
     def pins(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Pin, ...]:
         """See `Format`. A package with an extra is a row of its own to PDM, and the same pin to us."""
-        lock, beside = Table(toml(text, path), Place(path)), _manifest(path)
-        wanted = tuple(wanted_of(manifests[beside], beside)) if beside in manifests else None
+        lock, wanted = Table(toml(text, path), Place(path)), wanted_of(manifests, path)
         version, place = lock.table("metadata").value("lock_version")
         if place.a(str, version, "4.5 or the like").partition(".")[0] != "4":
             raise place.wrong("4.5 or the like, the format that is known here", version)
@@ -34,10 +32,6 @@ class PdmLock:
                 pin = _pin(row, wanted)
                 found.setdefault((pin.package, pin.version, pin.marker), pin)
         return tuple(found.values())
-
-
-def _manifest(path: str) -> str:
-    return posixpath.join(posixpath.dirname(path), "pyproject.toml")
 
 
 def _pin(row: Table, wanted: tuple[Wanted, ...] | None) -> Pin:

@@ -3,7 +3,6 @@
 The format: https://pipenv.pypa.io/en/stable/pipfile.html; version 6 of its specification.
 """
 
-import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,9 +12,10 @@ from pydantic_core import from_json
 from watcher.address import normal
 from watcher.lockfiles.place import Place
 from watcher.lockfiles.table import Table, toml
-from watcher.lockfiles.wanted import Wanted, constraint_of
+from watcher.lockfiles.wanted import Wanted, beside, constraint_of
 from watcher.pin import Pin
 
+NAME = "Pipfile"
 _ELSEWHERE = {"git": "git", "hg": "git", "svn": "git", "bzr": "git", "file": "url", "path": "path"}
 
 
@@ -26,7 +26,7 @@ class PipfileLock:
 
     def also(self, text: str, path: str) -> tuple[str, ...]:
         """See `Format`: the manifest."""
-        return (_manifest(path),) if path.endswith(".lock") else ()
+        return (beside(path, NAME),) if path.endswith(".lock") else ()
 
     def pins(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Pin, ...]:
         """See `Format`. What is in several sections in one version is one pin."""
@@ -35,8 +35,8 @@ class PipfileLock:
             data = from_json(text.removeprefix("\ufeff"), allow_inf_nan=False)
         except ValueError as error:
             raise place.wrong("JSON", str(error)) from None
-        lock, beside = Table(place.a(dict, data, "an object"), place), _manifest(path)
-        wanted = tuple(_wanted(manifests[beside], beside)) if beside in manifests else None
+        lock, manifest = Table(place.a(dict, data, "an object"), place), beside(path, NAME)
+        wanted = tuple(_wanted(manifests[manifest], manifest)) if manifest in manifests else None
         meta = lock.table("_meta")
         spec, at = meta.value("pipfile-spec")
         if at.a(int, spec, "6") != 6:
@@ -49,10 +49,6 @@ class PipfileLock:
                 if pin is not None:
                     found.setdefault((pin.package, pin.version, pin.marker), pin)
         return tuple(found.values())
-
-
-def _manifest(path: str) -> str:
-    return posixpath.join(posixpath.dirname(path), "Pipfile")
 
 
 def _pin(

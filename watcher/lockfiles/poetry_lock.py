@@ -1,21 +1,15 @@
 """poetry.lock, as Poetry 1 and 2 write it. The format has no specification but Poetry (`poetry/packages/locker.py`)."""
 
-import posixpath
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
-
-from packaging.utils import canonicalize_name
+from collections.abc import Iterable, Mapping
 
 from watcher.address import normal
 from watcher.lockfiles.place import Place
+from watcher.lockfiles.pyproject import NAME, wanted_of
 from watcher.lockfiles.table import Table, toml
-from watcher.lockfiles.wanted import Wanted, constraint_of, wanted_in
+from watcher.lockfiles.wanted import Wanted, beside, constraint_of
 from watcher.pin import Pin
-from watcher.versions.pep440 import specifiers
 
 _SOURCES = {"legacy": "index", "git": "git", "url": "url", "file": "path", "directory": "path"}
-_PART = re.compile(r"(\^|~(?!=)|)\s*v?(\d+(?:\.\d+)*)((?:\.\*)?)((?:(?:a|b|rc|\.?post|\.?dev)\d+)*)")
 
 
 class PoetryLock:
@@ -25,21 +19,16 @@ class PoetryLock:
 
     def also(self, text: str, path: str) -> tuple[str, ...]:
         """See `Format`: the manifest."""
-        return (_manifest(path),) if path.endswith(".lock") else ()
+        return (beside(path, NAME),) if path.endswith(".lock") else ()
 
     def pins(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Pin, ...]:
         """See `Format`. Without its manifest, everything counts as asked for."""
-        lock, beside = Table(toml(text, path), Place(path)), _manifest(path)
-        wanted = tuple(wanted_of(manifests[beside], beside)) if beside in manifests else None
+        lock, wanted = Table(toml(text, path), Place(path)), wanted_of(manifests, path)
         version, place = lock.table("metadata").value("lock-version")
         if place.a(str, version, "1.1, 2.0 or 2.1").partition(".")[0] not in ("1", "2"):
             raise place.wrong("1.1, 2.0 or 2.1, the formats that are known here", version)
         apart = lock.table("metadata").table("files")
         return tuple(_pin(row, apart, wanted) for row in lock.rows("package"))
-
-
-def _manifest(path: str) -> str:
-    return posixpath.join(posixpath.dirname(path), "pyproject.toml")
 
 
 def _pin(row: Table, apart: Table, wanted: Iterable[Wanted] | None) -> Pin:
@@ -74,47 +63,3 @@ def _marker(row: Table) -> str:
     if len(markers) < len(groups or ()) or "" in markers.values():
         return ""
     return markers.get("main") or " or ".join(f"({marker})" for marker in sorted(set(markers.values())))
-
-
-def wanted_of(text: str, path: str) -> Iterator[Wanted]:
-    """What a pyproject.toml asks for: as standards have it, and as Poetry has it."""
-    yield from wanted_in([path], [], {path: text})
-    poetry = _dict(_dict(toml(text, path).get("tool")).get("poetry"))
-    groups = [_dict(group).get("dependencies") for group in _dict(poetry.get("group")).values()]
-    for table in (poetry.get("dependencies"), poetry.get("dev-dependencies"), *groups):
-        for name, value in _dict(table).items():
-            for one in value if isinstance(value, list) else [value]:
-                version = one.get("version", "*") if isinstance(one, dict) else one
-                if name.lower() != "python" and isinstance(version, str):
-                    yield Wanted(canonicalize_name(name), specifier(version))
-
-
-def specifier(text: str) -> str:
-    """A constraint in Poetry's spelling (`^1.2`, `~1.2`, `1.2`, `1.*`) as PEP 440 has it.
-
-    Empty for one that has no such spelling (`^1 || ^2`): Poetry judges it itself.
-    """
-    parts = [part.strip() for part in text.split(",")]
-    try:
-        return "" if text.strip() == "*" else str(specifiers(",".join(map(_part, parts))))
-    except ValueError:
-        return ""
-
-
-def _part(text: str) -> str:
-    match = _PART.fullmatch(text)
-    if match is None:
-        return text
-    sign, numbers, wild, _ = match.groups()
-    if wild or not sign:
-        return f"=={text}"
-    release = [int(number) for number in numbers.split(".")]
-    # Of a caret, the first number that is not zero stays; of a tilde, the second one, if there is one.
-    kept = next((n for n, number in enumerate(release) if number), len(release) - 1) if sign == "^" else 1
-    kept = min(kept, len(release) - 1)
-    upper = [*release[:kept], release[kept] + 1]
-    return f">={text.lstrip('^~ ')},<{'.'.join(map(str, upper))}"
-
-
-def _dict(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

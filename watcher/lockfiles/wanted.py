@@ -62,6 +62,11 @@ def included(text: str, path: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(other for other, _ in _includes(text, path)))
 
 
+def beside(lock: str, name: str) -> str:
+    """The path of the file with that name in the directory of a lock."""
+    return posixpath.join(posixpath.dirname(lock), name)
+
+
 def inside(directory: str, name: str) -> str:
     """The path of `name` as seen from a directory of the repository; empty if it leads out of it."""
     path = posixpath.normpath(posixpath.join(directory, name))
@@ -79,7 +84,11 @@ def _includes(text: str, path: str) -> Iterator[tuple[str, bool]]:
 
 
 def _wanted(text: str, path: str, asks: bool) -> Iterator[Wanted]:
-    texts = _of_pyproject(text) if path.endswith(".toml") else [line.text for line in lines(text, path)]
+    return of_texts(_of_pyproject(text) if path.endswith(".toml") else [line.text for line in lines(text, path)], asks)
+
+
+def of_texts(texts: Iterable[str], asks: bool = True) -> Iterator[Wanted]:
+    """Requirements as PEP 508 writes them. What is none is passed over."""
     for one in texts:
         with suppress(ValueError, RecursionError):
             requirement = Requirement(one[:_LONGEST].partition(" --")[0])
