@@ -11,7 +11,7 @@ from enum import StrEnum
 from packaging.specifiers import Specifier
 from packaging.version import Version
 
-from watcher.versions import SCHEMES
+from watcher.versions import SCHEMES, poetry
 
 
 class Raise(StrEnum):
@@ -26,16 +26,17 @@ class Raise(StrEnum):
     BUMP = "bump"
 
 
-def raised(ecosystem: str, constraint: str, version: str, how: Raise) -> str | None:
+def raised(spelling: str, constraint: str, version: str, how: Raise) -> str | None:
     """The constraint that admits `version`: as it is if it does, or what becomes of it. None: it stays and forbids it.
 
-    Order, spaces and precision stay. Raises a `ValueError` if it is no constraint.
+    `spelling` is that of an ecosystem, or `poetry`. Order, spaces and precision stay. Raises a `ValueError` if it is no
+    constraint.
     """
-    scheme = SCHEMES[ecosystem]
-    if scheme.allows(constraint, version):
+    allows, change = _SPELLINGS[spelling]
+    if allows(constraint, version):
         return constraint
-    made = _RAISED[ecosystem](constraint, version, how)
-    return made if made is not None and scheme.allows(made, version) else None
+    made = change(constraint, version, how)
+    return made if made is not None and allows(made, version) else None
 
 
 _EXACT = re.compile(
@@ -48,10 +49,25 @@ def _packagist(constraint: str, version: str, how: Raise) -> str | None:
     exact = _EXACT.fullmatch(constraint)
     if exact:
         return f"{exact[1]}{version}{exact[2]}"
-    last = _RANGE.fullmatch(re.split(r"\|\|?", constraint)[-1])
-    if how is Raise.KEEP or last is None or SCHEMES["packagist"].is_prerelease(version):
+    if how is Raise.KEEP or SCHEMES["packagist"].is_prerelease(version):
         return None
-    numbers = [int(number) for number in version.split(".")]
+    return _alternative(constraint, [int(number) for number in version.split(".")], how)
+
+
+def _poetry(constraint: str, version: str, how: Raise) -> str | None:
+    exact = _EXACT.fullmatch(constraint)
+    if exact:
+        return f"{exact[1]}{version}{exact[2]}"
+    if not _RANGE.fullmatch(re.split(r"\|\|?", constraint)[-1]):
+        return _pypi(constraint, version, how)
+    return None if how is Raise.KEEP else _alternative(constraint, [*Version(version).release], how)
+
+
+def _alternative(constraint: str, numbers: list[int], how: Raise) -> str | None:
+    """With the last of its alternatives raised, or with one more; None if that is no caret, tilde or wildcard."""
+    last = _RANGE.fullmatch(re.split(r"\|\|?", constraint)[-1])
+    if last is None:
+        return None
     new = f"{last[1]}{_as_precise(numbers, last[2])}{last[3]}"
     return f"{constraint.rstrip()} || {new}" if how is Raise.WIDEN else new
 
@@ -86,4 +102,8 @@ def _as_precise(numbers: list[int], like: str) -> str:
     return ".".join(map(str, [*numbers, *[0] * wanted][:wanted]))
 
 
-_RAISED: dict[str, Callable[[str, str, Raise], str | None]] = {"packagist": _packagist, "pypi": _pypi}
+_SPELLINGS: dict[str, tuple[Callable[[str, str], bool], Callable[[str, str, Raise], str | None]]] = {
+    "packagist": (SCHEMES["packagist"].allows, _packagist),
+    "pypi": (SCHEMES["pypi"].allows, _pypi),
+    "poetry": (poetry.allows, _poetry),
+}

@@ -9,8 +9,10 @@ import uv
 
 from tests.rig.process import lack
 
-VERSIONS = {"poetry": "2.5.1", "pip-tools": "7.6.2"}
+VERSIONS = {"poetry": "2.5.1", "pip-tools": "7.6.2", "pdm": "2.29.3", "pipenv": "2026.10.3"}
 """The distributions, and the versions that the tests are about."""
+EXTRAS = {"pdm": "[locked]"}
+"""What they are installed with: the very libraries that they were released with."""
 
 
 @cache
@@ -18,7 +20,7 @@ def lock_tool(distribution: str) -> Path:
     """The directory that has the tool, to be put on PATH. Without a public index the test is skipped."""
     cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toplayer-tests"
     home = cached / f"{distribution}-{VERSIONS[distribution]}"
-    wanted = f"{distribution}=={VERSIONS[distribution]}"
+    wanted = f"{distribution}{EXTRAS.get(distribution, '')}=={VERSIONS[distribution]}"
     env = {**os.environ, "UV_TOOL_DIR": str(home / "tools"), "UV_TOOL_BIN_DIR": str(home / "bin")}
     argv = [uv.find_uv_bin(), "tool", "install", "--quiet", wanted]
     done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=300)

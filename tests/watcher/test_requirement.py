@@ -47,3 +47,24 @@ def test_of_python(constraint: str, version: str, how: Raise, becomes: str | Non
 )
 def test_of_php(constraint: str, version: str, how: Raise, becomes: str | None) -> None:
     assert raised("packagist", constraint, version, how) == becomes
+
+
+@pytest.mark.parametrize(
+    ("constraint", "version", "how", "becomes"),
+    [
+        ("1.0", "1.1.2", KEEP, "1.1.2"),
+        ("==1.0", "1.1", KEEP, "==1.1"),
+        ("^1.0", "1.5", BUMP, "^1.0"),
+        ("^1.0", "2.1.3", KEEP, None),
+        ("^1.0", "2.1.3", WIDEN, "^1.0 || ^2.1"),
+        ("^0.3.1", "0.4.2", BUMP, "^0.4.2"),
+        ("~1.2", "1.3.post1", BUMP, "~1.3"),
+        ("1.*", "2.3", WIDEN, "1.* || 2.*"),
+        (">=1,<2", "2.1", WIDEN, ">=1,<3"),
+        ("~=1.4", "2.3", BUMP, "~=2.3"),
+        ("^1 || ^2", "2.5", KEEP, "^1 || ^2"),
+        ("*", "2.5", KEEP, "*"),
+    ],
+)
+def test_of_poetry(constraint: str, version: str, how: Raise, becomes: str | None) -> None:
+    assert raised("poetry", constraint, version, how) == becomes

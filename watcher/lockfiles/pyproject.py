@@ -1,6 +1,5 @@
 """What a pyproject.toml asks for: as the standards have it, as Poetry has it, and as PDM has it."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,10 +7,9 @@ from packaging.utils import canonicalize_name
 
 from watcher.lockfiles.table import toml
 from watcher.lockfiles.wanted import Wanted, beside, of_texts, wanted_in
-from watcher.versions.pep440 import specifiers
+from watcher.versions.poetry import specifier
 
 NAME = "pyproject.toml"
-_PART = re.compile(r"(\^|~(?!=)|)\s*v?(\d+(?:\.\d+)*)((?:\.\*)?)((?:(?:a|b|rc|\.?post|\.?dev)\d+)*)")
 
 
 def wanted_of(manifests: Mapping[str, str], lock: str) -> tuple[Wanted, ...] | None:
@@ -33,33 +31,6 @@ def _wanted(text: str, path: str) -> Iterator[Wanted]:
                 version = one.get("version", "*") if isinstance(one, dict) else one
                 if name.lower() != "python" and isinstance(version, str):
                     yield Wanted(canonicalize_name(name), specifier(version))
-
-
-def specifier(text: str) -> str:
-    """A constraint in Poetry's spelling (`^1.2`, `~1.2`, `1.2`, `1.*`) as PEP 440 has it.
-
-    Empty for one that has no such spelling (`^1 || ^2`): Poetry judges it itself.
-    """
-    parts = [part.strip() for part in text.split(",")]
-    try:
-        return "" if text.strip() == "*" else str(specifiers(",".join(map(_part, parts))))
-    except ValueError:
-        return ""
-
-
-def _part(text: str) -> str:
-    match = _PART.fullmatch(text)
-    if match is None:
-        return text
-    sign, numbers, wild, _ = match.groups()
-    if wild or not sign:
-        return f"=={text}"
-    release = [int(number) for number in numbers.split(".")]
-    # Of a caret, the first number that is not zero stays; of a tilde, the second one, if there is one.
-    kept = next((n for n, number in enumerate(release) if number), len(release) - 1) if sign == "^" else 1
-    kept = min(kept, len(release) - 1)
-    upper = [*release[:kept], release[kept] + 1]
-    return f">={text.lstrip('^~ ')},<{'.'.join(map(str, upper))}"
 
 
 def _dict(value: Any) -> Mapping[str, Any]:

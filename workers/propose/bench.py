@@ -16,10 +16,13 @@ DEADLINE = timedelta(minutes=5)
 
 
 class Unsolved(Refused):
-    """No lock was found. `missing`: because something is not on the index, which for a young release can change."""
+    """No lock was found. `missing`: because something is not on the index, which for a young release can change.
 
-    def __init__(self, why: str, hint: str = "", *, missing: bool = False) -> None:
-        self.why, self.hint, self.missing = why, hint, missing
+    `said` is what the tool said, with all its lines.
+    """
+
+    def __init__(self, why: str, hint: str = "", *, missing: bool = False, said: str = "") -> None:
+        self.why, self.hint, self.missing, self.said = why, hint, missing, said
         super().__init__(why, hint)
 
     def __str__(self) -> str:
@@ -62,6 +65,10 @@ class Bench:
         place = self.root / inside(path)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(text.encode())
+
+    def remove(self, path: str) -> None:
+        """Takes a file out of the copy, if it is there."""
+        (self.root / inside(path)).unlink(missing_ok=True)
 
     def read(self, path: str) -> str:
         """A file of the copy, as the tool left it. `Unsolved` if it would carry the index's password away."""

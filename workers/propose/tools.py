@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from pathlib import PurePosixPath
 
 from watcher.errors import LockfileUnreadable
 from watcher.lockfiles import read
@@ -17,19 +16,22 @@ from workers.propose.by_hand import ByHand
 from workers.propose.composer_lock import ComposerLock
 from workers.propose.errors import LockRefused, NotYetThere
 from workers.propose.move import Move
+from workers.propose.pdm_lock import PdmLock
 from workers.propose.pip_compile import PipCompile
+from workers.propose.pipfile_lock import PipfileLock
 from workers.propose.poetry_lock import PoetryLock
 from workers.propose.tool import LockTool
 from workers.propose.uv_compile import UvCompile
 from workers.propose.uv_lock import UvLock
 from workers.propose.workshop import Workshop
 
-TOOLS: tuple[LockTool, ...] = (UvLock(), ComposerLock(), PoetryLock(), UvCompile(), PipCompile(), ByHand())
+TOOLS: tuple[LockTool, ...] = (
+    *(UvLock(), ComposerLock(), PoetryLock(), PdmLock(), PipfileLock()),
+    *(UvCompile(), PipCompile(), ByHand()),
+)
 """The first that keeps a lockfile is its tool. Another one is a file, and a word here."""
 YOUNG = timedelta(hours=1)
 """How long an index may need to have all of a release, everywhere."""
-_READ_ONLY = {"pdm.lock": "PDM", "Pipfile.lock": "Pipenv"}
-"""Locks that are watched and built from, and that nobody moves but a person."""
 _MOST_FILES = 200
 
 Fetch = Callable[[str], bytes | None]
@@ -123,10 +125,8 @@ def _tool(text: str, path: str) -> LockTool:
         if tool.keeps(text, path):
             return tool
     made = header(text, path)
-    known = _READ_ONLY.get(PurePosixPath(path).name)
-    maker = known or (f"`{made.argv[0]}`" if made else "a tool that it does not name")
-    hint = "move it by hand, or go over to uv" if known else "compile it with `uv pip compile` once"
-    raise Unsolved(f"it was made by {maker}, which toplayer does not run", hint)
+    maker = f"`{made.argv[0]}`" if made else "a tool that it does not name"
+    raise Unsolved(f"it was made by {maker}, which toplayer does not run", "compile it with `uv pip compile` once")
 
 
 def _gathered(tool: LockTool, text: str, path: str, fetch: Fetch) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""uv, in a throwaway directory: no configuration but the project's, no code of strangers, no secret but the index's.
+"""uv, in a throwaway directory: no configuration but the project's, no code of strangers, no secret but the indexes'.
 
 uv is told to build nothing (`UV_NO_BUILD`). To learn what a source distribution depends on it would have to run its
 build script, here, as us; and the images are made of wheels anyway. What cannot be locked so is refused in words.
@@ -6,22 +6,28 @@ build script, here, as us; and the images are made of wheels anyway. What cannot
 
 import contextlib
 import os
+import platform
+import posixpath
 import re
 import shutil
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 import uv
+from packaging.specifiers import SpecifierSet
 
 from watcher.errors import IndexRefused, IndexUnreachable, ToplayerError
 from watcher.inert import inert
+from watcher.route import address_of
 from watcher.settings import IndexSettings
 from watcher.wheels import Wheels
-from workers.process import ToolFailed, environment
-from workers.propose.bench import Bench, Unsolved, on_disk
+from workers.process import ToolFailed, environment, run
+from workers.propose.bench import DEADLINE, Bench, Unsolved, on_disk
 from workers.propose.errors import InterpreterMissing
 from workers.propose.move import Move
 from workers.scratch import scratch
@@ -35,11 +41,15 @@ _GLIBC = (17, 28, *range(31, 41))
 
 @dataclass(frozen=True, slots=True)
 class Uv:
-    """uv for one app: its index, its image, and in `state` its cache, its copies and the Pythons that it downloaded."""
+    """uv for one app: its indexes, its image, and in `state` its cache, its copies and the Pythons that it downloaded.
+
+    `index` is the one for what the others (`more`, which are asked first, in their order) do not have.
+    """
 
     state: Path
     index: IndexSettings
     target: Wheels
+    more: tuple[IndexSettings, ...] = ()
 
     @property
     def for_target(self) -> tuple[str, str]:
@@ -53,28 +63,44 @@ class Uv:
             # uv looks for its configuration in every directory above, too. Here it finds an empty one, and stops.
             (root / "uv.toml").touch()
             with _in_memory(self._netrc()) as netrc:
-                env = {**self._environment(root), "NETRC": f"/proc/self/fd/{netrc}"}
-                bench = UvBench(root / "work", env, (self._password(),), (netrc,))
+                env = {**self._environment(root, files), "NETRC": f"/proc/{os.getpid()}/fd/{netrc}"}
+                bench = UvBench(
+                    root / "work", env, [word for _, _, word in self.credentials()], required=_required(files)
+                )
                 bench.root.mkdir()
                 for path, text in files.items():
                     bench.write(path, text)
                 yield bench
 
-    def _password(self) -> str:
-        try:
-            return self.index.password.reveal() if self.index.url and self.index.password else ""
-        except LookupError as error:
-            raise IndexRefused(self.index.url or "", str(error)) from None
+    def credentials(self) -> list[tuple[str, str, str]]:
+        """Server (`host[:port]`), user and password of each index that has one. Raises `IndexRefused`."""
+        return [(urlsplit(one.url or "").netloc, one.username, word) for one in self._all if (word := _password(one))]
+
+    def further(self, files: Mapping[str, str]) -> list[str]:
+        """The addresses of the indexes besides the first one, without those that the project names itself.
+
+        An explicit one is only asked by a project that names it.
+        """
+        said = [text for path, text in files.items() if not path.endswith(".lock")]
+        named = (address_of(one) for one in self.more if not one.explicit)
+        return [address for address in named if not any(address in text for text in said)]
+
+    @property
+    def _all(self) -> tuple[IndexSettings, ...]:
+        return (*self.more, self.index)
 
     def _netrc(self) -> bytes:
-        """The index's password by its host, so that no address and no lock ever holds it."""
-        host, password = urlsplit(self.index.url or "").hostname or "", self._password()
-        words = ("machine", _quoted(host), "login", _quoted(self.index.username), "password", _quoted(password))
-        return (" ".join(words) + "\n").encode() if password else b""
+        """The passwords by their hosts, so that no address and no lock ever holds one."""
+        rows = (
+            f"machine {_quoted(urlsplit(f'//{place}').hostname or '')} login {_quoted(user)} password {_quoted(word)}\n"
+            for place, user, word in self.credentials()
+        )
+        return "".join(rows).encode()
 
-    def _environment(self, root: Path) -> dict[str, str]:
-        default = {"UV_DEFAULT_INDEX": self.index.url} if self.index.url else {}
-        return default | environment(
+    def _environment(self, root: Path, files: Mapping[str, str]) -> dict[str, str]:
+        more = self.further(files)
+        asked = {"UV_DEFAULT_INDEX": self.index.url or "", "UV_INDEX": " ".join(more)}
+        return {name: value for name, value in asked.items() if value} | environment(
             root,
             UV_CACHE_DIR=str(self.state / "uv"),
             UV_PYTHON_INSTALL_DIR=str(self.state / "python"),
@@ -94,8 +120,58 @@ class Uv:
 
 
 @dataclass(frozen=True, slots=True)
+class Program:
+    """A lock tool that is written in Python: its command, and the `distribution` that it comes with.
+
+    `version` is a specifier (`==2.1.3`), empty for any. `extra` is what to install with it; `python` is the version
+    (`3.11`) to run it with, where that matters.
+    """
+
+    name: str
+    version: str = ""
+    distribution: str = ""
+    extra: str = ""
+    python: str = ""
+
+    def command(self, env: Mapping[str, str]) -> list[str]:
+        """What runs it with that environment: the one on PATH if that fits, else uv fetches it."""
+        there = shutil.which(self.name, path=env["PATH"])
+        return [there] if there is not None and self._is_at(there, env) else self._fetched()
+
+    def _is_at(self, place: str, env: Mapping[str, str]) -> bool:
+        """Whether that file is it: by its interpreter's version and by what it says of its own."""
+        if self.python and f" {self.python}." not in _said([_interpreter(place), "--version"], env):
+            return False
+        number = re.search(r"\d+(?:\.\d+)+", _said([place, "--version"], env)) if self.version else None
+        return not self.version or (number is not None and number[0] in SpecifierSet(self.version, prereleases=True))
+
+    def _fetched(self) -> list[str]:
+        wanted = f"{self.distribution or self.name}{self.extra and f'[{self.extra}]'}{self.version}"
+        python = ["--python", self.python] if self.python else ["--no-python-downloads"]
+        # What the project says to uv is not said to the one that fetches its tool.
+        return [uv.find_uv_bin(), "tool", "run", "--no-config", *python, "--from", wanted, self.name]
+
+
+def _interpreter(program: str) -> str:
+    """What the program's first line runs it with."""
+    with contextlib.suppress(OSError), Path(program).open("rb") as file:
+        return file.readline(1000).decode("utf-8", "replace").removeprefix("#!").strip() or program
+    return program
+
+
+def _said(argv: Sequence[str], env: Mapping[str, str]) -> str:
+    try:
+        ran = run(argv, cwd=None, env=env, deadline=DEADLINE, accept=range(256))
+    except ToolFailed:
+        return ""
+    return ran.stdout.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
 class UvBench(Bench):
-    """A throwaway directory, and uv in it."""
+    """A throwaway directory, and uv in it: ours, or the one that the project requires (a specifier)."""
+
+    required: str = ""
 
     def uv(self, words: Sequence[str], directory: str = "", *, input: str = "", any_python: bool = True) -> str:
         """What `uv words…` says on stdout, run in a directory of the copy.
@@ -106,35 +182,62 @@ class UvBench(Bench):
         """
         ours = ("--python", sys.executable, "--no-python-downloads") if any_python else ()
         try:
-            ran = self.run([uv.find_uv_bin(), *words, *ours], directory, input=input)
+            ran = self.run([*self._uv(), *words, *ours], directory, input=input)
         except ToolFailed as error:
             raise translated(error.said, error.hint) from None
         return ran.stdout.decode("utf-8", "replace")
 
-    def tool(
-        self, name: str, version: str, words: Sequence[str], directory: str = "", *, of: str = "", **env: str
-    ) -> str:
+    def python(self, wanted: str) -> Path:
+        """An empty virtual environment with a Python in that specifier: ours, if that is. Raises like `uv`."""
+        place = self.root.parent / "venv"
+        ours = platform.python_version() in SpecifierSet(wanted)
+        self.uv(
+            ["venv", "--quiet", "--no-project", str(place), *([] if ours else ["--python", wanted])], any_python=ours
+        )
+        return place
+
+    def hashes(self, versions: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+        """`sha256:…` of every file of these releases, by package, sorted.
+
+        A tool that may build nothing does not see source distributions, and leaves out their hashes.
+        """
+        rows = "".join(f"{package}=={version}\n" for package, version in versions.items())
+        options = ("--no-deps", "--generate-hashes", "--no-header", "--no-annotate", "--quiet")
+        said = self.uv(["pip", "compile", "-", *options], input=rows) if versions else ""
+        blocks = re.findall(r"(?m)^([a-z0-9-]+)==\S*((?:\s+\\\n\s+--hash=\S+)*)", said)
+        return {name: tuple(sorted(re.findall(r"--hash=(\S+)", text))) for name, text in blocks}
+
+    def tool(self, program: Program, words: Sequence[str], directory: str = "", **env: str) -> str:
         """What another tool of Python's says, in a directory of the copy, with `env` added.
 
-        It is the one on PATH if that has the version, and else fetched by uv, into a place of its own; an empty version
-        means any. `of` is the distribution that it comes with, if that is called otherwise. Raises `Unsolved`,
-        `IndexRefused`, `IndexUnreachable` and `ToolTimedOut`.
+        Raises `Unsolved`, `IndexRefused`, `IndexUnreachable` and `ToolTimedOut`.
         """
         try:
-            return self.run([*self._found(name, version, of or name), *words], directory, env=env).stdout.decode(
-                "utf-8", "replace"
-            )
+            ran = self.run([*program.command(self.env), *words], directory, env=env)
         except ToolFailed as error:
             raise translated_from(error.said, error.hint) from None
+        return ran.stdout.decode("utf-8", "replace")
 
-    def _found(self, name: str, version: str, distribution: str) -> list[str]:
-        there = shutil.which(name, path=self.env["PATH"])
-        if there is not None:
-            said = self.run([there, "--version"], accept=range(256)).stdout.decode("utf-8", "replace")
-            if not version or re.search(rf"(?<![\w.]){re.escape(version)}(?![\w.])", said):
-                return [there]
-        wanted = f"{distribution}=={version}" if version else distribution
-        return [uv.find_uv_bin(), "tool", "run", "--no-python-downloads", "--from", wanted, name]
+    def _uv(self) -> list[str]:
+        if not self.required or version("uv") in SpecifierSet(self.required, prereleases=True):
+            return [uv.find_uv_bin()]
+        return Program("uv", self.required).command({**self.env, "PATH": ""})
+
+
+def _required(files: Mapping[str, str]) -> str:
+    """The uv that the project requires, as a specifier; empty if it takes any."""
+    for path, text in files.items():
+        if posixpath.basename(path) not in ("uv.toml", "pyproject.toml"):
+            continue
+        with contextlib.suppress(ValueError, AttributeError):
+            data = tomllib.loads(text)
+            said = (data if path.endswith("uv.toml") else data.get("tool", {}).get("uv", {})).get(
+                "required-version", ""
+            )
+            if said:
+                exact = str(said).strip()
+                return str(SpecifierSet(f"=={exact}" if exact[:1].isdigit() else exact))
+    return ""
 
 
 def upgrades(moves: Iterable[Move]) -> list[str]:
@@ -158,6 +261,13 @@ def _in_memory(content: bytes) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _password(index: IndexSettings) -> str:
+    try:
+        return index.password.reveal() if index.url and index.password else ""
+    except LookupError as error:
+        raise IndexRefused(index.url or "", str(error)) from None
 
 
 def _quoted(word: str) -> str:
@@ -186,7 +296,7 @@ def translated(said: str, hint: str = "") -> ToplayerError:
     if unbuilt := re.search(rf"{BUILDS_NOTHING} .*", said):
         return Unsolved(unbuilt[0], "write into [project] what it leaves open")
     missing = re.search(r"no version of|no versions of|was not found in the package registry|no usable wheels", said)
-    return Unsolved(why, hint or _hint(said), missing=missing is not None)
+    return Unsolved(why, hint or _hint(said), missing=missing is not None, said=said)
 
 
 def translated_from(said: str, hint: str = "") -> ToplayerError:
@@ -198,7 +308,7 @@ def translated_from(said: str, hint: str = "") -> ToplayerError:
     if url and re.search(r"40[13] |[Uu]nauthorized|Authorization", said):
         return IndexRefused(inert(url[0]), why)
     missing = re.search(r"No matching distribution|doesn't match any versions|not find a version|No matching", said)
-    return Unsolved(why or "it did not say why", hint, missing=missing is not None)
+    return Unsolved(why or "it did not say why", hint or _hint(said), missing=missing is not None, said=said)
 
 
 def words(said: str) -> str:
@@ -212,8 +322,8 @@ def words(said: str) -> str:
 
 
 def _hint(said: str) -> str:
+    if "resolving tool dependencies" in said:
+        return "the project's lock tool is fetched from the app's index: serve it there, or install it beside toplayer"
     if "no usable wheels" in said:
         return "toplayer builds nothing from source: the release, or what it needs, has to have wheels"
-    if "Required uv version" in said:
-        return "widen `required-version` in [tool.uv], or install that uv beside toplayer"
     return ""

@@ -20,12 +20,15 @@ class Workshop:
 
     @classmethod
     def of(cls, app: AppSettings, indexes: Iterable[IndexSettings], state: Path) -> Self:
-        """The tools for `app`, asking the first index of each kind, or without any the public one."""
-        known: dict[str, list[IndexSettings]] = {}
-        for index in indexes:
-            known.setdefault(index.kind, []).append(index)
-        pypi = known.get("pypi") or [IndexSettings(kind="pypi")]
+        """The tools for `app`, asking the indexes of their kind, or without any the public one.
+
+        The last one that is for every package is the one for what nobody else has.
+        """
+        known = list(indexes)
+        pypi = [index for index in known if index.kind == "pypi"] or [IndexSettings(kind="pypi")]
+        usual = [index for index in pypi if not index.only and not index.explicit] or pypi
+        last = usual[-1]
         return cls(
-            uv=Uv(state, pypi[0], Wheels.of(app.image)),
-            composer=Composer(state, tuple(known.get("packagist", ()))),
+            uv=Uv(state, last, Wheels.of(app.image), tuple(index for index in pypi if index is not last)),
+            composer=Composer(state, tuple(index for index in known if index.kind == "packagist")),
         )

@@ -4,7 +4,7 @@ import pytest
 
 from watcher.errors import LockfileUnreadable
 from watcher.lockfiles import read
-from watcher.lockfiles.pyproject import specifier
+from watcher.versions.poetry import specifier
 
 A, B = "a" * 64, "b" * 64
 FILES = {

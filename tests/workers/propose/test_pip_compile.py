@@ -43,11 +43,14 @@ def files(index: SimpleIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_the_package_moves_to_the_version_that_is_asked_for_and_no_other_line_does(
     index: SimpleIndex, uv: Uv, files: dict[str, str]
 ) -> None:
+    index.add("side", "side-1.1.tar.gz", b"a source distribution, which nobody unpacks")
+
     made = after(files, "requirements.txt", move_to(index, "side", "1.1"), uv)
 
     changed = changed_lines(files["requirements.txt"], made)
     assert [line for line in changed if "==" in line] == ["- side==1.0 \\\n", "+ side==1.1 \\\n"]
-    assert len(changed) == 4
+    assert len([line for line in changed if "sha256:" in line]) == 3
+    assert len(changed) == 5
 
 
 def test_an_input_that_forbids_the_release_is_told(index: SimpleIndex, uv: Uv, files: dict[str, str]) -> None:

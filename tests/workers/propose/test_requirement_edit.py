@@ -58,3 +58,59 @@ def test_what_the_policy_keeps_is_named() -> None:
 
 def test_what_admits_the_release_stays() -> None:
     assert raised_in({"requirements.in": "django<6\n"}, ["requirements.in"], [move(Raise.KEEP)]) == {}
+
+
+POETRY = """\
+[tool.poetry.dependencies]
+django-filter = "^4"
+Django = { version = '^4.2', extras = ["argon2"] } # "^4.2"
+
+[tool.poetry.group.dev.dependencies.django]
+version = "~4.2"
+python = "^3.11"
+
+[tool.poetry.scripts]
+django = "^4"
+"""
+PIPFILE = """\
+[[source]]
+django = "<5"
+
+["packages"]
+django = "<5"
+'Django' = {extras = ["argon2"], version = ">=4,<5"}
+
+[docs.django]
+version = "==4.*"
+
+[scripts]
+django = "<5"
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "caret", "tilde"), [(Raise.WIDEN, "^4.2 || ^5.1", "~4.2 || ~5.1"), (Raise.BUMP, "^5.1", "~5.1")]
+)
+def test_poetrys_own_spelling_is_raised_in_poetrys_own_tables(how: Raise, caret: str, tilde: str) -> None:
+    for text in (POETRY, POETRY.replace("\n", "\r\n")):
+        made = raised_in({"a/pyproject.toml": text}, ["a/pyproject.toml"], [move(how)])
+
+        wanted = text.replace("'^4.2'", f"'{caret}'").replace('"~4.2"', f'"{tilde}"')
+        assert made == {"a/pyproject.toml": wanted}
+
+
+def test_in_a_pipfile_every_category_asks_for_packages() -> None:
+    made = raised_in({"Pipfile": PIPFILE}, ["Pipfile"], [move(Raise.WIDEN)])
+
+    before, mine = PIPFILE.split('["packages"]')
+    mine, scripts = mine.split("[scripts]")
+    mine = mine.replace('"<5"', '"<6"').replace(">=4,<5", ">=4,<6").replace("==4.*", "==5.*")
+    assert made == {"Pipfile": f'{before}["packages"]{mine}[scripts]{scripts}'}
+
+
+def test_what_poetry_admits_stays_as_it_is() -> None:
+    text = '[tool.poetry.dependencies]\ndjango = "^3 || >=5"\n'
+
+    assert raised_in({"pyproject.toml": text}, ["pyproject.toml"], [move(Raise.KEEP)]) == {}
+    with pytest.raises(Unsolved, match="asks for django ~4"):
+        raised_in({"pyproject.toml": POETRY}, ["pyproject.toml"], [move(Raise.KEEP)])
