@@ -86,6 +86,7 @@ def _across(settings: Settings) -> Iterable[str]:
             yield f"apps.{name}.fleet: expected the name of a fleet (known: {known}), got {app.fleet!r}"
             continue
         yield from _pulls(settings, name, app)
+        yield from _fits(settings, name, app)
     yield from _shared_directories(settings)
     for name in settings.indexes.keys() & settings.advisories.keys():
         yield f"advisories.{name}: expected another name than that of an index, got {name!r}"
@@ -99,11 +100,20 @@ def _pulls(settings: Settings, name: str, app: AppSettings) -> Iterable[str]:
     if not app.image.repository.startswith("oci:"):
         return
     for n, host in enumerate(settings.fleets[app.fleet].hosts):
-        if host.kind == "docker":
+        if host.kind != "dir":
             yield (
                 f"apps.{name}.image.repository: expected a registry, because fleets.{app.fleet}.hosts[{n}] "
                 f"({host.name}) is a Docker engine and pulls from one; got {app.image.repository!r}"
             )
+
+
+def _fits(settings: Settings, name: str, app: AppSettings) -> Iterable[str]:
+    kinds = {host.kind: host.name for host in settings.fleets[app.fleet].hosts}
+    if "compose" in kinds and app.run.compose is None:
+        yield (
+            f"apps.{name}.run.compose: expected the project and the service, because {kinds['compose']} of "
+            f"fleets.{app.fleet} is a Compose target; got nothing"
+        )
 
 
 def _shared_directories(settings: Settings) -> Iterable[str]:

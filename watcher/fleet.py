@@ -1,4 +1,4 @@
-"""The settings of fleets: what a host runs, how it is reached, and how careful a rollout is."""
+"""The settings of fleets: how a host is reached, and how careful a rollout is."""
 
 from collections import Counter
 from datetime import timedelta
@@ -7,60 +7,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from watcher.fields import Absolute, Duration, Memory, Model, Name, Port, Volume, matching
+from watcher.fields import Absolute, Duration, Model, Name, matching
 from watcher.image import Reference
 from watcher.plan import Place, Plan
-from watcher.secret import Secret
 from watcher.wave import Share, share
 from watcher.window import Freeze, Window
-
-
-class HealthSettings(Model):
-    """How a host proves that the new image works.
-
-    With a `command` it has to exit with 0, inside the container (or the release directory). With `http` the image's own
-    Python asks this address from inside, and every status below 400 is well. Without either, the image's HEALTHCHECK
-    decides if it has one, and else the container has to run for `steady` without a restart.
-    """
-
-    command: tuple[str, ...] = ()
-    http: Annotated[str, matching(r"(https?://[^\s]+)?", '"http://127.0.0.1:8080/health"')] = ""
-    timeout: Duration = timedelta(seconds=30)
-    steady: Duration = timedelta(seconds=5)
-    within: Duration = timedelta(minutes=2)
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> Self:
-        if self.command and self.http:
-            raise ValueError("expected a command or http; one of the two")
-        return self
-
-
-class RunSettings(Model):
-    """What a host runs: the whole specification of the container, so that nothing is copied from what ran before."""
-
-    command: tuple[str, ...] = ()
-    env: dict[str, str | Secret] = Field(default_factory=dict)
-    volumes: tuple[Volume, ...] = ()
-    ports: tuple[Port, ...] = ()
-    network: str = ""
-    tmpfs: tuple[Absolute, ...] = ()
-    read_only: bool = False
-    init: bool = False
-    memory: Memory | None = None
-    cpus: Annotated[float, Field(gt=0, le=1024)] | None = None
-    pids: Annotated[int, Field(ge=1)] | None = None
-    restart: Literal["no", "always", "unless-stopped", "on-failure"] = "unless-stopped"
-    order: Literal["stop-first", "start-first"] = "stop-first"
-    stop_signal: Annotated[str, matching(r"(SIG[A-Z0-9+]+)?", 'a signal such as "SIGTERM"')] = ""
-    stop_grace: Duration = timedelta(seconds=10)
-    health: HealthSettings = HealthSettings()
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.order == "start-first" and self.ports:
-            raise ValueError("order: expected stop-first, because two containers cannot publish the same port")
-        return self
 
 
 class TlsSettings(Model):
@@ -84,6 +35,9 @@ class SshSettings(Model):
 class HostSettings(Model):
     """One host. `unix:///path`, `tcp://host:port` and `ssh://user@host[:port][/path]` are Docker engines, the last one
     by a tunnel to its socket (`path`: /var/run/docker.sock); `dir:/path` is a directory without Docker.
+
+    `target` is what stands on the engine for an app: a container of ours (`docker`), or the service of a Compose
+    project (`compose`).
     """
 
     name: Name
@@ -98,11 +52,12 @@ class HostSettings(Model):
     tls: TlsSettings | None = None
     ssh: SshSettings | None = None
     site: Name | None = None
+    target: Literal["docker", "compose"] = "docker"
 
     @property
     def kind(self) -> str:
-        """The row in the table of targets: `docker` or `dir`."""
-        return "dir" if self.address.startswith("dir:") else "docker"
+        """The row in the table of targets."""
+        return "dir" if self.address.startswith("dir:") else self.target
 
 
 Hours = Annotated[Window, BeforeValidator(Window.parse)]

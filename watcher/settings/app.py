@@ -13,8 +13,8 @@ from watcher.fields import (
     Relative,
     without_password,
 )
-from watcher.fleet import RunSettings
 from watcher.lockfiles import ecosystem_of
+from watcher.run import RunSettings
 from watcher.settings.forge import ForgeSettings
 from watcher.settings.git import GitSettings
 from watcher.settings.image import ImageSettings

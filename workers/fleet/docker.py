@@ -1,7 +1,7 @@
 """A host with a Docker engine. Each move looks at what is there, plans the rest of the way (`swap.py`), and goes it."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from workers.fleet.host import Fenced, Health, HostBusy, HostRefused, Proof, Run
 from workers.fleet.image import manifest_of, read_manifest
 from workers.fleet.pull import Pull
 from workers.fleet.spec import (
+    BEFORE,
     GENERATION,
     IMAGE,
     PREVIOUS,
@@ -23,11 +24,12 @@ from workers.fleet.spec import (
     SERVICE,
     SPEC,
     create_payload,
+    endpoint,
     goal_of,
     kept_as,
     reference,
 )
-from workers.fleet.swap import NO_RESTART, Container, Containers, Move, Role, Verb
+from workers.fleet.swap import NO_RESTART, Container, Containers, Goal, Move, Role, Verb
 from workers.fleet.tunnel import SOCKET, tunnel
 from workers.oci.store import Store
 
@@ -69,7 +71,7 @@ class DockerHost:
         travelled += sum(
             {layer.digest: layer.size for layer in manifest.layers if layer.digest.short in downloaded}.values()
         )
-        found = self._engine.image(reference(service, image))
+        found = self._there(service, image)
         # Engines with the classic store call an image by its configuration, those on containerd by its manifest.
         if found is None or found["Id"] not in (manifest.config.digest, manifest.digest, image):
             what = f"asked for {image}, it now has {found['Id'] if found else 'nothing'}"
@@ -117,16 +119,46 @@ class DockerHost:
         listed = {container.name: container for container in self._engine.containers()}
         seen: dict[Role, Container] = {}
         ids: dict[Role, str] = {}
+        stranger = None
         for role in Role:
-            found = listed.get(service.name + role)
+            found = listed.get(self._name(service, role))
+            if role is Role.CURRENT and (found is None or not _is_ours(found, service)):
+                stranger = found = self._stranger(service, list(listed.values())) or found
             if found is None:
                 continue
-            if found.labels.get(SERVICE) != service.name:
-                what = f"a container named {found.name} is there that toplayer did not make for {service.name}"
-                raise HostRefused(self._host, what, f"rename or remove it: `docker rename {found.name} …`")
             policy = self._engine.inspect(found.id)["HostConfig"]["RestartPolicy"].get("Name") or NO_RESTART
-            seen[role], ids[role] = self._container(found, policy), found.id
+            if _is_ours(found, service):
+                seen[role] = self._container(found, policy)
+            elif found is stranger and self._stranger(service, [found]) is found:
+                before = next((one.labels[BEFORE] for one in listed.values() if one.labels.get(BEFORE)), policy)
+                seen[role] = self._before(service, found, policy, before)
+            else:
+                what = f"a container named {found.name} is there that toplayer did not make for {service.name}"
+                hint = f"rename or remove it: `docker rename {found.name} …`; or `toplayer adopt` it"
+                raise HostRefused(self._host, what, hint)
+            ids[role] = found.id
         return seen, ids
+
+    # What another kind of target on the same engine does otherwise.
+
+    def _name(self, service: Service, role: Role) -> str:
+        """What the container of this role is called."""
+        return service.name + role
+
+    def _stranger(self, service: Service, listed: Sequence[Listed]) -> Listed | None:
+        """The container that somebody else made, and whose place the service may take."""
+        return next((one for one in listed if one.name == service.adopts), None) if service.adopts else None
+
+    def _inherited(self, service: Service, ids: Mapping[Role, str], image: str) -> Mapping[str, str]:
+        """The labels that a new container has from the one before it; `image` is the engine's id of its image."""
+        return {}
+
+    def _before(self, service: Service, found: Listed, policy: str, meant: str) -> Container:
+        """A container that somebody else made, as if generation 0 had been ours."""
+        known = (self._engine.image(found.image) or {}).get("RepoDigests") or ()
+        ours = (name.rpartition("@")[2] for name in known if name.startswith(f"{service.repository}@"))
+        image = Digest(next(ours, found.image))
+        return Container(image=image, generation=0, spec="", restart=meant, restarts=policy, up=found.up)
 
     def _container(self, found: Listed, policy: str) -> Container:
         labels = found.labels
@@ -167,10 +199,10 @@ class DockerHost:
         match move.verb:
             case Verb.CREATE:
                 assert move.goal is not None
-                previous = _previous(seen.get(Role.CURRENT), move.goal)
-                payload = create_payload(service, move.goal, previous)
-                ids[move.role] = engine.create(service.name + move.role, payload)
+                ids[move.role] = self._create(service, seen, ids, move.role, move.goal)
             case Verb.START:
+                for network in service.networks if seen[move.role].spec else ():
+                    engine.join(ids[move.role], network, endpoint(service))
                 engine.start(ids[move.role])
             case Verb.STOP:
                 engine.stop(ids[move.role], service.stop_grace)
@@ -179,10 +211,21 @@ class DockerHost:
             case Verb.FREE:
                 engine.restart(ids[move.role], seen[move.role].restart)
             case Verb.RENAME:
-                engine.rename(ids[move.role], service.name + move.to)
+                engine.rename(ids[move.role], self._name(service, move.to))
                 ids[move.to] = ids.pop(move.role)
             case Verb.REMOVE:
                 engine.remove(ids.pop(move.role))
+
+    def _create(self, service: Service, seen: Containers, ids: Mapping[Role, str], role: Role, goal: Goal) -> str:
+        current, found = seen.get(Role.CURRENT), self._there(service, goal.image)
+        labels = dict(self._inherited(service, ids, str(found["Id"]) if found else ""))
+        if current is not None and not current.spec:
+            labels[BEFORE] = current.restart
+        payload = create_payload(service, goal, _previous(current, goal), labels)
+        if found is not None and goal.image == found["Id"]:
+            # An image that only this engine has: it ran here before toplayer.
+            payload["Image"] = found["Id"]
+        return self._engine.create(self._name(service, role), payload)
 
     # --- health ---
 
@@ -198,8 +241,12 @@ class DockerHost:
 
     # --- images ---
 
+    def _there(self, service: Service, image: Digest) -> Mapping[str, Any] | None:
+        """What the engine knows of the image, by its name or, if it was never in our repository, by its id."""
+        return self._engine.image(reference(service, image)) or self._engine.image(image)
+
     def _has(self, service: Service, image: Digest) -> bool:
-        found = self._engine.image(reference(service, image))
+        found = self._there(service, image)
         if found is None:
             return False
         self._engine.tag(found["Id"], kept_as(service), image.short)
@@ -226,6 +273,13 @@ class DockerHost:
 @contextlib.contextmanager
 def connect(settings: HostSettings, store: Store) -> Iterator[DockerHost]:
     """The engine that the settings name (`unix:///path`, `tcp://host:port`, `ssh://host`), spoken to by its moves."""
+    with reach(settings) as (engine, socket):
+        yield DockerHost(engine, store, socket)
+
+
+@contextlib.contextmanager
+def reach(settings: HostSettings) -> Iterator[tuple[Engine, str]]:
+    """The engine of a host, and where it listens on its own machine."""
     with contextlib.ExitStack() as stack:
         address, scheme = settings.address, settings.address.partition(":")[0]
         path = urlsplit(address).path
@@ -233,10 +287,14 @@ def connect(settings: HostSettings, store: Store) -> Iterator[DockerHost]:
             address = stack.enter_context(tunnel(settings.name, address, settings.ssh or SshSettings()))
         engine = Engine(settings.name, address, settings.tls)
         stack.callback(engine.close)
-        yield DockerHost(engine, store, path if scheme != "tcp" and path else SOCKET)
+        yield engine, path if scheme != "tcp" and path else SOCKET
 
 
-def _previous(current: Container | None, goal: swap.Goal) -> Digest | None:
+def _is_ours(found: Listed, service: Service) -> bool:
+    return found.labels.get(SERVICE) == service.name
+
+
+def _previous(current: Container | None, goal: Goal) -> Digest | None:
     """The image to go back to from a new container: what is proven now, unless that is what we are going back from."""
     if current is None:
         return None

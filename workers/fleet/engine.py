@@ -101,6 +101,12 @@ class Engine:
         with self._asking() as api:
             return str(api.create_container_from_config(dict(payload), name)["Id"])
 
+    def join(self, id: str, network: str, endpoint: Mapping[str, Any]) -> None:
+        """Connects a container to a network, unless it is."""
+        with self._asking() as api:
+            if network not in api.inspect_container(id)["NetworkSettings"]["Networks"]:
+                api.connect_container_to_network(id, network, aliases=endpoint.get("Aliases"))
+
     def start(self, id: str) -> None:
         """Starts a container that is not up."""
         with self._asking() as api:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from watcher.errors import Refused, Temporary
 from watcher.image import Digest
@@ -19,6 +19,9 @@ class Service:
     registry. `memory` is in bytes. With a `health_command` it decides what is healthy, else the image's own HEALTHCHECK
     if it has one, else running for `steady` without a restart. `puller` is
     the image of the helper that pulls on the host; without one, the connection of the worker is the pull's.
+
+    `engine` is what an engine is told besides, in its own words. `adopts` is a container of somebody else's that may be
+    replaced; `project` and `project_service` are Compose's names.
     """
 
     name: str
@@ -29,6 +32,9 @@ class Service:
     volumes: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
     network: str = ""
+    networks: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    engine: Mapping[str, Any] = field(default_factory=dict)
     tmpfs: tuple[str, ...] = ()
     read_only: bool = False
     init: bool = False
@@ -45,6 +51,9 @@ class Service:
     username: str = ""
     password: str = field(default="", repr=False)
     puller: str = ""
+    adopts: str = ""
+    project: str = ""
+    project_service: str = ""
 
 
 class Health(StrEnum):

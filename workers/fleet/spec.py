@@ -6,6 +6,7 @@ the network said, and a copy brings all of it along (moby#48168). What is not in
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from watcher.image import Digest
@@ -18,6 +19,8 @@ IMAGE = "io.toplayer.image"
 SPEC = "io.toplayer.spec"
 PREVIOUS = "io.toplayer.previous"
 RESTART = "io.toplayer.restart"
+BEFORE = "io.toplayer.before"
+"""The restart policy of the container that was there before toplayer, and that labels of ours cannot be put on."""
 
 # Networks that are the engine's own: they know no aliases.
 _BUILT_IN = ("", "default", "bridge", "host", "none")
@@ -25,18 +28,26 @@ _BUILT_IN = ("", "default", "bridge", "host", "none")
 
 def goal_of(service: Service, image: Digest, generation: int) -> Goal:
     """The container that `service` asks for. Two services with the same goal need no swap."""
-    raw = json.dumps(_payload(service), sort_keys=True).encode()
+    # What is not said is left out, so that older specifications stay what they are.
+    more = {"networks": service.networks, "labels": dict(service.labels)}
+    said = _payload(service) | {key: value for key, value in more.items() if value}
+    raw = json.dumps(said, sort_keys=True).encode()
     return Goal(image=image, generation=generation, spec=hashlib.sha256(raw).hexdigest())
 
 
-def create_payload(service: Service, goal: Goal, previous: Digest | None) -> dict[str, Any]:
+def create_payload(
+    service: Service, goal: Goal, previous: Digest | None, labels: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """The body of `POST /containers/create` (any API version from 1.24 on).
 
-    `previous` is the image that a host goes back to from this one; settling keeps it.
+    `previous` is the image that a host goes back to from this one; settling keeps it. `labels` are further ones, of
+    the kind of target.
     """
     return _payload(service) | {
         "Image": reference(service, goal.image),
         "Labels": {
+            **service.labels,
+            **(labels or {}),
             SERVICE: service.name,
             GENERATION: str(goal.generation),
             IMAGE: goal.image,
@@ -74,8 +85,7 @@ def _payload(service: Service) -> dict[str, Any]:
     if service.network:
         host["NetworkMode"] = service.network
     if service.network not in _BUILT_IN and not service.network.startswith("container:"):
-        # The name that others on the network call it by, also while the container is still called `.next`.
-        payload["NetworkingConfig"] = {"EndpointsConfig": {service.network: {"Aliases": [service.name]}}}
+        payload["NetworkingConfig"] = {"EndpointsConfig": {service.network: endpoint(service)}}
     if service.ports:
         bindings: dict[str, list[dict[str, str]]] = {}
         for port in service.ports:
@@ -83,7 +93,17 @@ def _payload(service: Service) -> dict[str, Any]:
             bindings.setdefault(inside, []).append(binding)
         payload["ExposedPorts"] = {inside: {} for inside in bindings}
         host["PortBindings"] = bindings
+    for key, value in service.engine.items():
+        payload[key] = {**host, **value} if key == "HostConfig" else value
     return payload
+
+
+def endpoint(service: Service) -> dict[str, Any]:
+    """What a network is told about the container.
+
+    With the name that others on the network call it by, also while the container is still called `.next`.
+    """
+    return {"Aliases": [service.project_service or service.name]}
 
 
 def _limits(service: Service) -> dict[str, Any]:

@@ -4,14 +4,18 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 from watcher.fleet import HostSettings
+from workers.fleet import compose, docker
 from workers.fleet import dir as directory
-from workers.fleet import docker
 from workers.fleet.host import Host
 from workers.oci.store import Store
 
 Target = Callable[[HostSettings, Store], AbstractContextManager[Host]]
 
-TARGETS: Mapping[str, Target] = {"docker": docker.connect, "dir": directory.connect}
+TARGETS: Mapping[str, Target] = {
+    "docker": docker.connect,
+    "compose": compose.connect,
+    "dir": directory.connect,
+}
 
 
 def connect(settings: HostSettings, store: Store) -> AbstractContextManager[Host]:

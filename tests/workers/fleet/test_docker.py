@@ -284,6 +284,25 @@ def test_others_on_a_network_find_the_service_by_its_name(tmp_path: Path) -> Non
             assert world.service.name in found["NetworkSettings"]["Networks"]["backend"]["Aliases"]
 
 
+def test_a_container_is_on_all_of_its_networks_before_it_starts(tmp_path: Path) -> None:
+    with engine(networks=True) as networked, registry(tmp_path, listen=networked.near) as near:
+        with networked.api() as api:
+            for name in ("backend", "metrics", "third"):
+                api.create_network(name)
+        with docker_world(networked, near) as world:
+            world.service = replace(world.service, network="backend", networks=("metrics", "third"))
+            first, second = world.publish("1"), world.publish("2")
+            deploy(world, first, 1)
+            swapped(world, second, 2)
+            with networked.api() as api:
+                for name in ("", ".next"):
+                    found = api.inspect_container(f"{world.service.name}{name}")["NetworkSettings"]["Networks"]
+                    assert set(found) == {"backend", "metrics", "third"}
+                    assert all(world.service.name in network["Aliases"] for network in found.values())
+            world.host.back(world.service, first, 2)
+            assert world.answers() == "1"
+
+
 def test_a_full_disk_is_told_and_what_runs_runs_on(real_registry: Registry) -> None:
     with engine(data_size="24m") as small, docker_world(small, real_registry) as world:
         deploy(world, world.publish("1"), 1)
@@ -463,6 +482,48 @@ def test_what_is_no_engine_is_told(real_registry: Registry) -> None:
     ):
         host.running(service("shop", "registry.example/shop"))
     assert str(error.value).startswith("h1")
+
+
+# --- what was there before ---
+
+
+def stranger(world: DockerWorld, version: str, name: str) -> Digest:
+    """Somebody's own container of an image, which restarts by itself."""
+    image = world.publish(version)
+    with world.engine.api() as api:
+        api.pull(world.service.repository, tag=image)
+        host = {"NetworkMode": "none", "RestartPolicy": {"Name": "always"}}
+        asked = {
+            "Image": f"{world.service.repository}@{image}",
+            "HostConfig": host,
+            "Labels": {"io.toplayer.test": "1"},
+        }
+        api.start(api.create_container_from_config(asked, name)["Id"])
+    return image
+
+
+def test_the_place_of_a_container_that_was_there_before_is_taken_if_the_settings_say_so(world: DockerWorld) -> None:
+    name = f"old-{world.service.name}"
+    first = stranger(world, "1", name)
+    world.service = replace(world.service, adopts=name)
+    assert world.host.running(world.service) == Running(first, 0, as_specified=False)
+    bad, good = world.publish("2", healthy=False), world.publish("3")
+
+    swapped(world, bad, 1)
+    world.host.back(world.service, first, 1)
+    with world.engine.api() as api:
+        back = api.inspect_container(name)
+        assert back["State"]["Running"]
+        assert back["HostConfig"]["RestartPolicy"]["Name"] == "always"
+
+    deploy(world, good, 2)
+    assert world.answers() == "3"
+    with world.engine.api() as api:
+        assert name not in {row["Names"][0].lstrip("/") for row in api.containers(all=True)}
+    assert world.kept() >= {good.short}
+    world.host.back(world.service, first, 2)
+    world.host.settle(world.service, first)
+    assert world.answers() == "1", "also after it was removed: its image was kept"
 
 
 # --- drift ---

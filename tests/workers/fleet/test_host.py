@@ -11,7 +11,7 @@ from watcher.image import Digest
 from workers.fleet.host import Fenced, Health, Running
 
 
-@pytest.fixture(params=["fake", "dir", "docker"])
+@pytest.fixture(params=["fake", "dir", "docker", "compose"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     if request.param == "fake":
         yield FakeWorld()
@@ -19,7 +19,8 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
         with dir_world(tmp_path) as made:
             yield made
     else:
-        with docker_world(request.getfixturevalue("dockerd"), request.getfixturevalue("real_registry")) as real:
+        parts = request.getfixturevalue("dockerd"), request.getfixturevalue("real_registry")
+        with docker_world(*parts, target=request.param) as real:
             yield real
 
 

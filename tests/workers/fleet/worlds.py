@@ -3,10 +3,10 @@
 import contextlib
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from docker.errors import DockerException
 
@@ -130,10 +130,16 @@ class DockerWorld:
     def answers(self) -> str:
         with self.engine.api() as api:
             try:
-                run = api.exec_create(self.service.name, ["cat", "version"])
+                run = api.exec_create(self.container, ["cat", "version"])
                 return str(api.exec_start(run["Id"]).decode())
             except DockerException:
                 return ""
+
+    @property
+    def container(self) -> str:
+        """What the proven container is called."""
+        service = self.service
+        return f"{service.project}-{service.project_service}-1" if service.project else service.name
 
     def containers(self) -> dict[str, str]:
         """The service's containers by what stands behind its name, and the states they are in."""
@@ -165,13 +171,17 @@ def dir_world(directory: Path) -> Iterator[DirWorld]:
 
 
 @contextlib.contextmanager
-def docker_world(engine: RealEngine, registry: Registry) -> Iterator[DockerWorld]:
+def docker_world(
+    engine: RealEngine, registry: Registry, target: Literal["docker", "compose"] = "docker"
+) -> Iterator[DockerWorld]:
     name = f"shop-{next(_COUNT)}"
     repository = f"{registry.address}/{name}"
     store = open_store(repository, {registry.address: registry.settings})
-    with connect(HostSettings(name="h1", address=engine.address), store) as host:
+    with connect(HostSettings(name="h1", address=engine.address, target=target), store) as host:
         try:
-            yield DockerWorld(host, store, service(name, repository), engine)
+            known = service(name, repository)
+            known = known if target == "docker" else replace(known, project=name, project_service="worker")
+            yield DockerWorld(host, store, known, engine)
         finally:
             with engine.api() as api:
                 for row in api.containers(all=True, filters={"label": f"io.toplayer.service={name}"}):
