@@ -124,10 +124,13 @@ def test_the_hosts_of_a_wave_begin_spread_over_the_jitter(now: datetime) -> None
 def test_a_cordoned_host_is_left_out_says_why_and_takes_part_again(now: datetime) -> None:
     rolling = rollout(now, RolloutStage.ROLLING, wave=2)
     fleet = hosts(now, DONE, PENDING)
-    after, (held,) = decide.turned(rolling, fleet, (), Plan(cordoned={"h2": "anna: new disk"}), False, now)
+    plan = Plan(cordoned={"h2": "anna: new disk"})
+    done, _ = decide.turned(rolling, fleet, (), plan, False, now)
+    assert done.stage is RolloutStage.DONE, "nobody waits for a host that a person keeps out"
+    _, (held,) = decide.turned(done, fleet, (), plan, False, now)
     assert (held.stage, held.reason) == (PENDING, "cordoned by anna: new disk")
-    assert after.stage is RolloutStage.ROLLING
-    assert called((fleet[0], held), Plan(), now) == ["h2"]
+    _, (back,) = decide.turned(done, (fleet[0], held), (), Plan(), False, now)
+    assert (back.host, back.stage) == ("h2", HostStage.CALLED)
 
 
 def test_a_wave_waits_for_its_approval_and_says_so(now: datetime) -> None:
