@@ -154,9 +154,13 @@ def wanted(head: Head, rollouts: Sequence[Rollout], merged: Collection[Bump], no
     )
 
 
-def build_due(rollout: Rollout, newest: Rollout, paused: bool, now: datetime) -> bool:
-    """Whether the rollout's image should be built now. Only the newest is: the others' commits are in it."""
-    return rollout.stage is RolloutStage.WANTED and rollout == newest and not paused and rollout.is_due(now)
+def build_due(rollout: Rollout, newest: Rollout, paused: bool, blind: bool, now: datetime) -> bool:
+    """Whether the rollout's image should be built now. Only the newest is: the others' commits are in it.
+
+    `blind`: it would be laid out before anybody has said how often its packages change.
+    """
+    wanted = rollout.stage is RolloutStage.WANTED and rollout == newest
+    return wanted and not paused and not blind and rollout.is_due(now)
 
 
 def turned(

@@ -108,6 +108,7 @@ def _look_at_rollouts(
         if _strays(desk, app, kept, plan):
             hosts[kept.id] = _hosts(desk.settings, ledger, app, kept, now)
             moving.append(kept)
+    blind = would_be_blind(head, rollouts, desk)
     for rollout in moving:
         others = [one for one in moving if one is not rollout]
         others = [one for one in others if one is not kept or decide.is_busy(hosts[one.id], plan, now)]
@@ -115,9 +116,19 @@ def _look_at_rollouts(
         before = {host.name: host for host in hosts[rollout.id]}
         written = _write(ledger, [(rollout, after), *((before[host.name], host) for host in called)], now, result)
         states = before | {host.name: host for host in written if isinstance(host, HostState)}
-        if decide.build_due(after, after if rollout is rollouts[0] else rollouts[0], paused, now):
+        if decide.build_due(after, after if rollout is rollouts[0] else rollouts[0], paused, blind, now):
             result.due.append((Order.BUILD, rollout.id))
         result.due += [(Order.ROLL, host.name) for host in states.values() if decide.host_due(host, after, now, plan)]
+
+
+def would_be_blind(head: Head, rollouts: Iterable[Rollout], desk: Desk) -> bool:
+    """Whether an image that is built now would be the app's first, with the same rate of change for every package.
+
+    The next bump would then lay its layers anew, and send all of them once more.
+    """
+    if desk.settings.apps[head.app].image.builder != "layers" or any(rollout.image for rollout in rollouts):
+        return False
+    return Watchlist.read(desk.settings, desk.ledger, head.pins).is_unasked(desk.ledger)
 
 
 def plan_of(desk: Desk, app: AppSettings) -> Plan:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from watcher.head import Head
 from watcher.ledger import Ledger
-from watcher.lookup import Bulletin, Lookup, Outcome
+from watcher.lookup import Bulletin, IndexState, Lookup, Outcome
 from watcher.pin import Pin
 from watcher.route import route
 from watcher.settings import Settings
@@ -54,6 +54,12 @@ class Watchlist:
     def is_unseen(self, index: str) -> bool:
         """Whether there is a package that the index was never asked about."""
         return not self.packages(index) <= self.outcomes[index].keys()
+
+    def is_unasked(self, ledger: Ledger) -> bool:
+        """Whether there is a package of which the first answer is still to come, from an index that can be asked."""
+        unseen = [name for name in self.settings.indexes if self.is_unseen(name)]
+        failed = {state.index for state in ledger.all(IndexState, index=unseen) if state.reason}
+        return not failed.issuperset(unseen)
 
     def is_unheard(self, source: str, ledger: Ledger) -> bool:
         """Whether there is a package that the source of advisories was never asked about."""

@@ -11,6 +11,7 @@ from tests.fakes.index import FakeIndex
 from watcher import config, decide
 from watcher.bump import Bump, BumpStage
 from watcher.desk import Desk
+from watcher.errors import IndexUnreachable
 from watcher.head import Head
 from watcher.http import Http
 from watcher.image import Digest
@@ -141,17 +142,48 @@ def test_the_first_look_asks_for_a_survey_and_nothing_else(desk: Desk) -> None:
     assert sent(desk) == {(Order.SURVEY, "shop")}
 
 
-def test_after_the_survey_come_the_image_and_the_poll(desk: Desk) -> None:
+def test_after_the_survey_comes_the_poll_and_after_its_answer_the_image(desk: Desk) -> None:
     surveyed(desk)
     look(desk)
-    assert sent(desk) == {(Order.BUILD, "shop:1"), (Order.POLL, "pypi")}
+    assert sent(desk) == {(Order.POLL, "pypi")}, "how its layers are laid depends on what the index says"
     made = desk.ledger.find(Rollout, id="shop:1")
     assert made is not None
     assert made.commit == "c1"
 
+    polled(desk)
+    look(desk)
+    assert (Order.BUILD, "shop:1") in sent(desk)
+
+
+def test_an_index_that_cannot_be_asked_does_not_hold_up_the_first_image(desk: Desk) -> None:
+    surveyed(desk)
+    state = desk.ledger.add(IndexState(index="pypi"), desk.clock())
+    assert state is not None
+
+    desk.ledger.replace(state, state.again(desk.clock(), IndexUnreachable("index.example", "down")), desk.clock())
+    look(desk)
+
+    assert (Order.BUILD, "shop:1") in sent(desk)
+
+
+def test_no_later_image_waits_for_an_index(desk: Desk, clock: Clock) -> None:
+    surveyed(desk, "c2")
+    desk.ledger.add(rollout(clock.now, stage=RolloutStage.DONE), clock.now)
+    look(desk)
+    assert (Order.BUILD, "shop:2") in sent(desk)
+
+
+def test_an_image_that_is_not_laid_in_layers_by_us_waits_for_no_index(tmp_path: Path, desk: Desk) -> None:
+    surveyed(desk)
+    image = desk.settings.apps["shop"].image.model_copy(update={"builder": "dockerfile"})
+    shop = desk.settings.apps["shop"].model_copy(update={"image": image})
+    look(replace(desk, settings=desk.settings.model_copy(update={"apps": {"shop": shop}})))
+    assert (Order.BUILD, "shop:1") in sent(desk)
+
 
 def test_an_order_that_is_on_its_way_is_not_sent_again(desk: Desk, clock: Clock) -> None:
     surveyed(desk)
+    polled(desk)
     look(desk)
     sent(desk)
     look(desk)

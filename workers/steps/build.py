@@ -5,11 +5,13 @@ from datetime import datetime
 
 from watcher import decide, lockfiles
 from watcher.desk import Desk
+from watcher.head import Head
 from watcher.http import Http
 from watcher.image import Digest, Platform
 from watcher.layers.part import Terms
 from watcher.layers.rates import rates
 from watcher.ledger import Ledger
+from watcher.look import would_be_blind
 from watcher.rollout import Rollout, RolloutStage
 from watcher.settings import IndexSettings
 from watcher.wheels import Wheels
@@ -28,8 +30,12 @@ log = logging.getLogger("toplayer")
 
 
 def _due(desk: Desk, rollout: Rollout, now: datetime) -> bool:
-    newest = desk.ledger.all(Rollout, app=rollout.app, order="-generation", limit=1)[0]
-    return decide.build_due(rollout, newest, desk.ledger.is_held(rollout.app), now)
+    rollouts = desk.ledger.all(Rollout, app=rollout.app, order="-generation")
+    head = desk.ledger.find(Head, app=rollout.app)
+    if head is None or rollout.app not in desk.settings.apps:
+        return False
+    blind = would_be_blind(head, rollouts, desk)
+    return decide.build_due(rollout, rollouts[0], desk.ledger.is_held(rollout.app), blind, now)
 
 
 def _do(desk: Desk, rollout: Rollout) -> Rollout:
