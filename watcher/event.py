@@ -75,6 +75,7 @@ def _of_bump(before: Bump | None, after: Bump, now: datetime) -> Event | None:
         "package": after.package,
         "from": after.from_version,
         "to": after.to_version,
+        "with": ", ".join(f"{part.package} {part.from_version} → {part.to_version}" for part in after.others),
         "why": after.why,
         "branch": after.branch,
         "commit": after.commit,

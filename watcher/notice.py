@@ -1,6 +1,6 @@
 """Events → sentences for people. Pure; the words of strangers in them are inert plain text."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -47,7 +47,8 @@ def _of_bump(verb: str, events: list[Event]) -> str:
     where = {"proposed": f" on {place}", "opened": f" on {place}", "merged": f" in {_text(facts, 'commit')[:12]}"}.get(
         verb, ""
     )
-    change = f"{_text(facts, 'package')} {_text(facts, 'from')} → {_text(facts, 'to')}"
+    first = f"{_text(facts, 'package')} {_text(facts, 'from')} → {_text(facts, 'to')}"
+    change = _some([first, *filter(None, _text(facts, "with").split(", "))])
     return f"{event.app}: {change} {verb.replace('_', ' ')}{where}{_because(facts)}"
 
 
@@ -70,8 +71,7 @@ def _of_rollout(verb: str, events: list[Event]) -> str:
 def _of_host(verb: str, events: list[Event]) -> str:
     facts = events[0].facts
     rollout = events[0].subject.rpartition(":")[0]
-    names = [_text(event.facts, "host") for event in events]
-    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    shown = _some([_text(event.facts, "host") for event in events])
     cost = ""
     if verb == "done":
         most = max(_number(event.facts.get("bytes")) for event in events)
@@ -92,6 +92,10 @@ def _of_anything(verb: str, events: list[Event]) -> str:
 
 
 _OF_AREA = {"bump": _of_bump, "rollout": _of_rollout, "host": _of_host, "pin": _of_pin}
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _text(facts: Mapping[str, Fact], key: str) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from watcher import decide
+from watcher.advisories import remedy
 from watcher.bump import Bump, BumpStage
 from watcher.decision import Decision
 from watcher.event import Event
@@ -36,7 +37,8 @@ def status(settings: Settings, ledger: Ledger, apps: Iterable[str], now: datetim
         "bumps": [bump_row(bump, settings, now, waiting.get(bump.id)) for bump in (*open_bumps, *ended)],
         "rollouts": status_rollouts(ledger, names, past),
         "indexes": [
-            index_row(state) for state in ledger.all(IndexState, index=[*settings.indexes, *settings.advisories])
+            index_row(state, state.index in settings.advisories)
+            for state in ledger.all(IndexState, index=[*settings.indexes, *settings.advisories])
         ],
         "receivers": [receiver_row(ledger, r) for r in ledger.all(Receiver, receiver=list(settings.notify.names()))],
         "paused": ledger.holds(),
@@ -182,8 +184,10 @@ def app_row(head: Head, proposals: Proposals | None = None) -> Row:
     }
 
 
-def index_row(state: IndexState) -> Row:
-    """How the last poll of an index went. `unknown` packages are not "nothing new": they were not answered for."""
+def index_row(state: IndexState, is_source: bool = False) -> Row:
+    """How the last poll of an index, or of a source of advisories, went. `unknown` packages were not answered for,
+    which is not "nothing new"; `hint` says what to do.
+    """
     return {
         "index": state.index,
         "polled_at": _iso(state.polled_at),
@@ -192,6 +196,7 @@ def index_row(state: IndexState) -> Row:
         "unknown": state.unknown,
         "unknown_since": _iso(state.unknown_since),
         "reason": state.reason,
+        "hint": remedy(state.index) if is_source and state.reason else "",
     }
 
 

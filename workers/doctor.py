@@ -8,7 +8,7 @@ import sentry_sdk
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from watcher.advisories import SOURCES
+from watcher.advisories import SOURCES, remedy
 from watcher.cli.hands import Finding
 from watcher.dockerfile.settings import DockerfileSettings
 from watcher.ecosystems import ECOSYSTEMS
@@ -131,8 +131,7 @@ def _source(settings: Settings, name: str) -> str:
     with Http(settings.toplayer.contact, limits=Limits(attempts=1, deadline=20.0)) as http:
         (found,) = SOURCES[asked.kind](asked).look_up([bare], http, utcnow())
     if found.outcome is Outcome.UNKNOWN:
-        hint = f"releases are held until {name} answers; if it never will, leave it out: an empty [advisories]"
-        raise Unwell(found.reason, hint)
+        raise Unwell(found.reason, remedy(name))
     return f"answers ({len(found.advisories)} advisories about {found.package})"
 
 

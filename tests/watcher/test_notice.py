@@ -1,8 +1,10 @@
 """Events as sentences: short, in order, and deaf to what strangers put into names."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from watcher.event import Event
+from watcher.bump import Bump, Part
+from watcher.event import Event, told
 from watcher.notice import Notice, lines, notices
 
 
@@ -17,6 +19,27 @@ def test_a_bump_says_what_moves_where_and_why_not(now: datetime) -> None:
         Notice("shop: django 1.0 → 2.0 merged in aaaaaaaaaaaa"),
         Notice("shop: django 1.0 → 2.0 failed: needs x", urgent=True),
     ]
+
+
+def test_all_that_move_together_are_named(now: datetime) -> None:
+    parts = tuple(Part(f"part-{n}", "1", "2") for n in range(10))
+    group = Bump(
+        id="shop:web:x",
+        app="shop",
+        ecosystem="pypi",
+        package="django",
+        from_version="1.0",
+        to_version="2.0",
+        found_at=now,
+        others=parts[:1],
+    )
+    two, many = (told(None, bump, now) for bump in (group, replace(group, others=parts)))
+    assert two is not None
+    assert many is not None
+
+    assert notices([two])[0].text == "shop: django 1.0 → 2.0, part-0 1 → 2 found"
+    assert notices([many])[0].text.endswith("part-6 1 → 2 and 3 more found")
+    assert "part-9 1 → 2" in str(many.facts["with"]), "the audit has them all"
 
 
 def test_hosts_that_do_the_same_are_one_sentence(now: datetime) -> None:

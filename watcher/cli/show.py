@@ -51,8 +51,8 @@ def _print_status(row: view.Row) -> None:
             since = f" since {when(index['unknown_since'])}" if index["unknown_since"] else ""
             unknown = f", {index['unknown']} of {index['packages']} packages unknown{since}"
         say(f"{index['index']}: polled {when(index['polled_at']) or 'never'}{unknown}")
-        if index["reason"]:
-            say(f"  {index['reason']}")
+        for said in filter(None, (index["reason"], index["hint"] and f"hint: {index['hint']}")):
+            say(f"  {said}")
     for receiver in row["receivers"]:
         if receiver["behind"] or receiver["reason"]:
             say(f"{receiver['receiver']}: {receiver['behind']} events to deliver; {receiver['reason']}")
@@ -65,11 +65,17 @@ def _print_status(row: view.Row) -> None:
         bumps = [
             {**bump, "said": bump["reason"] or bump["waits"] or bump["held"] or bump["url"]} for bump in row["bumps"]
         ]
-        cells = [chosen(bump, "app", "package", "from", "to", "stage", "said") for bump in bumps]
+        cells = [chosen(bump | _parts(bump), "app", "package", "from", "to", "stage", "said") for bump in bumps]
         table(["APP", "PACKAGE", "FROM", "TO", "STAGE", "REASON"], cells)
     for rollout in row["rollouts"]:
         say("")
         _print_rollout(rollout)
+
+
+def _parts(bump: view.Row) -> view.Row:
+    """All that moves with a bump."""
+    parts = [bump, *bump["with"]]
+    return {key: ", ".join(part[key] for part in parts) for key in ("package", "from", "to")}
 
 
 def _print_rollout(rollout: view.Row) -> None:

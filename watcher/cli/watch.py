@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 import click
 
 from watcher import explain, view
+from watcher.advisories import remedy
 from watcher.cli.context import Context
 from watcher.cli.out import chosen, emit, progress, say, table, talk, when
 from watcher.cli.show import as_json
 from watcher.errors import NotFound
 from watcher.head import Head
 from watcher.ledger import utcnow
+from watcher.lookup import IndexState
 
 
 @click.command()
@@ -36,9 +38,13 @@ def check(context: Context, app: str | None, cached: bool, as_json: bool) -> int
     failed = [head for name in apps if (head := context.ledger.find(Head, app=name)) and head.reason]
     for head in failed:
         talk(f"error: {head.app}: {head.reason}")
+    sources = context.ledger.all(IndexState, index=list(context.settings.advisories))
+    silent = [state for state in sources if state.reason]
+    for state in silent:
+        talk(f"error: {state.index}: {state.reason}\nhint: {remedy(state.index)}")
     if not rows and not failed:
         talk("no pins to watch yet; `toplayer check` without --cached looks for them")
-    return 1 if failed or any(row["verdict"] == "unknown" for row in rows) else 0
+    return 1 if failed or silent or any(row["verdict"] == "unknown" for row in rows) else 0
 
 
 @click.command()

@@ -183,6 +183,22 @@ def test_status_for_people_says_what_was_not_looked_at(line: Line, now: datetime
     assert "1 of 13 layers new, 133 kB" in line.out
 
 
+def test_who_cannot_reach_the_source_of_advisories_is_told_what_that_holds_up_and_what_to_do(
+    line: Line, now: datetime
+) -> None:
+    seeded(line, now)
+    state = IndexState(index="osv", polled_at=now, packages=3, unknown=3, reason="osv.example did not answer: refused")
+    line.ledger.add(state, now)
+
+    assert line("status") == 0
+    assert "osv.example did not answer" in line.out
+    assert "hint: releases are held until osv has answered once" in line.out
+
+    assert line("check", "--cached") == 1
+    assert "error: osv: osv.example did not answer: refused" in line.err
+    assert "an empty [advisories]" in line.err
+
+
 def test_hosts_that_wait_are_exit_code_3(line: Line, now: datetime) -> None:
     seeded(line, now)
     done = line.ledger.find(Rollout, id="shop:1")
