@@ -104,13 +104,6 @@ class FleetSettings(Model):
     sites: dict[Name, SiteSettings] = Field(default_factory=dict)
     hosts: tuple[HostSettings, ...] = ()
 
-    @property
-    def classic(self) -> float:
-        """The share of hosts that download every layer above a changed one again: a directory takes what it lacks."""
-        if not self.hosts:
-            return 1.0
-        return sum(host.kind != "dir" for host in self.hosts) / len(self.hosts)
-
     @model_validator(mode="after")
     def _names_once(self) -> Self:
         names = [host.name for host in self.hosts]

@@ -35,6 +35,7 @@ from watcher.entry import Entry
 from watcher.head import Head
 from watcher.image import Digest
 from watcher.lookup import Bulletin, IndexState, Lookup, Outcome
+from watcher.machine import Machine
 from watcher.packed import Packed, pack
 from watcher.pin import Pin
 from watcher.proposal import Proposals, Tended
@@ -204,6 +205,19 @@ host_states = Table(
     *_entry(),
 )
 
+machines = Table(
+    "machines",
+    metadata,
+    Column("fleet", Text, primary_key=True),
+    Column("host", Text, primary_key=True),
+    Column("engine", Text, nullable=False),
+    Column("zstd", Boolean, nullable=False),
+    Column("classic", Boolean, nullable=False),
+    Column("asked_at", Utc),
+    Column("answered_at", Utc),
+    *_entry(),
+)
+
 heads = Table(
     "heads",
     metadata,
@@ -355,6 +369,7 @@ SHELVES: dict[type[Entry], Table] = {
     Bump: bumps,
     Rollout: rollouts,
     HostState: host_states,
+    Machine: machines,
     Head: heads,
     Lookup: lookups,
     Bulletin: bulletins,

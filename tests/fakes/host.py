@@ -7,6 +7,7 @@ from typing import Any
 
 from watcher.errors import ToplayerError
 from watcher.image import Digest
+from watcher.machine import Takes
 from workers.fleet.host import Fenced, Health, HostRefused, HostUnreachable, Proof, Running, Service
 from workers.oci.manifest import Manifest
 from workers.oci.store import Store, StoreRefused
@@ -36,6 +37,7 @@ class FakeHost:
     def __init__(self, store: Store, name: str = "h1") -> None:
         self._store, self._name = store, name
         self.offline = False
+        self.says = Takes("a fake", zstd=True, classic=False)
         self.sick: set[Digest] = set()
         self.slow: dict[Digest, timedelta] = {}
         self.refuses: dict[str, ToplayerError] = {}
@@ -52,6 +54,10 @@ class FakeHost:
     def serving(self) -> Digest | None:
         """The image of what is up now: the proven one's if both are."""
         return next((slot.image for slot in (self.current, self.next) if slot and slot.up), None)
+
+    def takes(self) -> Takes:
+        self._asked("takes")
+        return self.says
 
     def running(self, service: Service) -> Running:
         self._asked("running")

@@ -65,6 +65,8 @@ def plan(context: Context, app: str, cached: bool, svg: str | None, as_json: boo
     say("")
     said = f"{size(daily['planned'])} a day per host as planned, {size(daily['today'])} {_compared(found)}"
     say(f"{app}: {said}")
+    if found["hosts"]:
+        say(found["hosts"])
     if found["image"]:
         say("the next build would lay it anew" if found["next"] == "re-plan" else "the next build leaves it as it is")
     return 0

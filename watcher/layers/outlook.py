@@ -12,12 +12,16 @@ from watcher.layers.price import next_costs, price
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """The layers of the newest image (empty: there is none yet), and the parts that the next one is made of."""
+    """The layers of the newest image (empty: there is none yet), and the parts that the next one is made of.
+
+    `hosts` says for people what is known of those that download it.
+    """
 
     image: str = ""
     today: Stack = ()
     parts: tuple[Part, ...]
     terms: Terms
+    hosts: str = ""
 
     @property
     def compared(self) -> Stack:
@@ -50,6 +54,7 @@ class Outlook:
             "image": self.image,
             "compared": "image" if self.today else "one layer with everything",
             "classic": self.terms.classic,
+            "hosts": self.hosts,
             "next": str(self.next),
             "bytes_per_day": {"today": round(now.daily), "planned": round(then.daily)},
             "layers": [

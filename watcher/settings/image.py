@@ -36,7 +36,7 @@ class ImageSettings(Model):
     venv: Absolute = "/opt/venv"
     code: Absolute = "/app"
     split: tuple[Relative, ...] = ()
-    packing: Literal["gzip", "zstd"] = "gzip"
+    packing: Literal["auto", "gzip", "zstd"] = "auto"
     payback: Duration = timedelta(days=90)
     env: dict[str, str] = Field(default_factory=dict)
     command: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from watcher.fleet import HostSettings
 from watcher.image import Digest, Platform
+from watcher.machine import Takes
 from workers.fleet.health import presentable
 from workers.fleet.host import Fenced, Health, HostBusy, HostRefused, Proof, Running, Service
 from workers.fleet.image import manifest_of, read_manifest
@@ -43,6 +44,9 @@ class DirHost:
     def __init__(self, name: str, root: Path, store: Store) -> None:
         self._name, self._root, self._store = name, root, store
         self._new, self._layers, self._images = root / "new", root / "layers", root / "images"
+
+    def takes(self) -> Takes:
+        return Takes("a directory", zstd=False, classic=False)
 
     def running(self, service: Service) -> Running:
         with self._translated():

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from watcher.fleet import HostSettings, SshSettings
 from watcher.image import Digest
+from watcher.machine import Takes
 from workers.fleet import swap
 from workers.fleet.engine import Engine, Listed
 from workers.fleet.health import died, presentable, proof_of, proof_of_command
@@ -42,6 +43,9 @@ class DockerHost:
     def __init__(self, engine: Engine, store: Store, socket: str = SOCKET) -> None:
         """`socket` is where the engine listens on its own machine."""
         self._engine, self._store, self._host, self._socket = engine, store, engine.host, socket
+
+    def takes(self) -> Takes:
+        return self._engine.takes()
 
     def running(self, service: Service) -> Running:
         seen, _ = self._look(service)

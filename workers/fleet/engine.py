@@ -23,6 +23,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from watcher.fleet import TlsSettings
 from watcher.image import Platform
+from watcher.machine import Takes
 from workers.fleet.answer import answered, not_answered, pull_failed
 from workers.fleet.host import HostRefused
 
@@ -35,6 +36,7 @@ STALLED = 120.0
 
 _SAID = 64 * 1024
 _POLL = 0.05
+_READS_ZSTD = 23
 _UP = ("running", "restarting", "paused")
 
 
@@ -67,6 +69,12 @@ class Engine:
         with self._asking() as api:
             version = api.version()
         return Platform(str(version.get("Os", "linux")), str(version.get("Arch", "")))
+
+    def takes(self) -> Takes:
+        """What the engine says that it takes."""
+        with self._asking() as api:
+            version, info = api.version(), api.info()
+        return takes_of(version, info)
 
     # --- containers ---
 
@@ -262,6 +270,22 @@ class Engine:
         # Or else REQUESTS_CA_BUNDLE decides which certificates are good, and HTTP_PROXY which way to go.
         client.trust_env = False
         return client
+
+
+def takes_of(version: Mapping[str, Any], info: Mapping[str, Any]) -> Takes:
+    """What an engine takes, by its answers to `/version` and `/info`.
+
+    The containerd store calls itself a driver of the type `io.containerd.snapshotter.v1`. Docker reads zstd since 23.0
+    (moby's pull request 40820). podman keeps layers by their digests, and reads zstd in every version of these years.
+    """
+    number, parts = str(version.get("Version", "")), version.get("Components") or ()
+    if any("podman" in str(part.get("Name", "")).lower() for part in parts):
+        return Takes(f"podman {number}", zstd=True, classic=False)
+    containerd = ["driver-type", "io.containerd.snapshotter.v1"] in (info.get("DriverStatus") or ())
+    major = number.partition(".")[0]
+    recent = major.isdigit() and int(major) >= _READS_ZSTD
+    store = "containerd store" if containerd else str(info.get("Driver", ""))
+    return Takes(f"Docker {number}, {store}", zstd=recent or containerd, classic=not containerd)
 
 
 def common_version(oldest: str, newest: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from watcher.errors import Refused, Temporary
 from watcher.image import Digest
+from watcher.machine import Takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,10 @@ class Host(Protocol):
     The moves raise an error of this file, or what the image's store raises, and nothing else. All of them say who must
     act: `Temporary` (nobody: try again) or `Refused` (a person).
     """
+
+    def takes(self) -> Takes:
+        """What the host takes, by its own word."""
+        ...
 
     def running(self, service: Service) -> Running:
         """What is proven and runs, or should. A swap that was begun and not settled counts as what ran before it."""

@@ -104,8 +104,9 @@ class _Build:
         self._recipe, self._image, self._base, self._store = recipe, recipe.image, base, store
         self._packages, self._directory, self._report = packages, directory, report
         self._previous, again = known(store, recipe.previous) if recipe.previous else Known(), known(store, recipe.tag)
-        self._known, self._is_again = self._previous | again, bool(again.stack)
-        self._files, self._packing = Files(supplies, self._known, directory), Packing(self._image.packing)
+        packings = [Packing(name) for name in recipe.packings]
+        self._known, self._is_again = (self._previous | again).packed(packings), bool(again.stack)
+        self._files, self._packing = Files(supplies, self._known, directory), packings[0]
         self._components = self._files.components
 
     def run(self, began: float) -> Built:

@@ -14,6 +14,7 @@ from watcher.layers.part import CODE, VENV, Layer, Terms
 from watcher.layers.rates import rates
 from watcher.layers.sizes import TYPICAL, packed_size
 from watcher.ledger import Ledger
+from watcher.machine import Machine, machines, share, story
 from watcher.pin import Pin
 from watcher.release import Release
 from watcher.rollout import Rollout
@@ -49,9 +50,12 @@ def outlook(app: str, settings: Settings, ledger: Ledger, now: datetime) -> Outl
     nameless = [replace(one, key=one.name) for one in components]
     known_parts = tuple(parts(nameless, sizes, rates(app, pins, settings, ledger, now), built.churn))
     today = tuple(_layer(one) for one in built.stack)
-    terms = Terms(payback=mine.image.payback, classic=settings.fleets[mine.fleet].classic)
+    hosts = machines(mine.fleet, settings.fleets[mine.fleet], ledger.all(Machine, fleet=mine.fleet))
+    terms = Terms(payback=mine.image.payback, classic=share(hosts))
     terms = room(terms, _layers_of_base(mine, settings))
-    return Outlook(image=image or "", today=today, parts=known_parts, terms=terms)
+    return Outlook(
+        image=image or "", today=today, parts=known_parts, terms=terms, hosts=story(mine.image.packing, hosts)
+    )
 
 
 def _layer(found: Found) -> Layer:

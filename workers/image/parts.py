@@ -7,8 +7,8 @@ every unchanged package needs, and installs only what has changed.
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from deflate import gzip_compress
@@ -16,7 +16,7 @@ from deflate import gzip_compress
 from watcher.image import DiffID, Digest
 from workers.image.base import LARGEST_CONFIG
 from workers.image.component import Component
-from workers.image.packing import GZIP_LEVEL
+from workers.image.packing import GZIP_LEVEL, Packing
 from workers.image.plan import Found, Group
 from workers.oci.manifest import (
     OCI_MANIFEST,
@@ -120,6 +120,13 @@ class Known:
             other.stack or self.stack,
             self.digests | other.digests,
         )
+
+    def packed(self, ways: Collection[Packing]) -> "Known":
+        """Only what is packed in one of these ways. If one layer of the image is not, it is none to go on from."""
+        kinds = {way.media_type for way in ways}
+        layers = {key: pair for key, pair in self.layers.items() if pair[0].media_type in kinds}
+        whole = all(found.key in layers for found in self.stack)
+        return replace(self, layers=layers, stack=self.stack if whole else ())
 
 
 def known(store: Store, name: str) -> Known:

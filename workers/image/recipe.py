@@ -18,7 +18,7 @@ class Recipe:
     `locks` are their paths, also of those in which nothing is pinned. `committed_at` (UTC) is the time of the image;
     `source` is where the commit comes from, for people. `previous` is the image that hosts run now, if there is one.
     `rates` say how often components change, per day and by their names (`pypi:django`, `code`); `terms` are those of
-    the hosts.
+    the hosts. Layers may be packed in any of `packings`, and new ones are in the first.
     """
 
     image: ImageSettings
@@ -31,6 +31,7 @@ class Recipe:
     previous: Digest | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
     terms: Terms = field(default_factory=Terms)
+    packings: tuple[str, ...] = ("gzip",)
 
     @property
     def tag(self) -> str:

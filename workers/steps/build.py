@@ -12,6 +12,7 @@ from watcher.layers.part import Terms
 from watcher.layers.rates import rates
 from watcher.ledger import Ledger
 from watcher.look import would_be_blind
+from watcher.machine import packings, share
 from watcher.rollout import Rollout, RolloutStage
 from watcher.settings import IndexSettings
 from watcher.wheels import Wheels
@@ -24,6 +25,7 @@ from workers.image.recipe import Recipe
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.stores import open_store
 from workers.scratch import scratch
+from workers.steps.machines import machines_of
 from workers.steps.rooms import repository_of, state_of
 
 log = logging.getLogger("toplayer")
@@ -46,7 +48,7 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
     index = next((one for one in settings.indexes.values() if one.kind == "pypi"), IndexSettings(kind="pypi"))
     base = open_base(app.image.base, Platform.parse(app.image.platform), settings.registries)
     store = open_store(app.image.repository, settings.registries)
-    place = state_of(settings) / "tmp"
+    place, hosts = state_of(settings) / "tmp", machines_of(desk, app)
     with scratch(place) as mine, Http(settings.toplayer.contact) as http:
         tree = mine / "tree"
         tree.mkdir()
@@ -61,7 +63,8 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
             committed_at=repository.show(rollout.commit).committed_at,
             source=repository.where,
             previous=_previous(desk.ledger, rollout),
-            terms=Terms(payback=app.image.payback, classic=settings.fleets[app.fleet].classic),
+            terms=Terms(payback=app.image.payback, classic=share(hosts)),
+            packings=packings(app.image.packing, hosts),
             rates=rates(rollout.app, pins, settings, desk.ledger, desk.clock()),
         )
         wheelhouse = Wheelhouse(index, Wheels.of(app.image), http)

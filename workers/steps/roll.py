@@ -9,6 +9,7 @@ from workers.carry import Step
 from workers.fleet.roll import step as roll_step
 from workers.fleet.targets import connect
 from workers.oci.stores import open_store
+from workers.steps.machines import met
 from workers.steps.service import service_of
 
 
@@ -41,6 +42,8 @@ def _do(desk: Desk, state: HostState) -> HostState:
     store = open_store(app.image.repository, desk.settings.registries)
     with connect(host, store) as connection:
         service = service_of(desk.settings, rollout.app, app)
+        if state.stage.fetches:
+            met(desk, app, state.host, connection)
         return roll_step(state, rollout, connection, service, app.run.health.within, desk.clock)
 
 

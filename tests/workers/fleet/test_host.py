@@ -24,6 +24,13 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
             yield real
 
 
+def test_a_host_tells_what_it_takes(world: World) -> None:
+    takes = world.host.takes()
+
+    assert takes.engine
+    assert takes == world.host.takes()
+
+
 def test_a_new_host_runs_nothing(world: World) -> None:
     assert world.host.running(world.service) == Running(None)
     assert world.answers() == ""

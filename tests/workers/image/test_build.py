@@ -56,6 +56,7 @@ class Shop:
         self.rates: dict[str, float] = {}
         # Packages of tests are so small that it would not be worth a layer to have one.
         self.terms = Terms(per_layer=0)
+        self.packings: tuple[str, ...] = ("gzip",)
         self.image = ImageSettings(
             repository="registry.example/team/shop",
             python=PYTHON,
@@ -80,6 +81,7 @@ class Shop:
             previous=previous,
             rates=self.rates,
             terms=self.terms,
+            packings=self.packings,
         )
         house = Wheelhouse(IndexSettings(kind="pypi", url=self.url), Wheels.of(self.image), self._http)
         return build(recipe, self.base, self.store, house, scratch=self.directory / scratch, now=self._now)
@@ -230,15 +232,41 @@ def test_code_that_changes_seldom_has_a_layer_of_its_own(shop: Shop) -> None:
 
 def test_layers_can_be_packed_with_zstd_and_what_was_packed_before_stays(shop: Shop) -> None:
     first = shop.build(pin("core"))
-    shop.image = shop.image.model_copy(update={"packing": "zstd"})
+    shop.packings = ("zstd", "gzip")
     shop.write({"shop.py": "print('closed')\n"})
 
     second = shop.build(pin("core"), commit=SECOND, previous=first.image)
 
-    kinds = {one.annotations[COMPONENT].partition("@")[0]: one.media_type for one in shop.manifest(second).layers}
     assert second.new_layers == 1
-    assert kinds["pypi:core"].endswith("tar+gzip")
-    assert kinds["code"].endswith("tar+zstd")
+    assert packed(shop, second) == {"venv": "gzip", "pypi:core": "gzip", "code": "zstd"}
+
+
+def test_while_a_host_has_not_answered_what_is_packed_with_zstd_stays(shop: Shop) -> None:
+    shop.packings = ("zstd", "gzip")
+    first = shop.build(pin("core"))
+    shop.packings = ("gzip", "zstd")
+    shop.write({"shop.py": "print('closed')\n"})
+
+    second = shop.build(pin("core"), commit=SECOND, previous=first.image)
+
+    assert packed(shop, second) == {"venv": "zstd", "pypi:core": "zstd", "code": "gzip"}
+
+
+def test_a_host_that_takes_no_zstd_gets_none(shop: Shop) -> None:
+    shop.packings = ("zstd", "gzip")
+    first = shop.build(pin("core"))
+    shop.packings = ("gzip",)
+
+    again = shop.build(pin("core"), previous=first.image)
+
+    assert set(packed(shop, again).values()) == {"gzip"}
+    assert again.image != first.image
+
+
+def packed(shop: Shop, built: Built) -> dict[str, str]:
+    """How the layers are packed, by what is in them."""
+    layers = shop.manifest(built).layers
+    return {one.annotations[COMPONENT].partition("@")[0]: one.media_type.partition("+")[2] for one in layers}
 
 
 def test_building_twice_sends_nothing_and_asks_nobody(shop: Shop) -> None:
