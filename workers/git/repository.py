@@ -128,13 +128,11 @@ class Repository:
     def changed(self, before: str, after: str) -> tuple[str, ...] | None:
         """The paths of the files that differ between two commits, or None if one of them cannot be had any more."""
         try:
-            trees = [
-                {(mode, blob, path) for mode, blob, path in self._mirror.tree(self._at_hand(c))}
-                for c in (before, after)
-            ]
+            commits = [self._at_hand(commit) for commit in (before, after)]
         except GitRefused:
             return None
-        return tuple(sorted({path for _, _, path in trees[0] ^ trees[1]}))
+        out = self._mirror.read("diff-tree", "-r", "-z", "--no-renames", "--name-only", *commits)
+        return tuple(sorted(os.fsdecode(path) for path in out.split(b"\0") if path))
 
     def read(self, commit: str, path: str, largest: int = LARGEST) -> bytes | None:
         """The bytes of the file at the commit, or None if there is no such file (a directory is none)."""
