@@ -1,5 +1,6 @@
 """A host in memory. It can be away, refuse, be slow, run sick images, and die between any two of its moves."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -49,6 +50,9 @@ class FakeHost:
         self.taken_back = 0
         self.newest = 0
         self.images: Mapping[Digest, tuple[Digest, ...]] = {}
+        self.received: Counter[Digest] = Counter()
+        self.dropped: Counter[Digest] = Counter()
+        """How often each layer came over the wire, and how often it was thrown away with its last image."""
 
     @property
     def serving(self) -> Digest | None:
@@ -90,7 +94,9 @@ class FakeHost:
             before = self.current.image if self.current else None
             self._do(current=self.next, next=None, previous=self.previous if before == image else before)
         kept = {slot.image for slot in (self.current, self.next) if slot} | {self.previous}
+        before = self._layers()
         self._do(images={digest: layers for digest, layers in self.images.items() if digest in kept})
+        self.dropped.update(before - self._layers())
 
     def back(self, service: Service, image: Digest | None, generation: int) -> None:
         self._asked("back")
@@ -114,10 +120,14 @@ class FakeHost:
         if raw is None:
             raise StoreRefused(self._store.where, f"there is no image {image}")
         manifest = Manifest.parse(raw, self._store.where)
-        here = {layer for layers in self.images.values() for layer in layers}
+        here = self._layers()
         missing = {layer.digest: layer.size for layer in manifest.layers if layer.digest not in here}
         self._do(images={**self.images, image: tuple(layer.digest for layer in manifest.layers)})
+        self.received.update(missing.keys())
         return len(raw) + manifest.config.size + sum(missing.values())
+
+    def _layers(self) -> set[Digest]:
+        return {layer for layers in self.images.values() for layer in layers}
 
     def _swap(self, wanted: Slot) -> None:
         if wanted.image not in self.images:

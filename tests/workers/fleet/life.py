@@ -249,6 +249,17 @@ class Life:
             assert len(names) <= 1, f"P4: generation {generation} reached {sorted(names)} of class {kind!r}"
         for rollout in self.ledger.all(Rollout, stage=[RolloutStage.ROLLING]):
             self._check_limits(rollout)
+        self._check_bytes()
+
+    def _check_bytes(self) -> None:
+        """P5: a layer comes again only after it was thrown away, and what a host may go back to never is."""
+        for name, host in self.hosts.items():
+            for layer, times in host.received.items():
+                assert times <= 1 + host.dropped[layer], f"P5: {name} received {layer.short} {times} times"
+        for state in self.ledger.all(HostState, stage=[HostStage.FETCHED, HostStage.PROVING, HostStage.FAILED]):
+            kept, newest = self.hosts[state.host].images, self._newest()
+            if newest is not None and state.rollout == newest.id and state.previous is not None:
+                assert state.previous in kept, f"P5: {state.host} would have to fetch again what it ran"
 
     def _check_limits(self, rollout: Rollout) -> None:
         plan = self.desk.settings.fleets["ff"].plan
