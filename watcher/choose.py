@@ -45,8 +45,7 @@ def choose(pin: Pin, lookup: Lookup, rules: Rules, now: datetime) -> Decision:
 
 def _considered(releases: Sequence[Release], case: Case) -> tuple[Reason, ...]:
     """A reason for each release that is newer than the pin; `releases` are newest first."""
-    pinned = case.scheme.key(case.pin.version)
-    newer = [release for release in releases if case.scheme.key(release.version) > pinned]
+    newer = [release for release in releases if case.scheme.is_newer(release.version, case.pin.version)]
     never = {release.version: asked(ALWAYS, case, release) for release in newer}
     able = [release for release in newer if never[release.version] is None]
     usually = {release.version: asked(USUALLY, case, release) for release in able}

@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from watcher import tend
-from watcher.bump import Bump, BumpStage
+from watcher.bump import Bump, BumpStage, Part
 from watcher.errors import Temporary
 from watcher.head import Head
 from watcher.lookup import IndexState
@@ -87,13 +87,21 @@ def settled(bump: Bump, head: Head, pins: Locked, scheme: Scheme, now: datetime)
         return bump.at(BumpStage.CLOSED, now, reason=f"{bump.package} is no longer in the lockfile")
     if all(version == part.to_version for part, versions in left.items() for version in versions):
         return bump.at(BumpStage.MERGED, now, commit=head.commit)
-    if all(scheme.key(one) >= scheme.key(part.to_version) for part, versions in left.items() for one in versions):
+    if all(_is_beyond(one, part, scheme) for part, versions in left.items() for one in versions):
         newest = ", ".join(max(versions, key=scheme.key) for versions in left.values())
         return bump.at(BumpStage.SUPERSEDED, now, reason=f"the lockfile is already at {newest}")
     seen_since = bump.proposed_at is not None and head.surveyed_at > bump.proposed_at
     if bump.stage is BumpStage.PROPOSED and seen_since and bump.branch not in dict(head.branches):
         return bump.at(BumpStage.CLOSED, now, reason=f"{bump.branch} does not hold it any more, and it was not merged")
     return bump
+
+
+def _is_beyond(version: str, part: Part, scheme: Scheme) -> bool:
+    """Whether a pin at `version` has got to where the bump would bring it, or further; or, where versions have no
+    order, anywhere but where it was."""
+    if not scheme.is_newer(part.to_version, version):
+        return True
+    return scheme.is_newer(version, part.to_version) and scheme.is_newer(version, part.from_version)
 
 
 Wishes = Callable[[str], Policy]

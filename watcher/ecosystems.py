@@ -1,11 +1,12 @@
-"""What belongs together: an index, a version scheme and what installs. A new ecosystem is one row here."""
+"""What belongs together: a version scheme, what installs, and whom to ask. A new ecosystem is one row here."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from watcher.indexes import INDEXES, Index, packagist, pypi
+from watcher.base import BaseImage
+from watcher.indexes import packagist, pypi
 from watcher.php import Php
-from watcher.settings import ImageSettings, IndexSettings
+from watcher.settings import ImageSettings
 from watcher.target import Target
 from watcher.versions import SCHEMES, Scheme
 from watcher.wheels import Wheels
@@ -15,12 +16,11 @@ from watcher.wheels import Wheels
 class Ecosystem:
     """A world of packages.
 
-    `index` makes an index of its kind, and `address` is that of the public one. `target` tells what an image of these
-    settings can install. `well_known` is a package to ask an index for in order to see whether it answers; one that
-    does not have it answers, too.
+    `address` is that of the public index, if there is one. `target` tells what an image of these settings can install.
+    `well_known` is a package to ask an index for in order to see whether it answers; one that does not have it answers,
+    too. Empty: there is none that everybody may be asked for.
     """
 
-    index: Callable[[IndexSettings], Index]
     address: Callable[[], str]
     scheme: Scheme
     target: Callable[[ImageSettings], Target]
@@ -28,7 +28,8 @@ class Ecosystem:
 
 
 ECOSYSTEMS = {
-    "packagist": Ecosystem(INDEXES["packagist"], packagist.address, SCHEMES["packagist"], Php.of, "psr/log"),
-    "pypi": Ecosystem(INDEXES["pypi"], pypi.address, SCHEMES["pypi"], Wheels.of, "pip"),
+    "packagist": Ecosystem(packagist.address, SCHEMES["packagist"], Php.of, "psr/log"),
+    "pypi": Ecosystem(pypi.address, SCHEMES["pypi"], Wheels.of, "pip"),
+    "oci": Ecosystem(str, SCHEMES["oci"], lambda _: BaseImage(), ""),
 }
 """By the name that pins, bumps and index settings have for it."""

@@ -41,7 +41,7 @@ def absolute(text: str) -> str:
     return str(path)
 
 
-def _relative(text: str) -> str:
+def relative(text: str) -> str:
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in text:
         raise ValueError(f"expected a path inside the repository, got {text[:80]!r}")
@@ -87,7 +87,7 @@ Glob = Annotated[str, matching(r"[A-Za-z0-9*?\[\]!._/-]{1,200}", 'the name of a 
 Globs = Annotated[tuple[Glob, ...], BeforeValidator(_globs)]
 Name = Annotated[str, AfterValidator(_name)]
 Absolute = Annotated[str, AfterValidator(absolute)]
-Relative = Annotated[str, AfterValidator(_relative)]
+Relative = Annotated[str, AfterValidator(relative)]
 Url = Annotated[str, AfterValidator(_web)]
 PythonVersion = Annotated[str, matching(r"(3\.\d{1,2}(\.\d{1,3})?)?", 'a Python version such as "3.12"')]
 PhpVersion = Annotated[str, matching(r"(\d{1,2}(\.\d{1,3}){1,2})?", 'a PHP version such as "8.2"')]

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from watcher.event import Event, Fact
 from watcher.inert import inert
-from watcher.units import size, span
+from watcher.units import brief, size, span
 
 _LONGEST = 300
 _SHOWN = 8
@@ -47,8 +47,8 @@ def _of_bump(verb: str, events: list[Event]) -> str:
     where = {"proposed": f" on {place}", "opened": f" on {place}", "merged": f" in {_text(facts, 'commit')[:12]}"}.get(
         verb, ""
     )
-    first = f"{_text(facts, 'package')} {_text(facts, 'from')} → {_text(facts, 'to')}"
-    change = _some([first, *filter(None, _text(facts, "with").split(", "))])
+    first = f"{_text(facts, 'package')} {_text(facts, 'from') or '(by tag)'} → {_text(facts, 'to')}"
+    change = brief(_some([first, *filter(None, _text(facts, "with").split(", "))]))
     return f"{event.app}: {change} {verb.replace('_', ' ')}{where}{_because(facts)}"
 
 

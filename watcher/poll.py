@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from watcher.advisories import SOURCES, Source
-from watcher.ecosystems import ECOSYSTEMS
 from watcher.errors import Overtaken
 from watcher.http import Http
 from watcher.indexes import Index
@@ -52,11 +51,18 @@ def poll_source(
     return _after(state, _kept({one.name: one for one in known.values()}, answers, ledger, now), now)
 
 
-def ask(pins: Iterable[Pin], settings: Settings, ledger: Ledger, http: Http, clock: Callable[[], datetime]) -> None:
+def ask(
+    pins: Iterable[Pin],
+    settings: Settings,
+    ledger: Ledger,
+    http: Http,
+    clock: Callable[[], datetime],
+    index_of: Callable[[str], Index],
+) -> None:
     """Looks up those of the pins that the ledger knows nothing of, or not in this version, and asks what is known
     against them.
 
-    Raises `Overtaken` if an index is being polled right now.
+    `index_of` opens an index by its name. Raises `Overtaken` if an index is being polled right now.
     """
     pins = list(pins)
     for _ in range(len(settings.indexes) + 1):
@@ -68,7 +74,7 @@ def ask(pins: Iterable[Pin], settings: Settings, ledger: Ledger, http: Http, clo
         if not asked:
             break
         for name, known in asked.items():
-            index = ECOSYSTEMS[settings.indexes[name].kind].index(settings.indexes[name])
+            index = index_of(name)
             with _alone(name, ledger, clock) as now:
                 before = {one.name: one for one in known.values() if one.looked_at}
                 answers = index.look_up(list(known.values()), http, now)

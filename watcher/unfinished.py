@@ -12,6 +12,7 @@ from watcher.receiver import Receiver
 from watcher.retry import LONGEST
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from watcher.settings import AppSettings, Settings
+from watcher.units import brief
 
 TRIES = 6
 """Failures in a row after which a thing that is tried again no longer counts as in motion."""
@@ -29,7 +30,7 @@ def unfinished(settings: Settings, ledger: Ledger, now: datetime) -> list[str]:
         bumps = ledger.all(Bump, app=name, stage=[BumpStage.FOUND, BumpStage.PROPOSED])
         waits_for_person = app.propose != "commit" and any(bump.stage is BumpStage.PROPOSED for bump in bumps)
         lines += [
-            f"{bump.package} {bump.from_version} → {bump.to_version}: {bump.reason or bump.stage}"
+            brief(f"{bump.package} {bump.from_version} → {bump.to_version}: {bump.reason or bump.stage}")
             for bump in bumps
             if not waits_for_person and bump.attempts < TRIES and not _waits_for_an_hour(bump, app, now)
         ]

@@ -1,5 +1,7 @@
 """Sizes and spans of time, for people."""
 
+import re
+
 
 def size(value: float) -> str:
     """Bytes in powers of ten, three digits: `511 kB`, `2.67 MB`."""
@@ -16,3 +18,11 @@ def span(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds / one:.3g} {unit}"
     return f"{seconds / 86_400:.3g} days"
+
+
+def brief(text: str) -> str:
+    """A text whose digests are as short as people read them."""
+    return _DIGESTS.sub(r"\1", text)
+
+
+_DIGESTS = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")

@@ -17,6 +17,7 @@ from watcher.head import Head
 from watcher.inert import inert
 from watcher.known import Known, digest, silenced
 from watcher.ledger import Ledger
+from watcher.lockfiles import ecosystem_of
 from watcher.lookup import IndexState
 from watcher.pin import Pin
 from watcher.settings import Settings
@@ -52,7 +53,7 @@ def _mark(head: Head, settings: Settings, ledger: Ledger) -> str:
     app = settings.apps[head.app]
     names = [*settings.indexes, *settings.advisories]
     changed = sorted((state.index, str(state.changed_at)) for state in ledger.all(IndexState, index=names))
-    wishes = (app.policy, app.image, app.locks, settings.indexes, settings.advisories)
+    wishes = (app.policy, app.image, app.pinned_in, settings.indexes, settings.advisories)
     return digest(head.commit, wishes, changed, ledger.tally(Bump, app=head.app))
 
 
@@ -156,7 +157,7 @@ def _wanted(
     policy = settings.apps[app].policy
     for package, decision in sorted(decisions.items()):
         if decision.verdict is Verdict.TAKEN and (package, decision.candidate) not in proposed:
-            group = policy.of(package).group
+            group = _group(policy.of(package).group, decision, app, settings)
             groups.setdefault((group, "" if group else package), []).append(decision)
     return {_id(app, group, members): members for (group, _), members in groups.items()}
 
@@ -169,6 +170,13 @@ def _id(app: str, group: str, members: Sequence[Decision]) -> str:
 
 def _parts(members: Iterable[Decision]) -> list[Part]:
     return [Part(one.package, one.current, one.candidate) for one in members]
+
+
+def _group(wished: str, decision: Decision, app: str, settings: Settings) -> str:
+    """A bump is of one lockfile: what a policy puts into one group is one of them for each."""
+    ecosystem = settings.indexes[decision.index].kind
+    is_first = ecosystem == ecosystem_of(settings.apps[app].lock)
+    return wished if is_first or not wished else f"{wished}-{ecosystem}"
 
 
 def _bump(id: str, members: Sequence[Decision], known: Known, now: datetime) -> Bump:
@@ -188,7 +196,7 @@ def _bump(id: str, members: Sequence[Decision], known: Known, now: datetime) -> 
         package=first.package,
         from_version=first.current,
         to_version=first.candidate,
-        group=settings.apps[first.app].policy.of(first.package).group,
+        group=_group(settings.apps[first.app].policy.of(first.package).group, first, first.app, settings),
         others=tuple(_parts(rest)),
         advisories=tuple(sorted({name for one in members for name in one.fixes})),
         found_at=now,

@@ -19,10 +19,10 @@ from uv import find_uv_bin
 
 from watcher import config
 from watcher.cli.out import say, short, table
-from watcher.ecosystems import ECOSYSTEMS
 from watcher.errors import Refused
 from watcher.event import Event
 from watcher.http import Http, Limits
+from watcher.indexes import INDEXES
 from watcher.ledger import Ledger, utcnow
 from watcher.lookup import Lookup, Outcome
 from watcher.rollout import HostState, Rollout
@@ -80,7 +80,7 @@ def demo(directory: Path | None, tell: Tell) -> None:
 
 def _two_newest(package: str) -> tuple[str, str]:
     """The two newest releases of a package on the default index."""
-    index = ECOSYSTEMS["pypi"].index(IndexSettings(kind="pypi"))
+    index = INDEXES["pypi"](IndexSettings(kind="pypi"))
     with Http(limits=Limits(attempts=2, deadline=20.0)) as http:
         (found,) = index.look_up([Lookup(index="pypi", package=package)], http, utcnow())
     if found.outcome is not Outcome.ANSWER:

@@ -25,8 +25,10 @@ from workers import sentry
 from workers.dockerfile.engine import Engine
 from workers.fleet.targets import connect
 from workers.git import Repository
+from workers.indexes import open_index
 from workers.notify.tell import channel
 from workers.oci.stores import open_store, split
+from workers.oci.tags import Tags
 from workers.propose.forges import login_of, open_forge
 from workers.propose.survey import survey
 from workers.scratch import scratch
@@ -56,7 +58,7 @@ def examine(settings: Settings, test_sentry: bool) -> Iterator[Finding]:
     yield _found("ledger", lambda: _ledger(settings))
     if settings.broker_url:
         yield _found("broker", lambda: _broker(settings))
-    for index in settings.indexes:
+    for index in (name for name, one in settings.indexes.items() if ECOSYSTEMS[one.kind].well_known):
         yield _found(f"index {index}", lambda index=index: _index(settings, index))  # type: ignore[misc]
     for source in settings.advisories:
         yield _found(f"advisories {source}", lambda source=source: _source(settings, source))  # type: ignore[misc]
@@ -116,7 +118,7 @@ def _broker(settings: Settings) -> str:
 def _index(settings: Settings, name: str) -> str:
     """Asks about one package that surely is there: one that an app pins, or `pip`."""
     kind = settings.indexes[name].kind
-    index = ECOSYSTEMS[kind].index(settings.indexes[name])
+    index = open_index(name, settings)
     with Http(settings.toplayer.contact, limits=Limits(attempts=1, deadline=20.0)) as http:
         (found,) = index.look_up([Lookup(index=name, package=ECOSYSTEMS[kind].well_known)], http, utcnow())
     if found.outcome is Outcome.UNKNOWN:
@@ -140,9 +142,11 @@ def _app(settings: Settings, name: str, app: AppSettings) -> Iterator[Finding]:
     if app.forge is not None:
         yield _found(f"{name}: forge", lambda: _forge(settings, app))
     yield _found(f"{name}: image repository", lambda: _store(settings, app))
+    if app.image.base_file:
+        yield _found(f"{name}: images", lambda: _images(settings, name, app))
     if app.image.builder == "dockerfile":
         yield _found(f"{name}: builder", lambda: _builder(settings, app))
-    else:
+    elif not app.image.base_file:
         yield _found(f"{name}: base", lambda: _base(settings, app))
     for host in settings.fleets[app.fleet].hosts:
         yield _found(f"{name}: host {host.name}", lambda host=host: _host(settings, name, app, host))  # type: ignore[misc]
@@ -151,7 +155,7 @@ def _app(settings: Settings, name: str, app: AppSettings) -> Iterator[Finding]:
 def _repository(settings: Settings, name: str, app: AppSettings) -> str:
     repository = Repository.of(name, app, Path(settings.toplayer.state), login_of(app))
     head = survey(Head(app=name), app, repository, utcnow())
-    return f"{repository.where} at {head.commit[:12]}, {len(head.pins)} pins in {', '.join(app.locks)}"
+    return f"{repository.where} at {head.commit[:12]}, {len(head.pins)} pins in {', '.join(app.pinned_in)}"
 
 
 def _forge(settings: Settings, app: AppSettings) -> str:
@@ -172,6 +176,20 @@ def _base(settings: Settings, app: AppSettings) -> str:
     if open_store(address, settings.registries).manifest(name) is None:
         raise Unwell(f"{app.image.base} is not there", "push the base image, or mend `base`")
     return app.image.base
+
+
+def _images(settings: Settings, name: str, app: AppSettings) -> str:
+    """Asks registries about the images that the app's repository names."""
+    repository = Repository.of(name, app, Path(settings.toplayer.state), login_of(app))
+    head = survey(Head(app=name), app, repository, utcnow())
+    images = sorted({pin.package for pin in head.pins if pin.ecosystem == "oci"})
+    with Http(settings.toplayer.contact) as http:
+        asked = [Lookup(index="oci", package=image) for image in images]
+        bad = [one for one in Tags(settings.registries).look_up(asked, http, utcnow()) if not one.releases]
+    for one in bad:
+        hint = "push it there, mend its name, or see `registries` in the configuration; `ignore` leaves it alone"
+        raise Unwell(one.reason or f"{one.package} is not in its registry", hint)
+    return ", ".join(images) or f"none in {app.image.base_file}"
 
 
 def _builder(settings: Settings, app: AppSettings) -> str:

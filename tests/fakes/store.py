@@ -37,6 +37,10 @@ class FakeStore:
         raw = self.manifests.get(digest) if digest else None
         return self._checked(digest, raw) if digest and raw is not None else None
 
+    def named(self, name: str) -> Digest | None:
+        raw = self.manifest(name)
+        return None if raw is None else digest_of(raw)
+
     def put_manifest(self, raw: bytes, media_type: str, tag: str = "") -> Digest:
         self._answer(writing=True)
         if media_type not in INDEXES:

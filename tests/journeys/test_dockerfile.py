@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.rig.engine import engine
-from tests.rig.image import busybox, publish
+from tests.rig.image import busybox, layer, publish
 from tests.rig.process import need
 from tests.rig.registry import registry
 from tests.rig.simple_index import SimpleIndex
 from tests.rig.world import make_world
+from workers.dockerfile.build import earlier
 from workers.oci.stores import open_store
 
 pytestmark = pytest.mark.journey
@@ -33,7 +34,7 @@ def test_a_bump_is_built_from_the_dockerfile_and_rolled_out(tmp_path: Path) -> N
             "Dockerfile": DOCKERFILE.replace("{base}", f"{real.address}/base:1"),
         }
         world = make_world(tmp_path / "world", files, index.url)
-        how = {"engine": docker.address, "network": "none", "labels": {"team": "field"}}
+        how = {"engine": docker.address, "network": "none", "labels": {"team": "field"}, "follow": "digests"}
         image = {"builder": "dockerfile", "repository": f"{real.address}/team/shop", "dockerfile": how}
         run = {"network": "none", "stop_grace": "3s"}
         world.configure({"one": docker.address}, image=image, run=run, health=["test", "-f", "/installed"])
@@ -55,3 +56,63 @@ def test_a_bump_is_built_from_the_dockerfile_and_rolled_out(tmp_path: Path) -> N
         assert labels["team"] == "field"
         assert labels["org.opencontainers.image.revision"] == world.origin.tip()
         assert "Dockerfile" in world.toplayer("plan", "shop", expect=1).stderr
+
+
+def test_a_base_that_moves_is_a_bump_like_any_other(tmp_path: Path) -> None:
+    need("docker")
+    with registry(tmp_path / "registry") as real, engine() as docker:
+        bases = open_store(f"{real.address}/base", {})
+        first = publish(bases, [busybox()], tag="1", Env=["PATH=/bin"])
+        named = f"{real.address}/base:1"
+        world = make_world(
+            tmp_path / "world", {"Dockerfile": DOCKERFILE.replace("{base}", named), "requirements.txt": ""}
+        )
+        how = {"engine": docker.address, "network": "none"}
+        image = {"builder": "dockerfile", "repository": f"{real.address}/team/shop", "dockerfile": how}
+        run = {"network": "none", "stop_grace": "3s"}
+        health = ["test", "-f", "/installed"]
+        world.configure({"one": docker.address}, app={"lock": "Dockerfile"}, image=image, run=run, health=health)
+        text = re.sub(
+            r"(?m)^(command = \[\"python\".*|interpreter = .*|libc = .*|python = .*)\n", "", world.config.read_text()
+        )
+        world.config.write_text(text)
+        assert next(row for row in world.json("doctor") if row["subject"] == "shop: images")["said"] == named
+
+        # By its tag alone: the first bump writes down what the tag names.
+        world.toplayer("run", "--once")
+        assert f"FROM {named}@{first}\n" in world.origin.text("Dockerfile")
+        second = publish(bases, [busybox({"news": "1"})], tag="1", Env=["PATH=/bin"])
+        (row,) = world.json("check")
+        assert (row["package"], row["current"], row["candidate"]) == (named, first, second)
+        world.toplayer("run", "--once")
+
+        assert f"FROM {named}@{second}\n" in world.origin.text("Dockerfile")
+        bump = next(one for one in world.json("status")["bumps"] if one["to"] == second)
+        rollout = world.json("status")["rollouts"][0]
+        assert (bump["stage"], rollout["stage"]) == ("merged", "done")
+        labels = earlier(open_store(f"{real.address}/team/shop", {}), rollout["image"])
+        assert labels is not None
+        assert labels.labels["org.opencontainers.image.base.digest"] == second
+        assert f"is at {second[:19]}; nothing is newer" in world.toplayer("why", "shop", named).stdout
+
+
+def test_the_base_of_layers_is_followed_in_a_file_of_the_repository(tmp_path: Path) -> None:
+    with SimpleIndex() as index, registry(tmp_path / "registry") as real:
+        index.publish("alpha", "1.0")
+        bases = open_store(f"{real.address}/base", {})
+        first = publish(bases, [layer({"news": "1"})], tag="1", architecture="amd64")
+        named = f"{real.address}/base:1"
+        files = {"requirements.txt": "alpha==1.0\n", "base.Dockerfile": f"FROM {named}@{first}\n"}
+        world = make_world(tmp_path / "world", files, index.url)
+        world.configure({}, image={"base": "file:base.Dockerfile"})
+        world.toplayer("run", "--once")
+        second = publish(bases, [layer({"news": "2"})], tag="1", architecture="amd64")
+        world.toplayer("run", "--once")
+
+        assert world.origin.text("base.Dockerfile") == f"FROM {named}@{second}\n"
+        image = world.json("status")["rollouts"][0]["image"]
+        built = earlier(open_store(f"oci:{world.root}/images", {}), image)
+        assert built is not None
+        assert built.labels["org.opencontainers.image.base.name"] == named
+        assert built.labels["org.opencontainers.image.base.digest"] == second
+        assert named not in world.toplayer("plan", "shop", "--json").stdout

@@ -3,15 +3,15 @@
 from typing import get_args
 
 from watcher.ecosystems import ECOSYSTEMS
-from watcher.indexes import INDEXES
 from watcher.lockfiles import FORMATS
 from watcher.settings import ImageSettings, IndexSettings
 from watcher.versions import SCHEMES
 from watcher.wheels import Wheels
+from workers.indexes import OPEN
 
 
 def test_every_kind_of_index_that_can_be_configured_can_be_made() -> None:
-    assert set(get_args(IndexSettings.model_fields["kind"].annotation)) == set(INDEXES) == set(ECOSYSTEMS)
+    assert set(get_args(IndexSettings.model_fields["kind"].annotation)) == set(OPEN) == set(ECOSYSTEMS)
 
 
 def test_every_lockfile_belongs_to_an_ecosystem_with_a_scheme() -> None:

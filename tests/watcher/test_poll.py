@@ -15,6 +15,7 @@ from watcher.advisories import SOURCES
 from watcher.errors import Overtaken
 from watcher.head import Head
 from watcher.http import Http, Limits
+from watcher.indexes.pypi import PyPI
 from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, IndexState, Lookup, Outcome
 from watcher.order import Order
@@ -88,7 +89,7 @@ def test_what_the_ledger_does_not_know_is_asked_for_at_once(
 ) -> None:
     osv.publish("GHSA-1", "alpha", {"introduced": "0"})
 
-    ask([pin()], settings, ledger, http, lambda: MONDAY)
+    ask([pin()], settings, ledger, http, lambda: MONDAY, lambda name: PyPI(settings.indexes[name]))
 
     empty, full = (ledger.find(Lookup, index=name, package="alpha") for name in ("empty", "full"))
     bulletin = ledger.find(Bulletin, source="osv", package="alpha")
@@ -102,19 +103,19 @@ def test_what_the_ledger_does_not_know_is_asked_for_at_once(
 def test_what_is_known_is_not_asked_for_again_unless_a_version_is_missing(
     settings: Settings, ledger: Ledger, http: Http, index: SimpleIndex
 ) -> None:
-    ask([pin()], settings, ledger, http, lambda: MONDAY)
+    ask([pin()], settings, ledger, http, lambda: MONDAY, lambda name: PyPI(settings.indexes[name]))
     asked = len(index.asked)
 
-    ask([pin()], settings, ledger, http, lambda: MONDAY + HOUR)
+    ask([pin()], settings, ledger, http, lambda: MONDAY + HOUR, lambda name: PyPI(settings.indexes[name]))
     assert len(index.asked) == asked
-    ask([pin(version="1.1")], settings, ledger, http, lambda: MONDAY + HOUR)
+    ask([pin(version="1.1")], settings, ledger, http, lambda: MONDAY + HOUR, lambda name: PyPI(settings.indexes[name]))
 
     assert len(index.asked) == asked + 1
 
 
 def test_an_index_is_asked_by_one_at_a_time(settings: Settings, ledger: Ledger, http: Http) -> None:
     with ledger.lease(f"{Order.POLL}:empty", lambda: MONDAY), pytest.raises(Overtaken):
-        ask([pin()], settings, ledger, http, lambda: MONDAY)
+        ask([pin()], settings, ledger, http, lambda: MONDAY, lambda name: PyPI(settings.indexes[name]))
 
 
 def test_a_source_is_asked_about_packages_of_public_indexes_and_about_no_others(

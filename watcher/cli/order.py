@@ -14,6 +14,7 @@ from watcher.cli.out import emit, progress, say, short, talk
 from watcher.errors import NotFound
 from watcher.ledger import EVERYTHING, host_scope, utcnow
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
+from watcher.units import brief
 
 FAILED, PARTLY = 1, 3
 PATIENCE = timedelta(minutes=10)
@@ -58,7 +59,7 @@ def bump(context: Context, app: str, package: str, to: str, no_wait: bool, why: 
         emit(view.bump_row(ended, context.settings, utcnow()))
     else:
         where = ended.commit[:12] or ended.branch
-        said = f"{ended.package} {ended.from_version} → {ended.to_version}: {ended.stage}"
+        said = brief(f"{ended.package} {ended.from_version} → {ended.to_version}: {ended.stage}")
         say(said + (f" ({ended.reason})" if ended.reason else f" ({where})" if where else ""))
     return FAILED if ended.stage is BumpStage.FAILED else 0
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from watcher.inert import inert
+from watcher.units import brief
 
 
 def emit(value: Any) -> None:
@@ -74,5 +75,6 @@ def short(digest: str | None) -> str:
 
 
 def chosen(row: Mapping[str, Any], *keys: str) -> list[Any]:
-    """Some values of a row, in this order."""
-    return [row.get(key) for key in keys]
+    """Some values of a row, in this order, for a table: with digests as short as people read them."""
+    values = (row.get(key) for key in keys)
+    return [brief(value) if isinstance(value, str) else value for value in values]

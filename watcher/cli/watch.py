@@ -13,6 +13,7 @@ from watcher.errors import NotFound
 from watcher.head import Head
 from watcher.ledger import utcnow
 from watcher.lookup import IndexState
+from watcher.units import brief
 
 
 @click.command()
@@ -68,8 +69,8 @@ def why(context: Context, app: str, package: str, at: datetime | None, as_json: 
     if as_json:
         emit(row)
         return 0
-    say(f"{name}: {row['package']} is at {row['current']}; {row['said']}")
-    newest = f"newest on {row['index'] or 'the index'}: {row['newest'] or 'unknown'}"
+    say(brief(f"{name}: {row['package']} is at {row['current'] or 'its tag alone'}; {row['said']}"))
+    newest = brief(f"newest on {row['index'] or 'the index'}: {row['newest'] or 'unknown'}")
     free = f"; the first that is held becomes free {when(row['free_at'])}" if row["free_at"] else ""
     say(f"decided {when(row['at'])}; {newest}{free}")
     if at is None:

@@ -19,7 +19,8 @@ class DockerfileSettings(Model):
     """How a Dockerfile is built, and by which engine. `file` and `context` are paths within the repository.
 
     `secrets` are mounted by their ids while a step runs that asks for them, `ssh` are agents' sockets or keys without a
-    passphrase. `cache` is a repository with a tag for the cache of all stages, where the engine can keep one.
+    passphrase. `cache` is a repository with a tag for the cache of all stages, where the engine can keep one. `follow`:
+    which of the images that the file names are pins, those with a digest only or those with a tag alone, too.
     """
 
     file: Relative = "Dockerfile"
@@ -30,6 +31,7 @@ class DockerfileSettings(Model):
     ssh: dict[MountId, Absolute] = Field(default_factory=dict)
     labels: dict[LabelName, str] = Field(default_factory=dict)
     cache: str = ""
+    follow: Literal["all", "digests", "none"] = "all"
     network: Literal["default", "host", "none"] = "default"
     engine: Annotated[str, matching(r"unix:///\S+|tcp://[^\s/]+:\d+", '"unix:///path" or "tcp://host:port"')] = (
         "unix:///var/run/docker.sock"

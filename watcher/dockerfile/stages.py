@@ -1,11 +1,12 @@
 """The stages of a Dockerfile: what each stands on, what it takes from which, and which of them an image needs."""
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from watcher.dockerfile.parse import Instruction, Parsed
 from watcher.dockerfile.shell import BadSubstitution, expand
-from watcher.dockerfile.source import DockerfileUnreadable, Word
+from watcher.dockerfile.source import DockerfileUnreadable, Span, Word
 from watcher.image import Platform
 
 SCRATCH = "scratch"
@@ -30,6 +31,18 @@ class Stage:
     def word(self) -> Word:
         """The word that names the base, as it is written."""
         return self.origin.words[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A place where an image of a registry is named: `name` with the variables filled in, `span` where it is written.
+
+    `is_base`: a stage begins with it; else files are copied from it.
+    """
+
+    name: str
+    span: Span
+    is_base: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +124,33 @@ def stages(parsed: Parsed, arguments: Mapping[str, str], platform: Platform) -> 
     if origin is None:
         raise DockerfileUnreadable(parsed.path, 0, "a stage (FROM …)", "none")
     return Stages(parsed, (*found, _stage(origin, body, known)), in_front)
+
+
+def mentions(parsed: Parsed, arguments: Mapping[str, str] | None = None) -> tuple[Mention, ...]:
+    """Where images are named, in order, with these build arguments. What cannot be known without others is left out."""
+    platform = Platform("linux", "amd64")
+    with contextlib.suppress(DockerfileUnreadable):
+        variables = _in_front(parsed, arguments or {}, platform)
+        return tuple(_mentioned(parsed, variables))
+    return ()
+
+
+def _mentioned(parsed: Parsed, variables: Mapping[str, str]) -> Iterator[Mention]:
+    names, count = {SCRATCH, ""}, 0
+    for instruction in parsed.instructions:
+        if instruction.keyword == "FROM":
+            with contextlib.suppress(DockerfileUnreadable):
+                base = filled(instruction.words[0].text, variables, parsed, instruction)
+                if base.lower() not in names:
+                    yield Mention(base, instruction.words[0].span, is_base=True)
+            names |= {word.text.lower() for word in instruction.words[2:]} | {str(count)}
+            count += 1
+            continue
+        taken = [name for name in sources(instruction) if name.lower() not in names and "$" not in name]
+        for flag in instruction.flags if taken else ():
+            found = next((name for name in taken if name == flag.value or f"from={name}" in flag.value.split(",")), "")
+            if found:
+                yield Mention(found, flag.span, is_base=False)
 
 
 def sources(instruction: Instruction) -> tuple[str, ...]:

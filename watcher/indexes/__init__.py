@@ -24,4 +24,4 @@ class Index(Protocol):
 
 
 INDEXES: dict[str, Callable[[IndexSettings], Index]] = {"packagist": packagist.Packagist, "pypi": pypi.PyPI}
-"""How to make an index of each kind."""
+"""How to make an index of each kind that speaks HTTP. Registries of images are asked through a door of `workers`."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from watcher.errors import LockfileUnreadable
 from watcher.lockfiles.composer_lock import ComposerLock
+from watcher.lockfiles.dockerfile import Dockerfile
 from watcher.lockfiles.pdm_lock import PdmLock
 from watcher.lockfiles.pipfile_lock import PipfileLock
 from watcher.lockfiles.poetry_lock import PoetryLock
@@ -47,6 +48,7 @@ FORMATS: tuple[tuple[str, Format], ...] = (
     ("Pipfile.lock", PipfileLock()),
     ("pylock.toml", Pylock()),
     ("pylock.*.toml", Pylock()),
+    *((name, Dockerfile()) for name in ("Dockerfile", "Dockerfile.*", "*.Dockerfile", "Containerfile")),
     ("*.txt", Requirements()),
 )
 """By the name of the file; the first that fits."""

@@ -4,10 +4,11 @@
 sentence "expected …, got …".
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from watcher.fields import Absolute, Duration, Model, Name, without_password
 from watcher.fleet import FleetSettings
@@ -69,13 +70,16 @@ class Settings(Model):
     @model_validator(mode="before")
     @classmethod
     def _public(cls, data: Any) -> Any:
-        """Without a word about indexes, they are the public ones of what the apps lock."""
-        if not isinstance(data, dict) or "indexes" in data:
+        """Without a word about indexes, they are the public ones of what the apps lock. Registries need no word."""
+        if not isinstance(data, dict):
             return data
         apps = data.get("apps")
         locks = [lock for app in apps.values() for lock in _locks(app)] if isinstance(apps, dict) else []
         kinds = {ecosystem_of(lock) for lock in locks} - {""} or {"pypi"}
-        return data | {"indexes": {kind: {"kind": kind} for kind in sorted(kinds)}}
+        known = data.get("indexes", {kind: {"kind": kind} for kind in sorted(kinds)})
+        if "oci" in kinds and isinstance(known, dict):
+            known = {"oci": {"kind": "oci"}} | known
+        return data | {"indexes": known}
 
     @property
     def path(self) -> str:
@@ -103,10 +107,21 @@ class Settings(Model):
 
 
 def _locks(app: Any) -> list[str]:
-    """The lockfiles of an app, before anything has been checked."""
+    """The files that an app is pinned in, before anything has been checked."""
     if isinstance(app, AppSettings):
-        return list(app.locks)
+        return list(app.pinned_in)
     if not isinstance(app, dict):
         return []
     more = app.get("more_locks")
-    return [str(lock) for lock in (app.get("lock"), *(more if isinstance(more, list) else []))]
+    return [str(lock) for lock in (app.get("lock"), *(more if isinstance(more, list) else []), _base_file(app))]
+
+
+def _base_file(app: Mapping[str, Any]) -> str:
+    """See `ImageSettings.base_file`."""
+    image = app.get("image")
+    if isinstance(image, ImageSettings):
+        return image.base_file
+    try:
+        return ImageSettings.model_validate(image).base_file
+    except ValidationError:
+        return ""  # It will be told.

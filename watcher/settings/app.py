@@ -45,9 +45,14 @@ class AppSettings(Model):
         """All of its lockfiles."""
         return (self.lock, *self.more_locks)
 
+    @property
+    def pinned_in(self) -> tuple[str, ...]:
+        """Every file that something is pinned in: the lockfiles, and what names the base."""
+        return tuple(dict.fromkeys((*self.locks, *filter(None, (self.image.base_file,)))))
+
     def lock_of(self, ecosystem: str) -> str:
-        """The lockfile of an ecosystem."""
-        return next((lock for lock in self.locks if ecosystem_of(lock) == ecosystem), self.lock)
+        """The file that pins the packages of an ecosystem."""
+        return next((lock for lock in self.pinned_in if ecosystem_of(lock) == ecosystem), self.lock)
 
     @model_validator(mode="after")
     def _speaks(self) -> Self:

@@ -15,8 +15,11 @@ from watcher.fields import (
     Relative,
     absolute,
     matching,
+    relative,
 )
 from watcher.image import Platform, Reference
+from watcher.lockfiles import ecosystem_of
+from watcher.pin import Pin
 from watcher.secret import Secret
 
 
@@ -55,13 +58,30 @@ class ImageSettings(Model):
                 raise ValueError(
                     f"repository: expected host/path without a tag, or oci:/directory, got {self.repository!r}"
                 )
-        if self.base != "scratch" and not self.base.startswith("oci:") and not Reference.parse(self.base).host:
-            raise ValueError(f"base: expected host/path:tag, oci:/directory:tag or scratch, got {self.base!r}")
+        if self.base.startswith("file:"):
+            if ecosystem_of(relative(self.base_file)) != "oci":
+                raise ValueError(f"base: expected a file whose name says Dockerfile, got {self.base_file!r}")
+        elif self.base != "scratch" and not self.base.startswith("oci:") and not Reference.parse(self.base).host:
+            known = "host/path:tag, file:path, oci:/directory:tag or scratch"
+            raise ValueError(f"base: expected {known}, got {self.base!r}")
         for address in (self.repository, self.base):
             if address.startswith("oci:"):
                 absolute(address.removeprefix("oci:"))
         Platform.parse(self.platform)
         return self
+
+    @property
+    def base_file(self) -> str:
+        """The file in the repository that names the images to stand on, if they are followed there; else empty."""
+        if self.builder == "layers":
+            return self.base.removeprefix("file:") if self.base.startswith("file:") else ""
+        mine = self.dockerfile or DockerfileSettings()
+        return mine.file if mine.follow != "none" and ecosystem_of(mine.file) == "oci" else ""
+
+    def follows(self, pin: Pin) -> bool:
+        """Whether a pin of the repository is one to look after. All are, but for images that are not to be followed."""
+        by_tag = pin.ecosystem == "oci" and not pin.version
+        return not (by_tag and self.dockerfile is not None and self.dockerfile.follow == "digests")
 
     def _is_left_to_the_dockerfile(self) -> None:
         if self.repository.startswith("oci:"):

@@ -1,7 +1,9 @@
 """Where releases come from, and what is known against them."""
 
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from watcher.fields import (
     Duration,
@@ -18,10 +20,11 @@ class IndexSettings(Model):
     `only` are globs: these packages come from this index and from no other. An `explicit` index answers for what a lock
     has from it, and for nothing else. `advisories`: whether sources of advisories may know the names of its packages.
 
-    `auth` is how a `password` is shown. `branches`: whether Packagist is asked for branches besides tags.
+    `auth` is how a `password` is shown. `branches`: whether Packagist is asked for branches besides tags. `oci` stands
+    for all registries of images: each is asked as `registries` says.
     """
 
-    kind: Literal["pypi", "packagist"]
+    kind: Literal["oci", "packagist", "pypi"]
     url: Url | None = None
     username: str = ""
     password: Secret | None = None
@@ -32,10 +35,16 @@ class IndexSettings(Model):
     explicit: bool = False
     advisories: bool | None = None
 
+    @model_validator(mode="after")
+    def _asked_as_registries_say(self) -> Self:
+        if self.kind == "oci" and (self.url or self.username or self.password or self.advisories):
+            raise ValueError('kind: expected nothing beside "oci", because [registries] says how to reach each of them')
+        return self
+
     @property
     def is_public(self) -> bool:
         """Whether the names of its packages may leave the house: by default those of the public index only."""
-        return self.url is None if self.advisories is None else self.advisories
+        return (self.url is None and self.kind != "oci") if self.advisories is None else self.advisories
 
 
 class AdvisorySettings(Model):

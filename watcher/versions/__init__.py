@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from watcher.versions import composer, pep440
+from watcher.versions import composer, digest, pep440
 from watcher.versions.kind import Kind
 
 
@@ -15,6 +15,10 @@ class Scheme(Protocol):
 
     def key(self, version: str) -> Any:
         """What to sort by: newer versions have greater keys. A `ValueError` if it is not a version."""
+        ...
+
+    def is_newer(self, version: str, than: str) -> bool:
+        """Whether a pin that is at `than` would go forward to `version`. A `ValueError` if one is not a version."""
         ...
 
     def is_prerelease(self, version: str) -> bool:
@@ -30,4 +34,8 @@ class Scheme(Protocol):
         ...
 
 
-SCHEMES: dict[str, Scheme] = {"packagist": composer.Composer(), "pypi": pep440.Pep440()}
+SCHEMES: dict[str, Scheme] = {
+    "oci": digest.ByDigest(),
+    "packagist": composer.Composer(),
+    "pypi": pep440.Pep440(),
+}

@@ -156,6 +156,9 @@ class Composer:
     def key(self, version: str) -> Any:
         return compare_key(normalize(version))
 
+    def is_newer(self, version: str, than: str) -> bool:
+        return bool(self.key(version) > self.key(than))
+
     def is_prerelease(self, version: str) -> bool:
         return stability(version) != "stable"
 

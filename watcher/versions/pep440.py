@@ -21,6 +21,9 @@ class Pep440:
     def key(self, version: str) -> Version:
         return _version(version)
 
+    def is_newer(self, version: str, than: str) -> bool:
+        return self.key(version) > self.key(than)
+
     def is_prerelease(self, version: str) -> bool:
         return self.key(version).is_prerelease
 

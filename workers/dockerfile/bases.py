@@ -14,9 +14,8 @@ from workers.dockerfile.engine import Engine
 from workers.dockerfile.errors import BuildRefused
 from workers.oci.manifest import ImageConfig, Manifest, choose
 from workers.oci.store import Store, small_blob
-from workers.oci.stores import open_store
+from workers.oci.stores import open_image
 
-_HUB = "registry-1.docker.io"
 _LARGEST_CONFIG = 4 * 1024**2
 _MOST_INDEXES = 3
 
@@ -59,12 +58,7 @@ def _look_up(name: str, platform: Platform, registries: Mapping[str, RegistrySet
     here = engine.image(name)
     if here is not None and not here.get("RepoDigests"):
         return Found(_base(str(here.get("Id")), here.get("Config")), "", "")
-    repository = reference.repository
-    if not reference.host:
-        repository = f"{_HUB}/{repository if '/' in repository else f'library/{repository}'}"
-    store = open_store(
-        repository.replace("docker.io/", f"{_HUB}/", 1) if reference.host == "docker.io" else repository, registries
-    )
+    store = open_image(reference, registries)
     manifest = _manifest(name, store, reference.name, platform)
     config = ImageConfig.parse(small_blob(manifest.config, store, _LARGEST_CONFIG), name)
     tag = f":{reference.tag}" if reference.tag else ""

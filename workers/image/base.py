@@ -1,14 +1,17 @@
 """The image that another one stands on. It is never pulled: only its manifest and its configuration are read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from watcher.image import Digest, Platform
-from watcher.settings import RegistrySettings
+from watcher.dockerfile.parse import decoded
+from watcher.errors import LockfileUnreadable
+from watcher.image import Digest, Platform, Reference
+from watcher.lockfiles.dockerfile import base_of, name_of
+from watcher.settings import ImageSettings, RegistrySettings
 from workers.image.errors import BuildRefused
 from workers.oci.manifest import OCI_LAYER_GZIP, Descriptor, ImageConfig, ImageUnreadable, Manifest, choose
 from workers.oci.store import Store, small_blob
-from workers.oci.stores import open_store, split
+from workers.oci.stores import open_image, open_store, split
 
 SCRATCH = "scratch"
 LARGEST_CONFIG = 4 * 1024**2
@@ -35,15 +38,31 @@ class Base:
     config: ImageConfig = field(default_factory=lambda: ImageConfig(platform=Platform("", ""), diff_ids=(), table={}))
 
 
+def address_of(image: ImageSettings, fetch: Callable[[str], bytes | None]) -> str:
+    """The address of the base: that of the settings, or what the file that they name says in it at a commit.
+
+    `fetch` gives the bytes of a file in the repository. A `LockfileUnreadable` for a file that names none.
+    """
+    if not image.base_file:
+        return image.base
+    data = fetch(image.base_file)
+    if data is None:
+        raise LockfileUnreadable(image.base_file, "", "a Dockerfile", "nothing: there is no such file")
+    return str(base_of(decoded(data, image.base_file), image.base_file))
+
+
 def open_base(address: str, platform: Platform, registries: Mapping[str, RegistrySettings]) -> Base:
-    """The base at `host/path:tag`, `oci:/directory:tag` or `scratch`, for a platform.
+    """The base at `[host/]path[:tag][@digest]`, `oci:/directory:tag` or `scratch`, for a platform.
 
     Raises `BuildRefused` or `ImageUnreadable` if there is none that fits, and what a store raises.
     """
     if address == SCRATCH:
         return Base()
-    repository, name = split(address)
-    return read_base(address, open_store(repository, registries), name, platform)
+    if address.startswith("oci:"):
+        repository, name = split(address)
+        return read_base(address, open_store(repository, registries), name, platform)
+    reference = Reference.parse(address)
+    return read_base(name_of(reference), open_image(reference, registries), reference.name, platform)
 
 
 def read_base(address: str, store: Store, name: str, platform: Platform) -> Base:

@@ -52,7 +52,7 @@ def outlook(app: str, settings: Settings, ledger: Ledger, now: datetime) -> Outl
     today = tuple(_layer(one) for one in built.stack)
     hosts = machines(mine.fleet, settings.fleets[mine.fleet], ledger.all(Machine, fleet=mine.fleet))
     terms = Terms(payback=mine.image.payback, classic=share(hosts))
-    terms = room(terms, _layers_of_base(mine, settings))
+    terms = room(terms, _layers_of_base(mine, settings, head.pins if head else ()))
     return Outlook(
         image=image or "", today=today, parts=known_parts, terms=terms, hosts=story(mine.image.packing, hosts)
     )
@@ -64,9 +64,11 @@ def _layer(found: Found) -> Layer:
 
 
 def wanted(pins: Sequence[Pin], app: AppSettings) -> list[Pin]:
-    """The pins that are installed in the app's image, each package once."""
+    """The pins that are installed in the app's image, each package once. What it stands on is not."""
     found = {
-        f"{pin.ecosystem}:{pin.package}": pin for pin in pins if ECOSYSTEMS[pin.ecosystem].target(app.image).wants(pin)
+        f"{pin.ecosystem}:{pin.package}": pin
+        for pin in pins
+        if pin.lock != app.image.base_file and ECOSYSTEMS[pin.ecosystem].target(app.image).wants(pin)
     }
     return list(found.values())
 
@@ -93,8 +95,13 @@ def _sizes(
     return found
 
 
-def _layers_of_base(app: AppSettings, settings: Settings) -> int:
+def _layers_of_base(app: AppSettings, settings: Settings, pins: Sequence[Pin]) -> int:
+    named = [f"{pin.package}{pin.version and f'@{pin.version}'}" for pin in pins if pin.lock == app.image.base_file]
     try:
-        return len(open_base(app.image.base, Platform.parse(app.image.platform), settings.registries).layers)
-    except ToplayerError:
+        return len(
+            open_base(
+                named[-1] if named else app.image.base, Platform.parse(app.image.platform), settings.registries
+            ).layers
+        )
+    except (ToplayerError, ValueError):
         return 0

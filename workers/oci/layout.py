@@ -49,6 +49,10 @@ class LayoutStore:
             check(hashlib.sha256(raw).hexdigest(), digest, self.where)
             return raw
 
+    def named(self, name: str) -> Digest | None:
+        raw = self.manifest(name)
+        return None if raw is None else digest_of(raw)
+
     def put_manifest(self, raw: bytes, media_type: str, tag: str = "") -> Digest:
         digest = digest_of(raw)
         with self._spoken():

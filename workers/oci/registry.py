@@ -54,6 +54,25 @@ class RegistryStore:
 
         return self._tried(get)
 
+    def named(self, name: str) -> Digest | None:
+        async def head() -> str | None:
+            url = f"/v2/{self._path}/manifests/{quote(name, safe=':')}"
+            async with self._wire.ask("HEAD", url, headers={"accept": _ACCEPT}) as answer:
+                if answer.status == 404:
+                    return None
+                await answer.expect(200)
+                return answer.headers.get("docker-content-digest", "")
+
+        said = self._tried(head)
+        if said is None:
+            return None
+        # The header is optional (distribution specification, "Pulling manifests").
+        raw = None if said.startswith("sha256:") else self.manifest(name)
+        try:
+            return digest_of(raw) if raw is not None else Digest(said)
+        except ValueError as error:
+            raise StoreRefused(self.where, f"its digest of {inert(name, 80)}: {error}") from None
+
     def put_manifest(self, raw: bytes, media_type: str, tag: str = "") -> Digest:
         digest = digest_of(raw)
 

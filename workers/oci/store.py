@@ -29,6 +29,10 @@ class Store(Protocol):
         """The bytes of the manifest or index called `name` (a tag or a digest), or None if there is none."""
         ...
 
+    def named(self, name: str) -> Digest | None:
+        """The digest of what is called `name` (a tag or a digest), or None if there is none; read only if need be."""
+        ...
+
     def put_manifest(self, raw: bytes, media_type: str, tag: str = "") -> Digest:
         """Publishes a manifest whose blobs are all there, under its digest and, if one is given, under `tag`."""
         ...

@@ -14,6 +14,7 @@ from workers.oci.store import Store, StoreRefused
 from workers.oci.wire import PATIENCE, Wire, is_loopback
 
 _LAYOUT = "oci:"
+_HUB, _HUB_NAMES = "registry-1.docker.io", ("docker.io", "index.docker.io")
 
 
 def open_store(address: str, registries: Mapping[str, RegistrySettings], *, patience: float = PATIENCE) -> Store:
@@ -40,6 +41,18 @@ def open_store(address: str, registries: Mapping[str, RegistrySettings], *, pati
         hint = f'see registries."{reference.host}" in the configuration' if not isinstance(error, ValueError) else ""
         raise StoreRefused(address, str(error), hint) from error
     return RegistryStore(reference.repository, reference.path, wire)
+
+
+def open_image(
+    reference: Reference, registries: Mapping[str, RegistrySettings], *, patience: float = PATIENCE
+) -> Store:
+    """The repository of an image as a Dockerfile names it: without a host, it is Docker's hub. See `open_store`."""
+    repository, path = reference.repository, reference.path
+    if reference.host in ("", *_HUB_NAMES):
+        repository = f"{_HUB}/{path if '/' in path else f'library/{path}'}"
+        settings = next((registries[name] for name in (_HUB, *_HUB_NAMES) if name in registries), None)
+        registries = {_HUB: settings} if settings else {}
+    return open_store(repository, registries, patience=patience)
 
 
 def split(address: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import re
 from watcher.bump import Bump
 from watcher.inert import inert
 from watcher.lockfiles.diff import LockDiff
+from watcher.units import brief
 from workers.git import OURS
 
 TRAILER = "Toplayer-Bump"
@@ -40,8 +41,13 @@ _PLAIN = re.compile(r"(?!.*(?:\.lock|\.)$)(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._-]{0
 def subject_of(bump: Bump, come_from: str = "") -> str:
     """One line for the bump: the first of its commit, and the title of its proposal."""
     if bump.others:
-        return f"Bump {_line(bump.group or bump.package)}: {', '.join(_line(str(part)) for part in bump.parts)}"[:250]
-    return f"Bump {_line(bump.package)} from {_line(come_from or bump.from_version)} to {_line(bump.to_version)}"
+        return f"Bump {_line(bump.group or bump.package)}: {brief(', '.join(_line(str(part)) for part in bump.parts))}"[
+            :250
+        ]
+    before = come_from or bump.from_version
+    if not before:
+        return brief(f"Pin {_line(bump.package)} to {_line(bump.to_version)}")
+    return brief(f"Bump {_line(bump.package)} from {_line(before)} to {_line(bump.to_version)}")
 
 
 def message_of(bump: Bump, diff: LockDiff) -> str:

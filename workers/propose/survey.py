@@ -12,13 +12,13 @@ from workers.git import Repository
 def survey(head: Head, app: AppSettings, repository: Repository, now: datetime) -> Head:
     """`head` as it is now. Raises `LockfileUnreadable`, also for a lockfile that is not there, and git's errors."""
     seen = repository.fetch()
-    pins = lockfiles.read_all(app.locks, lambda path: repository.read(seen.tip, path))
+    pins = lockfiles.read_all(app.pinned_in, lambda path: repository.read(seen.tip, path))
     return replace(
         head,
         commit=seen.tip,
         committed_at=seen.committed_at,
         surveyed_at=now,
-        pins=pins,
+        pins=tuple(filter(app.image.follows, pins)),
         branches=tuple(sorted(seen.branches.items())),
         reason="",
         attempts=0,

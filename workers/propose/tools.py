@@ -14,6 +14,7 @@ from watcher.versions import SCHEMES
 from workers.propose.bench import Unsolved
 from workers.propose.by_hand import ByHand
 from workers.propose.composer_lock import ComposerLock
+from workers.propose.dockerfile import Dockerfiles
 from workers.propose.errors import LockRefused, NotYetThere
 from workers.propose.move import Move
 from workers.propose.pdm_lock import PdmLock
@@ -27,7 +28,7 @@ from workers.propose.workshop import Workshop
 
 TOOLS: tuple[LockTool, ...] = (
     *(UvLock(), ComposerLock(), PoetryLock(), PdmLock(), PipfileLock()),
-    *(UvCompile(), PipCompile(), ByHand()),
+    *(UvCompile(), PipCompile(), ByHand(), Dockerfiles()),
 )
 """The first that keeps a lockfile is its tool. Another one is a file, and a word here."""
 YOUNG = timedelta(hours=1)

@@ -19,7 +19,7 @@ from watcher.wheels import Wheels
 from workers.carry import Step
 from workers.composer import Composer
 from workers.dockerfile import build as dockerfile
-from workers.image.base import open_base
+from workers.image.base import address_of, open_base
 from workers.image.build import build
 from workers.image.recipe import Recipe
 from workers.image.wheelhouse import Wheelhouse
@@ -46,7 +46,11 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
     settings, app = desk.settings, desk.settings.apps[rollout.app]
     repository = repository_of(settings, rollout.app)
     index = next((one for one in settings.indexes.values() if one.kind == "pypi"), IndexSettings(kind="pypi"))
-    base = open_base(app.image.base, Platform.parse(app.image.platform), settings.registries)
+    base = open_base(
+        address_of(app.image, lambda path: repository.read(rollout.commit, path)),
+        Platform.parse(app.image.platform),
+        settings.registries,
+    )
     store = open_store(app.image.repository, settings.registries)
     place, hosts = state_of(settings) / "tmp", machines_of(desk, app)
     with scratch(place) as mine, Http(settings.toplayer.contact) as http:

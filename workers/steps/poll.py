@@ -4,11 +4,11 @@ from datetime import datetime
 
 from watcher.advisories import SOURCES
 from watcher.desk import Desk
-from watcher.ecosystems import ECOSYSTEMS
 from watcher.http import Http
 from watcher.lookup import IndexState
 from watcher.poll import poll_index, poll_source
 from workers.carry import Step
+from workers.indexes import open_index
 
 
 def _due(desk: Desk, state: IndexState, now: datetime) -> bool:
@@ -23,8 +23,7 @@ def _do(desk: Desk, state: IndexState) -> IndexState:
         if state.index in settings.advisories:
             asked = settings.advisories[state.index]
             return poll_source(state, settings, ledger, SOURCES[asked.kind](asked), http, desk.clock())
-        index = settings.indexes[state.index]
-        return poll_index(state, settings, ledger, ECOSYSTEMS[index.kind].index(index), http, desk.clock())
+        return poll_index(state, settings, ledger, open_index(state.index, settings), http, desk.clock())
 
 
 POLL = Step(lambda desk, id: desk.ledger.find(IndexState, index=id), _due, _do)

@@ -21,6 +21,7 @@ from watcher.rollout import Rollout
 from watcher.settings import AppSettings
 from workers.carry import Step
 from workers.image.parts import COMPONENT
+from workers.indexes import open_index
 from workers.oci.manifest import Descriptor, Manifest
 from workers.oci.stores import open_store
 from workers.propose.facts import Layer
@@ -61,7 +62,7 @@ def _gate(desk: Desk, bump: Bump, diff: LockDiff) -> None:
     """Lets through what a bump does to the lock, or raises the reason why not."""
     settings, ledger, found = desk.settings, desk.ledger, arrivals(diff)
     with Http(settings.toplayer.contact) as http:
-        ask([one.pin for one in found], settings, ledger, http, desk.clock)
+        ask([one.pin for one in found], settings, ledger, http, desk.clock, lambda name: open_index(name, settings))
     known, put_aside, now = Known.read(settings, ledger), silenced(ledger.all(Bump, app=bump.app)), desk.clock()
     asked = frozenset(part.package for part in bump.parts)
     waived = Pass(asked=asked, fixes=bool(bump.advisories), by_hand=bool(bump.by))

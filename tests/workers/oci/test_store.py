@@ -101,6 +101,15 @@ def test_a_manifest_is_found_by_its_digest_and_by_its_tag(store: Store) -> None:
     assert store.manifest(digest) == store.manifest("commit-1") == manifest.raw
 
 
+def test_the_digest_of_a_name_is_told_and_nothing_is_told_of_a_name_that_is_not_there(store: Store) -> None:
+    made = filled(store, b"a layer")
+    store.put_manifest(made.raw, OCI_MANIFEST, "1")
+
+    assert store.named("1") == store.named(made.digest) == made.digest
+    assert store.named("2") is None
+    assert store.named(NOWHERE) is None
+
+
 def test_a_manifest_without_a_tag_is_found_by_its_digest(store: Store) -> None:
     manifest = filled(store, b"nameless")
 

@@ -1,0 +1,54 @@
+"""All registries of images, as an index: a tag is asked what it names now, and that is its only release."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
+
+from watcher.errors import Refused, Temporary
+from watcher.http import Http
+from watcher.image import Digest, Reference
+from watcher.lookup import Lookup, Outcome
+from watcher.release import File, Release
+from watcher.settings import RegistrySettings
+from workers.oci.stores import open_image
+
+_AT_ONCE = 8
+
+
+class Tags:
+    """See `watcher.indexes.Index`; a package is `[host/]path[:tag]`.
+
+    Each costs one HEAD request, which hubs do not count as a pull. When an image was made is what its maker says of it,
+    so a digest is as old as our first sight of it.
+    """
+
+    def __init__(self, registries: Mapping[str, RegistrySettings], patience: float = 15.0) -> None:
+        """`patience` is in seconds: how long a registry that fails is asked again."""
+        self._registries, self._patience = registries, patience
+
+    def look_up(self, known: Sequence[Lookup], http: Http, now: datetime) -> Iterator[Lookup]:
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="tags") as pool:
+            yield from pool.map(lambda lookup: self._one(lookup, now), known)
+
+    def _one(self, known: Lookup, now: datetime) -> Lookup:
+        try:
+            reference = Reference.parse(known.package)
+            digest = open_image(reference, self._registries, patience=self._patience).named(reference.name)
+        except ValueError:
+            digest = None
+        except Refused as error:
+            return known.refused(now, error)
+        except Temporary as error:
+            return replace(known.again(now, error), outcome=Outcome.UNKNOWN, looked_at=now)
+        outcome = Outcome.ABSENT if digest is None else Outcome.ANSWER
+        answer = replace(known, outcome=outcome, looked_at=now, answered_at=now, reason="", attempts=0, due_at=None)
+        before = [release.version for release in known.releases]
+        if before == ([] if digest is None else [digest]):
+            return answer
+        return replace(answer, releases=() if digest is None else (_release(known.package, digest),))
+
+
+def _release(package: str, digest: Digest) -> Release:
+    file = File(filename=str(digest), url="", hashes={"sha256": digest.hex})
+    return Release(package=package, version=str(digest), files=(file,))
