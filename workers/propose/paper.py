@@ -99,9 +99,16 @@ def _delivery(diff: LockDiff, facts: Facts) -> Iterator[str]:
         ]
     else:
         lines.append(f"- only what is new: all {len(facts.layers)} layers of the image that runs now are reused")
-    if diff.added:
-        lines.append(f"- and {', '.join(code(pin.package) for pin in diff.added[:10])}, of which no size is known yet")
+    lines += [f"- and {code(pin.package)}, which is new: {_arrival(pin, facts)}" for pin in diff.added[:10]]
     yield "\n".join(lines)
+
+
+def _arrival(pin: Pin, facts: Facts) -> str:
+    """What a package that was not there weighs: as much as the largest of its files that could be installed."""
+    release = facts.releases.get((pin.package, pin.version))
+    files = release.files if release else ()
+    sizes = [file.size for file in files if file.size and file.filename.endswith((".whl", ".zip"))]
+    return f"at most {size(max(sizes))}" if sizes else "no size is known yet"
 
 
 def _touched(diff: LockDiff) -> Sequence[Pin]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -41,8 +42,9 @@ def pin(package: str, version: str) -> Pin:
     return Pin(ecosystem="pypi", package=package, version=version, lock="requirements.txt")
 
 
-def release(package: str, version: str, day: int) -> Release:
-    file = File(filename=f"{package}-{version}.whl", url="https://index.example/f", uploaded_at=MONDAY.replace(day=day))
+def release(package: str, version: str, day: int, size: int | None = None) -> Release:
+    at = MONDAY.replace(month=10, day=day)
+    file = File(filename=f"{package}-{version}.whl", url="https://index.example/f", uploaded_at=at, size=size)
     return Release(package=package, version=version, files=(file,))
 
 
@@ -67,7 +69,7 @@ def test_the_asked_package_comes_first_with_dates_and_what_moved_with_it_with_a_
     paper = paper_of(BUMP, APP, DIFF, Facts(releases=releases, why={"core": "side 1.1 needs core>=2"}))
     rows = [line for line in paper.body.splitlines() if line.startswith("| `")]
     assert rows == [
-        "| `side` | `1.0` | `1.1` | 2026-11-09 (from 2026-11-01) | `1.1 is the newest, and 5 days old` |",
+        "| `side` | `1.0` | `1.1` | 2026-10-09 (from 2026-10-01) | `1.1 is the newest, and 5 days old` |",
         "| `core` | `1.0` | `2.0` |  | `side 1.1 needs core>=2` |",
         "| `fresh` | – | `0.1` |  | `the others need it` |",
         "| `gone` | `3.0` | – | | nothing needs it any more |",
@@ -167,3 +169,61 @@ def test_a_body_is_never_longer_than_a_forge_takes() -> None:
     assert len(paper.sealed) < 65_536
     assert "and 440 more" in paper.body
     assert key_of(paper.sealed) == BUMP.key
+
+
+# --- the example in the documentation ---------------------------------------------------------------------------------
+
+DOCS = Path(__file__).parents[3] / "docs" / "proposals.md"
+
+
+def example() -> str:
+    """A bump of requests that brings something new, on an app with five layers and forty hosts."""
+    forge = {"kind": "gitea", "url": "https://git.example", "token": {"env": "T"}, "automerge": "checks"}
+    app = AppSettings.model_validate({**SETTINGS, "forge": forge})
+    bump = replace(
+        BUMP,
+        id="shop:requests:2.33.1",
+        package="requests",
+        from_version="2.32.5",
+        to_version="2.33.1",
+        why="2.33.1 fixes CVE-2026-1, and advisories do not wait",
+        advisories=("CVE-2026-1",),
+    )
+    changed = (("requests", "2.32.5", "2.33.1"), ("urllib3", "2.5.0", "2.6.0"))
+    diff = LockDiff(
+        changed=tuple(Change(pin(name, before), pin(name, after)) for name, before, after in changed),
+        added=(pin("puremagic", "1.30"),),
+        removed=(pin("chardet", "5.2.0"),),
+    )
+    known = [("requests", "2.32.5", 1, 0), ("requests", "2.33.1", 28, 0), ("urllib3", "2.5.0", 2, 0)]
+    known += [("urllib3", "2.6.0", 12, 0), ("puremagic", "1.30", 5, 43_000)]
+    layers = [((), 45_000_000), (("numpy",), 18_000_000), (("urllib3", "idna"), 400_000), (("requests",), 64_000)]
+    layers.append(((), 21_000))
+    facts = Facts(
+        releases={(name, version): release(name, version, day, size) for name, version, day, size in known},
+        advisories={
+            "CVE-2026-1": Advisory(
+                id="CVE-2026-1",
+                summary="Credentials leak on redirects",
+                severity="high",
+                url="https://osv.example/1",
+            )
+        },
+        notes=(
+            Notes(
+                package="requests",
+                text="2.33.1 (2026-10-28)\n-------------------\n- No leak on redirects any more, thanks @anna (#6999)",
+                source="HISTORY.md in requests-2.33.1.tar.gz",
+            ),
+        ),
+        why={"urllib3": "requests 2.33.1 needs urllib3>=2.6", "puremagic": "requests 2.33.1 needs puremagic"},
+        layers=[Layer(components=tuple(f"pypi:{name}" for name in names), size=size) for names, size in layers],
+        hosts=40,
+        fleet="field",
+        waves="1, 10%, 100%",
+    )
+    return paper_of(bump, app, diff, facts).body
+
+
+def test_the_example_in_the_documentation_is_what_is_said() -> None:
+    assert f"~~~markdown\n{example()}\n~~~\n" in DOCS.read_text(encoding="utf-8")
