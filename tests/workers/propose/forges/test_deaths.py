@@ -11,27 +11,29 @@ from typing import Any
 import pytest
 
 from tests.rig.death import dies_at
-from tests.rig.forges.github import GitHubDialect
 from tests.rig.forges.hub import Hub
 from tests.rig.forges.server import forge_server
 from tests.rig.git_server import Origin
 from tests.rig.simple_index import SimpleIndex
+from tests.workers.propose.forges.conftest import DIALECTS
 from tests.workers.propose.forges.life import BRANCH, LOCK, Life
 from watcher.proposal import Checks
 
 EVERY = 1 if os.environ.get("TOPLAYER_EVERY_EFFECT") else 12
 """Which effects are tried: every twelfth, or all of them with TOPLAYER_EVERY_EFFECT=1."""
 _EFFECTS = {"subprocess.Popen", "http.client.send", "os.rename"}
+each_kind = pytest.mark.parametrize("life", DIALECTS, indirect=True)
+one_kind = pytest.mark.parametrize("life", DIALECTS if EVERY == 1 else ["github"], indirect=True)
 
 
 @pytest.fixture
-def life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Life]:
+def life(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Life]:
     monkeypatch.setenv("FORGE_TOKEN", "t0ken-of-the-forge")
     with SimpleIndex() as index:
         index.publish("core", "1.0")
         index.publish("side", "1.0")
         hub = Hub(Origin(tmp_path / "shop.git"))
-        with forge_server(hub, GitHubDialect()) as server:
+        with forge_server(hub, DIALECTS[request.param]()) as server:
             made = Life(server, index, tmp_path / "state", 'automerge = "checks"\nlabels = ["dependencies"]')
             made.publish("1.1")
             yield made
@@ -82,6 +84,7 @@ def green_at_once(hub: Hub) -> None:
 
 
 @pytest.mark.journey
+@one_kind
 def test_wherever_it_dies_there_is_one_proposal_and_it_is_merged(life: Life) -> None:
     def counts(event: str, _: tuple[Any, ...]) -> bool:
         return event in _EFFECTS
@@ -96,6 +99,7 @@ def test_wherever_it_dies_there_is_one_proposal_and_it_is_merged(life: Life) -> 
     assert count > 40
 
 
+@each_kind
 @pytest.mark.parametrize("deed", range(1, 4))
 def test_a_death_between_a_deed_and_its_answer_does_no_harm(life: Life, deed: int) -> None:
     """It is opened, labelled or merged, and whoever asked for it is dead before the answer comes."""
