@@ -82,6 +82,12 @@ def read(path: str, fetch: Callable[[str], bytes | None]) -> tuple[Pin, ...]:
 
     Raises `LockfileUnreadable`, also when the file is not there, and whatever `fetch` raises.
     """
+    texts = sources(path, fetch)
+    return format_of(path).pins(texts.pop(path), path, texts)
+
+
+def sources(path: str, fetch: Callable[[str], bytes | None]) -> dict[str, str]:
+    """The lockfile at `path` and every other file that has to be read to understand it: texts by path. See `read`."""
     known = format_of(path)
     text = _text(path, fetch(path))
     manifests: dict[str, str] = {}
@@ -92,7 +98,7 @@ def read(path: str, fetch: Callable[[str], bytes | None]) -> tuple[Pin, ...]:
         if data is not None:
             manifests[other] = _text(other, data)
             waiting += known.also(manifests[other], other)
-    return known.pins(text, path, manifests)
+    return {path: text, **manifests}
 
 
 def _text(path: str, data: bytes | None) -> str:

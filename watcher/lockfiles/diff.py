@@ -1,8 +1,8 @@
 """What two states of a lockfile differ in."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 from watcher.pin import Pin
@@ -18,11 +18,30 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class LockDiff:
-    """What came, what went and what changed, each in the order of names. False if that is nothing."""
+    """What came, what went and what changed, each in the order of names. False if that is nothing.
+
+    `sizes` are the bytes of what is downloaded, by package and version, as far as they are known.
+    """
 
     added: tuple[Pin, ...] = ()
     removed: tuple[Pin, ...] = ()
     changed: tuple[Change, ...] = ()
+    sizes: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def pins(self) -> tuple[Pin, ...]:
+        """Every pin in it, those of before and those of after."""
+        moved = (pin for change in self.changed for pin in (change.before, change.after))
+        return (*self.added, *self.removed, *moved)
+
+    def size_of(self, pin: Pin) -> int | None:
+        """The bytes of what is downloaded for a pin, if they are known."""
+        return self.sizes.get((pin.package, pin.version))
+
+    def weighed(self, size: Callable[[Pin], int | None]) -> "LockDiff":
+        """The same, with the sizes that `size` knows."""
+        known = {(pin.package, pin.version): size(pin) for pin in self.pins}
+        return replace(self, sizes={key: size for key, size in known.items() if size is not None})
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed)
@@ -41,6 +60,25 @@ def changes(before: Iterable[Pin], after: Iterable[Pin]) -> LockDiff:
         removed=tuple(old for old, new in pairs if new is None and old is not None),
         changed=tuple(Change(old, new) for old, new in pairs if old is not None and new is not None),
     )
+
+
+def together(diffs: Iterable[LockDiff]) -> LockDiff:
+    """The changes of several lockfiles as one: what several of them have in common counts once."""
+    added: dict[object, Pin] = {}
+    removed: dict[object, Pin] = {}
+    changed: dict[object, Change] = {}
+    sizes: dict[tuple[str, str], int] = {}
+    for diff in diffs:
+        added = {_is(pin): pin for pin in diff.added} | added
+        removed = {_is(pin): pin for pin in diff.removed} | removed
+        changed = {(_is(one.before), _is(one.after)): one for one in diff.changed} | changed
+        sizes |= diff.sizes
+    by_name = sorted(changed.values(), key=lambda one: one.after)
+    return LockDiff(tuple(sorted(added.values())), tuple(sorted(removed.values())), tuple(by_name), sizes)
+
+
+def _is(pin: Pin) -> tuple[str, ...]:
+    return pin.ecosystem, pin.package, pin.version, pin.source, pin.registry
 
 
 def _by_package(pins: Iterable[Pin]) -> defaultdict[str, list[Pin]]:

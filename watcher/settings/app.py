@@ -24,13 +24,15 @@ from watcher.wishes import PolicySettings
 class AppSettings(Model):
     """One application: where its lockfiles live, how they move, what is built and where it runs.
 
-    `more_locks` are of other ecosystems than `lock`: an application in two languages has two.
+    `more_locks` are of other ecosystems than `lock`: an application in two languages has two. In no image is what the
+    locks `in_step` have; but a package that moves in one of the others moves in them, too, in the same commit.
     """
 
     repository: Annotated[str, AfterValidator(without_password)]
     branch: Branch = "main"
     lock: Relative
     more_locks: tuple[Relative, ...] = ()
+    in_step: tuple[Relative, ...] = ()
     propose: Literal["commit", "branch"] = "branch"
     survey: Duration = timedelta(minutes=1)
     git: GitSettings = GitSettings()
@@ -54,11 +56,21 @@ class AppSettings(Model):
         """The file that pins the packages of an ecosystem."""
         return next((lock for lock in self.pinned_in if ecosystem_of(lock) == ecosystem), self.lock)
 
+    def locks_of(self, ecosystem: str) -> tuple[str, ...]:
+        """The same, and those that keep in step with it."""
+        return (self.lock_of(ecosystem), *(lock for lock in self.in_step if ecosystem_of(lock) == ecosystem))
+
     @model_validator(mode="after")
     def _speaks(self) -> Self:
         kinds = [ecosystem_of(lock) for lock in self.locks]
         if len(set(kinds)) < len(kinds):
-            raise ValueError(f"more_locks: expected one lockfile for each ecosystem, got {', '.join(self.locks)}")
+            hint = "in_step is for those that are in no image"
+            raise ValueError(
+                f"more_locks: expected one lockfile for each ecosystem, got {', '.join(self.locks)} ({hint})"
+            )
+        for number, lock in enumerate(self.in_step):
+            if lock in self.locks or ecosystem_of(lock) not in kinds:
+                raise ValueError(f"in_step[{number}]: expected another lockfile of {' or '.join(kinds)}, got {lock}")
         if "pypi" in kinds and not self.image.python:
             lock = self.lock_of("pypi")
             raise ValueError(f'image.python: expected a Python version such as "3.12", because of {lock}, got nothing')

@@ -29,11 +29,13 @@ class Layer:
 class Facts:
     """All of it. What is not known is empty, and is not said.
 
-    `releases` are by package and version, `why` says by package what a change other than the asked one is for,
-    `layers` are those of the newest image, from the bottom up. `hosts` is how many run it, in `waves`.
+    `releases` and `sizes` (bytes of the file that the image takes) are by package and version, `why` says by package
+    what a change other than the asked one is for, `layers` are those of the newest image, from the bottom up. `hosts`
+    is how many run it, in `waves`.
     """
 
     releases: Mapping[tuple[str, str], Release] = field(default_factory=dict)
+    sizes: Mapping[tuple[str, str], int] = field(default_factory=dict)
     advisories: Mapping[str, Advisory] = field(default_factory=dict)
     notes: Sequence[Notes] = ()
     why: Mapping[str, str] = field(default_factory=dict)

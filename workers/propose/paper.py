@@ -37,23 +37,33 @@ def _table(bump: Bump, diff: LockDiff, facts: Facts) -> str:
     asked = {part.package for part in bump.parts}
     changed = sorted(diff.changed, key=lambda change: (change.after.package not in asked, change.after.package))
     rows = [
-        *(_row(c.after.package, c.before.version, c.after, bump, facts) for c in changed),
-        *(_row(pin.package, "", pin, bump, facts) for pin in diff.added),
-        *(f"| {code(pin.package)} | {code(pin.version)} | – | | nothing needs it any more |" for pin in diff.removed),
+        *(_row(c.before, c.after, bump, facts, diff) for c in changed),
+        *(_row(None, pin, bump, facts, diff) for pin in diff.added),
+        *(
+            f"| {code(pin.package)} | {code(pin.version)} | – | | {_bytes(pin, diff)} | nothing needs it any more |"
+            for pin in diff.removed
+        ),
     ]
     more = f"\n\n… and {len(rows) - _ROWS} more." if len(rows) > _ROWS else ""
-    head = ["| package | from | to | released | why |", "| --- | --- | --- | --- | --- |"]
+    head = ["| package | from | to | released | size | why |", "| --- | --- | --- | --- | --- | --- |"]
     return "\n".join([*head, *rows[:_ROWS]]) + more
 
 
-def _row(package: str, before: str, after: Pin, bump: Bump, facts: Facts) -> str:
-    asked = {part.package for part in bump.parts}
+def _row(before: Pin | None, after: Pin, bump: Bump, facts: Facts, diff: LockDiff) -> str:
+    package, asked = after.package, {part.package for part in bump.parts}
     why = (bump.why if package in asked else facts.why.get(package, "")) or "the others need it"
     release = facts.releases.get((package, after.version))
     released = _day(release.released_at if release else None)
-    older = facts.releases.get((package, before))
+    older = facts.releases.get((package, before.version)) if before else None
     since = f" (from {_day(older.released_at)})" if older and older.released_at and released else ""
-    return f"| {code(package)} | {code(before) or '–'} | {code(after.version)} | {released}{since} | {code(why)} |"
+    weight = " → ".join(filter(None, [_bytes(before, diff) if before else "", _bytes(after, diff)]))
+    old = code(before.version) if before else "–"
+    return f"| {code(package)} | {old} | {code(after.version)} | {released}{since} | {weight} | {code(why)} |"
+
+
+def _bytes(pin: Pin, diff: LockDiff) -> str:
+    known = diff.size_of(pin)
+    return size(known) if known is not None else ""
 
 
 def _day(at: datetime | None) -> str:
@@ -99,12 +109,15 @@ def _delivery(diff: LockDiff, facts: Facts) -> Iterator[str]:
         ]
     else:
         lines.append(f"- only what is new: all {len(facts.layers)} layers of the image that runs now are reused")
-    lines += [f"- and {code(pin.package)}, which is new: {_arrival(pin, facts)}" for pin in diff.added[:10]]
+    lines += [f"- and {code(pin.package)}, which is new: {_arrival(pin, facts, diff)}" for pin in diff.added[:10]]
     yield "\n".join(lines)
 
 
-def _arrival(pin: Pin, facts: Facts) -> str:
-    """What a package that was not there weighs: as much as the largest of its files that could be installed."""
+def _arrival(pin: Pin, facts: Facts, diff: LockDiff) -> str:
+    """What a package that was not there weighs; else, at most as much as the largest file that could be installed."""
+    known = diff.size_of(pin)
+    if known is not None:
+        return size(known)
     release = facts.releases.get((pin.package, pin.version))
     files = release.files if release else ()
     sizes = [file.size for file in files if file.size and file.filename.endswith((".whl", ".zip"))]

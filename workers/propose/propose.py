@@ -10,12 +10,13 @@ from watcher.decide import locked, settled
 from watcher.errors import Refused
 from watcher.head import Head
 from watcher.inert import inert
-from watcher.lockfiles.diff import LockDiff, changes
+from watcher.lockfiles.diff import LockDiff, changes, together
 from watcher.pin import Pin
 from watcher.proposal import Proposal, ProposalState
 from watcher.settings import AppSettings
 from watcher.versions import SCHEMES
 from workers.git import Commit, Repository
+from workers.propose.basis import same_locks
 from workers.propose.errors import BranchTaken
 from workers.propose.facts import Teller, knows_nothing
 from workers.propose.forges.forge import Opening, Paper
@@ -23,7 +24,7 @@ from workers.propose.message import TRAILER, branch_of, message_of
 from workers.propose.move import Move
 from workers.propose.paper import paper_of
 from workers.propose.survey import survey
-from workers.propose.tools import moved
+from workers.propose.tools import moved_together
 from workers.propose.workshop import Workshop
 
 Clock = Callable[[], datetime]
@@ -50,7 +51,7 @@ def propose(
     if a person works on the branch of ours, and what `moved`, `gate`, `lockfiles.read`, git and the forge raise.
     Nothing is left behind then, but perhaps a branch, which the next attempt finds.
     """
-    lock = app.lock_of(bump.ecosystem)
+    locks = app.locks_of(bump.ecosystem)
     head = survey(Head(app=bump.app), app, repository, clock())
     seen = settled(bump, head, locked(head), SCHEMES[bump.ecosystem], clock())
     if seen.stage is BumpStage.MERGED:
@@ -60,7 +61,7 @@ def propose(
 
     def made() -> str:
         """The commit that moves the lock, on top of the tip. Nobody sees it yet."""
-        change = moved(lock, moves, lambda path: repository.read(head.commit, path), shop, clock())
+        change = moved_together(locks, moves, lambda path: repository.read(head.commit, path), shop, clock())
         gate(change.diff)
         files = {path: text.encode() for path, text in change.files.items()}
         return repository.commit(head.commit, files, message_of(bump, change.diff), app.git.author, bump.found_at)
@@ -77,16 +78,17 @@ def propose(
         # Somebody decided before we could note that it is open. It is not opened again: tending tells what came of it.
         where = {"branch": branch, "commit": known.tip, "url": known.url}
         return bump.at(BumpStage.PROPOSED, clock(), proposal=known.number, **where)
-    if standing is None or not _stands(standing, bump, head.commit, lock, repository):
+    if standing is None or not _stands(standing, bump, head.commit, locks, repository):
         commit = made()
         repository.push(commit, branch, tip)
         standing = repository.show(commit)
     proposed = bump.at(BumpStage.PROPOSED, clock(), branch=branch, commit=standing.id)
     if forge is None:
         return proposed
-    diff = difference(standing, lock, repository)
+    diff = difference(standing, locks, repository)
     facts = teller(diff, lambda path: repository.read(standing.id, path))
-    return _presented(proposed, paper_of(proposed, app, diff, facts), known, forge)
+    weighed = diff.weighed(lambda pin: facts.sizes.get((pin.package, pin.version)))
+    return _presented(proposed, paper_of(proposed, app, weighed, facts), known, forge)
 
 
 def _presented(bump: Bump, paper: Paper, known: Proposal | None, forge: Opening) -> Bump:
@@ -105,13 +107,13 @@ def _presented(bump: Bump, paper: Paper, known: Proposal | None, forge: Opening)
     return replace(bump, proposal=proposal.number, url=proposal.url, reason=said)
 
 
-def difference(commit: Commit, lock: str, repository: Repository) -> LockDiff:
-    """What the commit changed in the lock."""
+def difference(commit: Commit, locks: Sequence[str], repository: Repository) -> LockDiff:
+    """What the commit changed in the locks."""
 
-    def pins(at: str) -> tuple[Pin, ...]:
+    def pins(lock: str, at: str) -> tuple[Pin, ...]:
         return lockfiles.read(lock, lambda path: repository.read(at, path))
 
-    return changes(pins(commit.parents[0]), pins(commit.id))
+    return together(changes(pins(lock, commit.parents[0]), pins(lock, commit.id)) for lock in locks)
 
 
 def _ours(repository: Repository, branch: str, tip: str) -> Commit:
@@ -122,13 +124,14 @@ def _ours(repository: Repository, branch: str, tip: str) -> Commit:
     return commit
 
 
-def _stands(standing: Commit, bump: Bump, tip: str, lock: str, repository: Repository) -> bool:
+def _stands(standing: Commit, bump: Bump, tip: str, locks: Sequence[str], repository: Repository) -> bool:
     """Whether what stands on the branch is the bump, and good for the tip.
 
-    While the lock at the tip is the one that it was made for, it is; one that was sent back has to be on the tip.
+    While the locks at the tip are those that it was made for, with all that is read with them, it is; one that was sent
+    back has to be on the tip.
     """
     if standing.trailer(TRAILER) != bump.id:
         return False
     if bump.branch and bump.stage is BumpStage.FOUND:
         return tip in standing.parents
-    return any(repository.read(parent, lock) == repository.read(tip, lock) for parent in standing.parents)
+    return any(same_locks(locks, parent, tip, repository) for parent in standing.parents)

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 
 from watcher.advisory import Advisory
 from watcher.bump import Bump
+from watcher.ecosystems import ECOSYSTEMS
 from watcher.http import Http
 from watcher.ledger import Ledger
 from watcher.lockfiles.diff import LockDiff
 from watcher.lookup import Bulletin, Lookup
 from watcher.pin import Pin
+from watcher.release import Release
 from watcher.settings import Settings
+from watcher.wheels import Wheels
 from workers.propose.authors import LIMITS, Authors
 from workers.propose.changelog import About
 from workers.propose.facts import Facts, Layer, Notes, Read
@@ -35,10 +38,11 @@ class FromEverywhere:
             authors = Authors(self.settings, self.ledger, http, read)
             abouts = {pin.package: about for pin in _new(diff)[:_MOST] if (about := authors.about(pin)) is not None}
             notes = list(self._notes(diff, authors, abouts))
-        pins = [*diff.added, *diff.removed, *(pin for change in diff.changed for pin in (change.before, change.after))]
-        found = {(pin.package, pin.version): authors.release(pin.package, pin.version) for pin in pins}
+        found = {(pin.package, pin.version): authors.release(pin.package, pin.version) for pin in diff.pins}
+        weights = {(pin.package, pin.version): self._size(pin, found[pin.package, pin.version]) for pin in diff.pins}
         return Facts(
             releases={key: one for key, one in found.items() if one is not None},
+            sizes={key: size for key, size in weights.items() if size is not None},
             advisories=self._advisories(),
             notes=notes,
             why=_why(_new(diff), abouts),
@@ -47,6 +51,14 @@ class FromEverywhere:
             fleet=app.fleet,
             waves=", ".join(map(str, fleet.waves)),
         )
+
+    def _size(self, pin: Pin, release: Release | None) -> int | None:
+        """The bytes of the file of a release that fits the image best, if its index tells them."""
+        target = ECOSYSTEMS[pin.ecosystem].target(self.settings.apps[self.bump.app].image)
+        files = target.fit(pin, release).files if release is not None else ()
+        if isinstance(target, Wheels):
+            files = tuple(sorted(files, key=target.rank))
+        return files[0].size if files else None
 
     def _notes(self, diff: LockDiff, authors: Authors, abouts: Mapping[str, About]) -> Iterable[Notes]:
         """Of what was asked for: what moves only because that needs it has a reason, and no chapter."""

@@ -13,6 +13,7 @@ from watcher.inert import inert
 from watcher.proposal import Proposals, ProposalState, Tended
 from watcher.settings import AppSettings
 from workers.git import BranchMoved, GitRefused, Repository
+from workers.propose.basis import means_the_same
 from workers.propose.forges.errors import BranchBehind
 from workers.propose.forges.forge import Tending
 from workers.propose.message import TRAILER, branch_of, place_of
@@ -47,7 +48,8 @@ def tend(
     for bump in bumps:
         known = proposals.of(bump.id)
         if bump.stage is BumpStage.PROPOSED:
-            tended.append(_helped(_seen(bump, known, head, repository, forge), bump, may, app, forge, now))
+            seen = _seen(bump, known, head, repository, forge, app)
+            tended.append(_helped(seen, bump, may, app, forge, now))
         elif known is not None:
             # It was sent back, and its proposal is still open. Why, is known by now.
             tended.append(replace(known, rebase=""))
@@ -58,19 +60,24 @@ def tend(
     return replace(proposals, looked_at=now, tended=tuple(tended), kept=kept, reason="", attempts=0, due_at=None)
 
 
-def _seen(bump: Bump, before: Tended | None, head: Head, repository: Repository, forge: Tending | None) -> Tended:
+def _seen(
+    bump: Bump, before: Tended | None, head: Head, repository: Repository, forge: Tending | None, app: AppSettings
+) -> Tended:
     """What there is to see of a bump that waits. Where a person works on its branch, it is theirs to make it fit."""
     known = replace(before or Tended(bump=bump.id), rebase="")
     if forge is not None and bump.proposal:
         known = replace(known, proposal=forge.look(bump.proposal))
         if known.proposal is not None and known.proposal.state is not ProposalState.OPEN:
             return known
-    if not follows.stands(bump, head) or head.commit in repository.show(bump.commit).parents:
+    commit = repository.show(bump.commit) if follows.stands(bump, head) else None
+    if commit is None or head.commit in commit.parents:
         return known
     if known.proposal is not None and known.proposal.behind and known.proposal.tip == bump.commit:
         return replace(known, rebase=_BEHIND)
     if repository.conflicts(bump.commit, head.commit):
         return replace(known, rebase="what it changes was changed in the meantime")
+    if not means_the_same(app.locks_of(bump.ecosystem), commit, head.commit, repository):
+        return replace(known, rebase="what its lock is read with was changed in the meantime")
     return known
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from watcher.errors import LockfileUnreadable
 from watcher.lockfiles import read
 from watcher.lockfiles.compiled import header
-from watcher.lockfiles.diff import LockDiff, changes
+from watcher.lockfiles.diff import LockDiff, changes, together
 from watcher.pin import Pin
 from watcher.versions import SCHEMES
 from workers.propose.bench import Unsolved
@@ -71,6 +71,31 @@ def moved(path: str, moves: Sequence[Move], fetch: Fetch, shop: Workshop, now: d
     except Unsolved as error:
         raise _told(path, moves, error, now) from error
     return Moved({name: text for name, text in made.items() if text != files.get(name)}, diff)
+
+
+def moved_together(paths: Sequence[str], moves: Sequence[Move], fetch: Fetch, shop: Workshop, now: datetime) -> Moved:
+    """The same in several lockfiles: in the first one, and in each other one that has some of the packages older.
+
+    One that cannot move keeps all of them where they are.
+    """
+    first = moved(paths[0], moves, fetch, shop, now)
+    files, diffs = dict(first.files), [first.diff]
+
+    def look(name: str) -> bytes | None:
+        return files[name].encode() if name in files else fetch(name)
+
+    for path in paths[1:]:
+        pins = read(path, look)
+        if mine := [move for move in moves if any(_is_behind(pin, move) for pin in pins)]:
+            made = moved(path, mine, look, shop, now)
+            files |= made.files
+            diffs.append(made.diff)
+    return Moved(files, together(diffs))
+
+
+def _is_behind(pin: Pin, move: Move) -> bool:
+    key = SCHEMES[pin.ecosystem].key
+    return pin.package == move.package and pin.source == "index" and key(pin.version) < key(move.version)
 
 
 def _told(path: str, moves: Sequence[Move], error: Unsolved, now: datetime) -> LockRefused | NotYetThere:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from watcher.lockfiles.diff import Change, LockDiff, changes
+from watcher.lockfiles.diff import Change, LockDiff, changes, together
 from watcher.pin import Pin
 
 
@@ -55,3 +55,22 @@ def test_a_package_that_is_split_for_two_worlds_is_a_change_and_an_addition() ->
 
     assert changes([before], [one, two]) == LockDiff(added=(two,), changed=(Change(before, one),))
     assert changes([one, two], [before]) == LockDiff(removed=(two,), changed=(Change(one, before),))
+
+
+def test_what_several_locks_have_in_common_counts_once() -> None:
+    main = changes([SIX], [pin("six", "1.17")])
+    dev = changes([SIX, IDNA], [replace(pin("six", "1.17"), lock="dev.txt"), pin("attrs", "26.1")])
+
+    both = together([main, dev])
+
+    assert both.changed == main.changed
+    assert (both.added, both.removed) == ((pin("attrs", "26.1"),), (IDNA,))
+    assert together([]) == LockDiff()
+
+
+def test_a_difference_knows_the_sizes_that_are_known() -> None:
+    moved = pin("six", "1.17")
+
+    diff = changes([SIX, IDNA], [moved]).weighed({SIX: 10_000, moved: 11_000}.get)
+
+    assert [diff.size_of(one) for one in (SIX, moved, IDNA)] == [10_000, 11_000, None]

@@ -66,13 +66,18 @@ LAYERS = tuple(
 
 def test_the_asked_package_comes_first_with_dates_and_what_moved_with_it_with_a_reason() -> None:
     releases = {("side", "1.0"): release("side", "1.0", 1), ("side", "1.1"): release("side", "1.1", 9)}
-    paper = paper_of(BUMP, APP, DIFF, Facts(releases=releases, why={"core": "side 1.1 needs core>=2"}))
+    sizes = {("side", "1.0"): 59_000, ("side", "1.1"): 60_000, ("fresh", "0.1"): 1_200}
+    diff = DIFF.weighed(lambda pin: sizes.get((pin.package, pin.version)))
+    paper = paper_of(BUMP, APP, diff, Facts(releases=releases, why={"core": "side 1.1 needs core>=2"}))
     rows = [line for line in paper.body.splitlines() if line.startswith("| `")]
     assert rows == [
-        "| `side` | `1.0` | `1.1` | 2026-10-09 (from 2026-10-01) | `1.1 is the newest, and 5 days old` |",
-        "| `core` | `1.0` | `2.0` |  | `side 1.1 needs core>=2` |",
-        "| `fresh` | – | `0.1` |  | `the others need it` |",
-        "| `gone` | `3.0` | – | | nothing needs it any more |",
+        (
+            "| `side` | `1.0` | `1.1` | 2026-10-09 (from 2026-10-01) | 59 kB → 60 kB | "
+            "`1.1 is the newest, and 5 days old` |"
+        ),
+        "| `core` | `1.0` | `2.0` |  |  | `side 1.1 needs core>=2` |",
+        "| `fresh` | – | `0.1` |  | 1.2 kB | `the others need it` |",
+        "| `gone` | `3.0` | – | |  | nothing needs it any more |",
     ]
     assert paper.title == "Bump side from 1.0 to 1.1"
     assert key_of(paper.sealed) == BUMP.key
@@ -94,7 +99,9 @@ def test_advisories_that_it_fixes_are_named() -> None:
 
 
 def test_what_a_host_downloads_is_counted_by_the_layers_of_today() -> None:
-    body = paper_of(BUMP, APP, DIFF, Facts(layers=LAYERS)).body
+    diff = DIFF.weighed(lambda pin: 1_200 if pin.package == "fresh" else None)
+    body = paper_of(BUMP, APP, diff, Facts(layers=LAYERS)).body
+    assert "- and `fresh`, which is new: 1.2 kB" in body
     assert "- with the containerd image store: about 3.06 MB, 2 layers" in body
     assert "- with a classic graph driver: about 3.56 MB, 3 layers (what lies above comes again)" in body
     assert "- reused: 1 layer below, 40 MB" in body

@@ -27,6 +27,7 @@ from workers.propose.uv import Uv
 
 LATER = MONDAY + timedelta(hours=3)
 BRANCH = "toplayer/shop/side"
+PYLOCK = 'lock-version = "1.0"\ncreated-by = "somebody"\n\n[[packages]]\nname = "side"\nversion = "1.0"\n'
 
 
 @dataclass(frozen=True)
@@ -264,6 +265,46 @@ def test_a_branch_for_an_older_version_or_an_older_lock_is_made_anew(world: Worl
     fresh = world.propose(world.bump("1.2"))
     assert len({old.commit, newer.commit, fresh.commit}) == 3
     assert world.origin.log(BRANCH) == ["Bump side from 1.0 to 1.2", "The lock", "Elsewhere", "First"]
+
+
+def test_a_file_that_the_lock_includes_counts_as_the_lock(index: SimpleIndex, uv: Uv, tmp_path: Path) -> None:
+    files = {"requirements.txt": "-r base.txt\nside==1.0\n", "base.txt": "core==1.0\n"}
+    world = made(index, uv, tmp_path, files, "requirements.txt").branching()
+    old = world.propose()
+
+    world.origin.write({"base.txt": "# ours\ncore==1.0\n"}, "The included file")
+    fresh = world.propose()
+
+    assert fresh.commit != old.commit
+    assert world.origin.log(BRANCH) == ["Bump side from 1.0 to 1.1", "The included file", "First"]
+
+
+def test_locks_in_step_move_in_the_same_commit(index: SimpleIndex, uv: Uv, tmp_path: Path) -> None:
+    files = {"requirements.txt": "side==1.0\n", "dev/requirements.txt": "core==1.0\nside==1.0 # ours\n"}
+    files |= {"new.txt": "side==1.2\n", "other.txt": "core==1.0\n", "dev.txt": "-r requirements.txt\ncore==1.0\n"}
+    world = made(index, uv, tmp_path, files, "requirements.txt")
+    in_step = ("dev/requirements.txt", "new.txt", "other.txt", "dev.txt")
+    world = replace(world, app=world.app.model_copy(update={"in_step": in_step}))
+
+    world.propose()
+
+    assert world.origin.text("requirements.txt") == "side==1.1\n"
+    assert world.origin.text("dev/requirements.txt") == "core==1.0\nside==1.1 # ours\n"
+    assert {name: world.origin.text(name) for name in ("new.txt", "other.txt", "dev.txt")} == {
+        name: files[name] for name in ("new.txt", "other.txt", "dev.txt")
+    }
+    assert world.origin.log() == ["Bump side from 1.0 to 1.1", "First"]
+
+
+def test_one_of_them_that_cannot_move_keeps_all_where_they_are(index: SimpleIndex, uv: Uv, tmp_path: Path) -> None:
+    files = {"requirements.txt": "side==1.0\n", "pylock.dev.toml": PYLOCK}
+    world = made(index, uv, tmp_path, files, "requirements.txt")
+    world = replace(world, app=world.app.model_copy(update={"in_step": ("pylock.dev.toml",)}))
+
+    with pytest.raises(LockRefused, match=r"pylock\.dev\.toml: side cannot move to 1\.1: it was made by a tool"):
+        world.propose()
+
+    assert world.origin.log() == ["First"]
 
 
 def test_a_branch_on_which_a_person_works_is_left_alone(world: World) -> None:

@@ -157,6 +157,26 @@ def test_what_conflicts_is_made_anew_on_the_tip_in_the_same_proposal(life: Life)
     assert life.stages() == {"1.1": "proposed"}
 
 
+@ONE_KIND
+def test_an_included_file_that_says_something_else_has_it_made_anew(life: Life) -> None:
+    life.hub.origin.write({"requirements.txt": "-r base.txt\nside==1.0\n", "base.txt": "core==1.0\n"}, "Two files")
+    life.rounds()
+    life.hub.origin.write({"base.txt": "# ours\ncore==1.0\n"}, "Only words")
+    life.rounds(minutes=2)
+    assert life.hub.origin.log(BRANCH) == ["Bump side from 1.0 to 1.1", "Two files", "First"]
+
+    life.hub.origin.write({"base.txt": "# ours\n"}, "One pin less")
+    life.rounds(minutes=2)
+    assert life.hub.origin.log(BRANCH) == [
+        "Bump side from 1.0 to 1.1",
+        "One pin less",
+        "Only words",
+        "Two files",
+        "First",
+    ]
+    assert len(life.hub.opened) == 1
+
+
 @pytest.mark.parametrize("server", ["github", "gitlab"], indirect=True)
 def test_a_base_that_wants_branches_to_be_up_to_date_gets_them_so(life: Life) -> None:
     life.hub.strict = True
