@@ -11,7 +11,8 @@ class Pin:
     the package, with `constraint` (empty: anything); other pins are there because another package needs them.
     `source` is `index` for what an index serves; a `git`, `path` or `url` pin is never moved by us. `registry` is the
     index's address (`watcher.address.normal`), where the lock names it, and `registries` are several that may have it:
-    the first one that does is the one that counts. `hashes` say which files the lock accepts (`sha256:…`, or what its
+    the first one that does is the one that counts, unless it is one of those `open` to versions that stand behind them.
+    `hashes` say which files the lock accepts (`sha256:…`, or what its
     ecosystem has instead), sorted. `stability` is the least stable release that the project lets in, in the word of its
     ecosystem; empty where only a policy has a say in that.
     """
@@ -29,3 +30,4 @@ class Pin:
     extras: tuple[str, ...] = ()
     stability: str = ""
     registries: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from watcher.pin import Pin
 from watcher.requirement import Raise
 from watcher.versions import SCHEMES
 from watcher.versions.kind import KINDS, Kind
@@ -41,18 +42,32 @@ class Cooldown:
 class Policy:
     """The wishes for one package.
 
-    `allow` is the largest update (`patch`, `minor`, `major`), or a constraint of the package's ecosystem. `windows` and
-    `freeze` say when a bump may begin; a `group` moves together.
+    `allow` is the largest update (`patch`, `minor`, `major`), or a constraint of the package's ecosystem. `prereleases`
+    says whether they come in; None leaves that to the project. `windows` and `freeze` say when a bump may begin; a
+    `group` moves together.
     """
 
     watch: Watch = Watch.DIRECT
     allow: str = Kind.MAJOR
     cooldown: Cooldown = Cooldown()
-    prereleases: bool = False
+    prereleases: bool | None = None
     requirement: Raise = Raise.KEEP
     windows: tuple[Window, ...] = ()
     freeze: tuple[Freeze, ...] = ()
     group: str = ""
+
+    def lets_in(self, pin: Pin, version: str) -> bool:
+        """Whether the pin may move to a version, as far as that depends on it being a pre-release.
+
+        Without a word of the policy the project's own counts: that it has one already, or (Composer) that it lets in
+        what is less than stable.
+        """
+        scheme = SCHEMES[pin.ecosystem]
+        if self.prereleases or not scheme.is_prerelease(version):
+            return True
+        if scheme.is_prerelease(pin.version):
+            return True
+        return self.prereleases is None and pin.stability not in ("", "stable")
 
     def allows(self, ecosystem: str, before: str, after: str) -> bool:
         """Whether `allow` admits the update from one version to the other. A `ValueError` if it is no constraint."""

@@ -30,10 +30,13 @@ def poll_index(
     state: IndexState, settings: Settings, ledger: Ledger, index: Index, http: Http, now: datetime
 ) -> IndexState:
     """Asks the index about every package whose turn it is there; the index's state after it."""
-    wanted = Watchlist.read(settings, ledger).packages(state.index)
+    watched = Watchlist.read(settings, ledger)
+    wanted = watched.packages(state.index)
     known = {lookup.package: lookup for lookup in ledger.all(Lookup, index=state.index)}
     asked = [known.get(package) or Lookup(index=state.index, package=package) for package in sorted(wanted)]
-    answers = (dated(known.get(answer.package), answer, now) for answer in index.look_up(asked, http, now))
+    answers = (
+        dated(known.get(answer.package), answer, now) for answer in index.look_up(asked, http, now, watched.branches())
+    )
     return _after(state, _kept({lookup.name: lookup for lookup in known.values()}, answers, ledger, now), now)
 
 
@@ -65,6 +68,8 @@ def ask(
     `index_of` opens an index by its name. Raises `Overtaken` if an index is being polled right now.
     """
     pins = list(pins)
+    mine = Watchlist.read(settings, ledger, pins=pins)
+    branches = Watchlist.read(settings, ledger).branches() | mine.branches()
     for _ in range(len(settings.indexes) + 1):
         asked: dict[str, dict[str, Lookup]] = {}
         for pin in pins:
@@ -77,7 +82,7 @@ def ask(
             index = index_of(name)
             with _alone(name, ledger, clock) as now:
                 before = {one.name: one for one in known.values() if one.looked_at}
-                answers = index.look_up(list(known.values()), http, now)
+                answers = index.look_up(list(known.values()), http, now, branches)
                 _kept(before, (dated(before.get(one.name), one, now) for one in answers), ledger, now)
     subjects = Watchlist.read(settings, ledger, pins=pins).subjects()
     for name, source in settings.advisories.items():

@@ -1,7 +1,8 @@
 """Which index answers for a pin. Two packages of one name on two indexes are two packages, and one may be an attack."""
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from dataclasses import replace
+from functools import lru_cache, reduce
 
 from watcher.address import normal
 from watcher.ecosystems import ECOSYSTEMS
@@ -17,7 +18,7 @@ def route(pin: Pin, indexes: Indexes) -> tuple[str, ...]:
     """The names of the indexes that may answer for the pin, in the order in which they are asked; perhaps none.
 
     What the lock says of where it has the package from goes before everything else, and then what an index claims for
-    itself (`only`). The next one is asked only if the one before says that it does not have the package.
+    itself (`only`). The next one is asked if the one before says that it does not have the package, or is open.
     """
     if pin.source != "index":
         return ()
@@ -42,6 +43,11 @@ def _served(pin: Pin, kin: Indexes) -> Iterator[str]:
         yield from names
         if not names:
             return
+
+
+def is_open(pin: Pin, settings: IndexSettings) -> bool:
+    """Whether those behind an index count, too, for a package that it has (Composer: `"canonical": false`)."""
+    return address_of(settings) in pin.open
 
 
 def unrouted(pin: Pin, indexes: Indexes) -> str:
@@ -70,11 +76,30 @@ def answer(pin: Pin, indexes: Indexes, known: Callable[[str, str], Lookup | None
     """What is known of the pin: the lookup of the first index on its way that has the package, or may have it.
 
     `known` gives a lookup by index and package. One that was not made yet is *unknown*, and so is the answer then,
-    whatever the indexes behind it say.
+    whatever the indexes behind it say. Behind an open index, what the next ones have is added to the answer.
     """
-    found = Lookup(index="", package=pin.package)
+    found: list[Lookup] = []
+    last = Lookup(index="", package=pin.package)
     for name in route(pin, indexes):
-        found = known(name, pin.package) or Lookup(index=name, package=pin.package)
-        if found.outcome is not Outcome.ABSENT:
+        last = known(name, pin.package) or Lookup(index=name, package=pin.package)
+        if last.outcome is Outcome.ABSENT:
+            continue
+        found.append(last)
+        if last.outcome is Outcome.UNKNOWN or not is_open(pin, indexes[name]):
             break
-    return found
+    return reduce(_together, found) if found else last
+
+
+def _together(first: Lookup, second: Lookup) -> Lookup:
+    """Two answers in one. Of a version that both have, the first one's counts; without the second, nothing is known."""
+    mine = {release.version for release in first.releases}
+    changed = [at for at in (first.changed_at, second.changed_at) if at]
+    return replace(
+        first,
+        outcome=second.outcome,
+        reason=second.reason,
+        answered_at=first.answered_at if second.answered_at else None,
+        changed_at=max(changed, default=None),
+        releases=(*first.releases, *(release for release in second.releases if release.version not in mine)),
+        advisories=(*first.advisories, *second.advisories),
+    )

@@ -97,9 +97,7 @@ class Case:
         return no(release, "advisory", f"{release.version} is affected by {', '.join(fresh)}") if fresh else None
 
     def prerelease(self, release: Release) -> Reason | None:
-        if self.rules.policy.prereleases or not self.scheme.is_prerelease(release.version):
-            return None
-        if self.scheme.is_prerelease(self.pin.version):
+        if self.rules.policy.lets_in(self.pin, release.version):
             return None
         return no(release, "pre-release", f"{release.version} is a pre-release, and {self.pin.version} is not")
 

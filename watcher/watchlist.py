@@ -7,7 +7,7 @@ from watcher.head import Head
 from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, IndexState, Lookup, Outcome
 from watcher.pin import Pin
-from watcher.route import route
+from watcher.route import is_open, route
 from watcher.settings import Settings
 
 Subject = tuple[str, str]
@@ -39,9 +39,13 @@ class Watchlist:
         for pin in self.pins:
             way = route(pin, self.settings.indexes)
             before = way[: way.index(index)] if index in way else None
-            if before is not None and all(self._said(name, pin) is Outcome.ABSENT for name in before):
+            if before is not None and all(self._leads_on(name, pin) for name in before):
                 found.add(pin.package)
         return found
+
+    def branches(self) -> set[str]:
+        """The packages of which their projects would take what was not released yet."""
+        return {pin.package for pin in self.pins if pin.stability == "dev"}
 
     def subjects(self) -> set[Subject]:
         """Those that sources of advisories are to be asked about.
@@ -65,6 +69,11 @@ class Watchlist:
         """Whether there is a package that the source of advisories was never asked about."""
         asked = ledger.rows(Bulletin, "ecosystem", "package", source=source)
         return not self.subjects() <= set(asked)
+
+    def _leads_on(self, index: str, pin: Pin) -> bool:
+        """Whether the next one has its turn: this one does not have the package, or shares it."""
+        said = self._said(index, pin)
+        return said is Outcome.ABSENT or (said is Outcome.ANSWER and is_open(pin, self.settings.indexes[index]))
 
     def _said(self, index: str, pin: Pin) -> Outcome | None:
         return self.outcomes.get(index, {}).get(pin.package)

@@ -182,13 +182,7 @@ def _group(wished: str, decision: Decision, app: str, settings: Settings) -> str
 def _bump(id: str, members: Sequence[Decision], known: Known, now: datetime) -> Bump:
     first, *rest = members
     settings = known.settings
-    lookups = [known.lookups[one.index, one.package] for one in members]
-    times = [
-        release.released_at
-        for one, lookup in zip(members, lookups, strict=True)
-        for release in lookup.releases
-        if release.version == one.candidate
-    ]
+    times = [_released_at(one, known) for one in members]
     return Bump(
         id=id,
         app=first.app,
@@ -203,6 +197,14 @@ def _bump(id: str, members: Sequence[Decision], known: Known, now: datetime) -> 
         released_at=min((at for at in times if at), default=None),
         why=inert("; ".join(one.said if not rest else f"{one.package}: {one.said}" for one in members)),
     )
+
+
+def _released_at(one: Decision, known: Known) -> datetime | None:
+    """When the candidate was released: as the decision's index has it, or another one that may have the package."""
+    names = dict.fromkeys((one.index, *known.settings.indexes))
+    lookups = (known.lookups.get((name, one.package)) for name in names)
+    releases = (release for lookup in lookups if lookup for release in lookup.releases)
+    return next((release.released_at for release in releases if release.version == one.candidate), None)
 
 
 def _why_not(bump: Bump, decisions: Mapping[str, Decision]) -> str:

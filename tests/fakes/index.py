@@ -1,7 +1,7 @@
 """An index in memory. It passes the same tests as a real one (tests/watcher/indexes/test_contract.py)."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -45,7 +45,9 @@ class FakeIndex:
         """Deletes a project: from now on the index does not know it."""
         del self._releases[name]
 
-    def look_up(self, known: Sequence[Lookup], http: Http, now: datetime) -> Iterator[Lookup]:
+    def look_up(
+        self, known: Sequence[Lookup], http: Http, now: datetime, branches: Collection[str] = ()
+    ) -> Iterator[Lookup]:
         """See `watcher.indexes.Index`."""
         for lookup in known:
             yield self._looked_up(lookup, now)

@@ -416,6 +416,18 @@ def test_prereleases_come_in_for_those_who_wish_them() -> None:
     assert choose(PIN, known("2.33.0b1"), wishes, MONDAY).candidate == "2.33.0b1"
 
 
+@pytest.mark.parametrize(
+    ("stability", "prereleases", "candidate"),
+    [("", None, ""), ("stable", None, ""), ("beta", None, "2.33.0b1"), ("beta", False, ""), ("", True, "2.33.0b1")],
+)
+def test_without_a_word_of_the_policy_the_project_says_whether_prereleases_come_in(
+    stability: str, prereleases: bool | None, candidate: str
+) -> None:
+    wishes = replace(RULES, policy=Policy(prereleases=prereleases))
+
+    assert choose(replace(PIN, stability=stability), known("2.33.0b1"), wishes, MONDAY).candidate == candidate
+
+
 def test_a_file_of_unknown_age_is_as_old_as_our_first_sight_of_it() -> None:
     unknown = release("2.32.4", at=None)
     seen = replace(unknown, files=tuple(replace(file, seen_at=MONDAY) for file in unknown.files))

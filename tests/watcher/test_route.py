@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from tests.conftest import MONDAY
 from watcher.lookup import Lookup, Outcome
 from watcher.pin import Pin
+from watcher.release import File, Release
 from watcher.route import answer, route, unrouted
 from watcher.settings import IndexSettings
 
@@ -72,3 +74,54 @@ def test_behind_an_index_that_does_not_answer_nobody_is_believed() -> None:
 
     assert (found.index, found.outcome) == ("one", Outcome.UNKNOWN)
     assert (after.index, after.outcome) == ("two", Outcome.ABSENT)
+
+
+SHARED = replace(
+    PIN, registries=("https://one.example/simple", "https://two.example/simple"), open=("https://one.example/simple",)
+)
+
+
+def releases(index: str, *versions: str, outcome: Outcome = Outcome.ANSWER) -> Lookup:
+    found = tuple(
+        Release(package="beta", version=one, files=(File(filename=one, url=f"https://{index}.example"),))
+        for one in versions
+    )
+    return Lookup(index=index, package="beta", outcome=outcome, releases=found, answered_at=MONDAY)
+
+
+def test_behind_an_index_that_is_open_the_versions_of_the_next_one_count_too() -> None:
+    known = {"one": releases("one", "1.0", "1.1"), "two": releases("two", "1.1", "2.0")}
+
+    found = answer(SHARED, PLAIN, lambda name, package: known[name])
+    closed = answer(replace(SHARED, open=()), PLAIN, lambda name, package: known[name])
+
+    assert {one.version: one.files[0].url for one in found.releases} == {
+        "1.0": "https://one.example",
+        "1.1": "https://one.example",
+        "2.0": "https://two.example",
+    }
+    assert (found.index, found.outcome) == ("one", Outcome.ANSWER)
+    assert [one.version for one in closed.releases] == ["1.0", "1.1"]
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "outcome", "versions"),
+    [
+        (Outcome.ANSWER, Outcome.ABSENT, Outcome.ANSWER, ["1.0"]),
+        (Outcome.ABSENT, Outcome.ANSWER, Outcome.ANSWER, ["2.0"]),
+        (Outcome.ANSWER, Outcome.UNKNOWN, Outcome.UNKNOWN, ["1.0", "2.0"]),
+        (Outcome.UNKNOWN, Outcome.ANSWER, Outcome.UNKNOWN, ["1.0"]),
+        (Outcome.ABSENT, Outcome.ABSENT, Outcome.ABSENT, []),
+    ],
+)
+def test_an_answer_of_two_is_known_when_both_of_them_are(
+    one: Outcome, two: Outcome, outcome: Outcome, versions: list[str]
+) -> None:
+    known = {
+        "one": releases("one", *(["1.0"] if one is not Outcome.ABSENT else []), outcome=one),
+        "two": releases("two", *(["2.0"] if two is not Outcome.ABSENT else []), outcome=two),
+    }
+
+    found = answer(SHARED, PLAIN, lambda name, package: known[name])
+
+    assert (found.outcome, [release.version for release in found.releases]) == (outcome, versions)

@@ -6,7 +6,7 @@ Where a repository has a feed of changes, one request to it is a look at all pac
 tells of is asked for on condition that it has changed. Without a feed, each package costs such a request.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlencode, urlsplit
@@ -36,7 +36,9 @@ class Packagist:
         self.url = (settings.url or address()).rstrip("/")
         self._settings = settings
 
-    def look_up(self, known: Sequence[Lookup], http: Http, now: datetime) -> Iterator[Lookup]:
+    def look_up(
+        self, known: Sequence[Lookup], http: Http, now: datetime, branches: Collection[str] = ()
+    ) -> Iterator[Lookup]:
         """See `Index`. One request, if nothing has changed and the repository has a feed."""
         if not known:
             return
@@ -45,19 +47,19 @@ class Packagist:
         except IndexRefused as error:
             yield from (lookup.refused(now, error) for lookup in known)
             return
-        yield from _Round(self._settings, self.url, key, http, now).look_up(known)
+        yield from _Round(self._settings, self.url, key, http, Learning(frozenset(branches), now)).look_up(known)
 
 
 class _Round:
     """One look at the packages of one repository."""
 
-    def __init__(self, settings: IndexSettings, url: str, key: Mapping[str, str], http: Http, now: datetime) -> None:
-        self._settings, self._url, self._key, self._http = settings, url, key, http
-        self._learn = Learning(settings.branches, now)
+    def __init__(self, settings: IndexSettings, url: str, key: Mapping[str, str], http: Http, learn: Learning) -> None:
+        self._settings, self._url, self._key, self._http, self._learn = settings, url, key, http, learn
         self._root: Root
 
     def look_up(self, known: Sequence[Lookup]) -> Iterator[Lookup]:
-        news = self._news(marks(known, self._learn.now))
+        # Who was not asked about all that is wanted now has nothing to go on from.
+        news = self._news(marks([one for one in known if self._learn.is_complete(one)], self._learn.now))
         if news is not None and news.mark.alone:
             silent = {lookup.package for lookup in known if news.is_quiet_about(lookup.package)}
             yield from (self._learn.answered(quiet(one, news.mark)) for one in known if one.package in silent)
@@ -96,7 +98,7 @@ class _Round:
         asked = f"{url}{'&' if '?' in url else '?'}{urlencode(query)}" if query else url
         try:
             response = self._http.one(self._request(asked))
-            return read_feed(response, since, mark, branches=self._settings.branches)
+            return read_feed(response, since, mark, branches=self._learn.branches)
         except (IndexUnreachable, IndexLied):
             return None
 
@@ -152,18 +154,21 @@ class _Round:
         """Each package with the answers for its files: its tags, and its branches if they are wanted."""
         waiting: dict[str, dict[int, Answer]] = {}
         asked: dict[Request, tuple[Lookup, int]] = {}
-        suffixes = self._learn.suffixes[:1] if self._root.by_hash else self._learn.suffixes
         for lookup in known:
-            for number, suffix in enumerate(suffixes):
+            for number, suffix in enumerate(self._suffixes(lookup)):
                 request = self._request(self._root.file_of(lookup.package, suffix), self._learn.since(lookup, number))
                 asked[request] = lookup, number
         for request, result in self._http.many(tuple(asked)):
             lookup, number = asked.pop(request)
             mine = waiting.setdefault(lookup.package, {})
             mine[number] = result
-            if len(mine) == len(suffixes):
+            if len(mine) == len(self._suffixes(lookup)):
                 del waiting[lookup.package]
-                yield lookup, [mine[place] for place in range(len(suffixes))]
+                yield lookup, [mine[place] for place in range(len(mine))]
+
+    def _suffixes(self, lookup: Lookup) -> tuple[str, ...]:
+        # Version 1 of the protocol has tags and branches in one file.
+        return self._learn.suffixes(lookup)[: 1 if self._root.by_hash else None]
 
     # --- advisories ---
 

@@ -3,7 +3,7 @@
 The protocol: https://packagist.org/apidoc#track-package-updates.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Self
@@ -76,9 +76,9 @@ def quiet(lookup: Lookup, mark: Mark) -> Lookup:
     return replace(lookup, outcome=outcome, etag=str(mark))
 
 
-def read_feed(response: Response, since: Mapping[str, Mark], mark: Mark, *, branches: bool) -> News:
+def read_feed(response: Response, since: Mapping[str, Mark], mark: Mark, *, branches: Collection[str]) -> News:
     """What the feed answers to a cursor, or to none: then it only says where it stands. An `IndexLied` for what is
-    no answer."""
+    no answer. What becomes of branches counts for the packages `branches` only."""
     url = response.url
     if response.status not in (200, 400):
         raise IndexLied(url, "status", "200, or 400 without a cursor", str(response.status))
@@ -100,6 +100,6 @@ def read_feed(response: Response, since: Mapping[str, Mark], mark: Mark, *, bran
             return News(after)
         if isinstance(name, str) and type(at) in (int, float):
             base = name.lower().removesuffix(BRANCHES)
-            if branches or base == name.lower():
+            if base == name.lower() or base in branches:
                 changed[base] = max(changed.get(base, 0.0), float(at))
     return News(after, since, changed)

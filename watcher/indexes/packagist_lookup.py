@@ -36,15 +36,18 @@ def body_of(response: Response) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Learning:
-    """How lookups are learned `now` (UTC); `branches` says that they are of branches, too."""
+    """How lookups are learned `now` (UTC); those of the packages `branches` are of branches, too."""
 
-    branches: bool
+    branches: frozenset[str]
     now: datetime
 
-    @property
-    def suffixes(self) -> tuple[str, ...]:
-        """What the names of a package's files end in."""
-        return ("", BRANCHES) if self.branches else ("",)
+    def suffixes(self, lookup: Lookup) -> tuple[str, ...]:
+        """What the names of the package's files end in."""
+        return ("", BRANCHES) if lookup.package in self.branches else ("",)
+
+    def is_complete(self, lookup: Lookup) -> bool:
+        """Whether the package was asked for the last time in all of its files."""
+        return not lookup.last_modified or len(lookup.last_modified.split(_BETWEEN)) == len(self.suffixes(lookup))
 
     def since(self, lookup: Lookup, number: int) -> str:
         """When a file of the package was changed last, as the repository has said it; empty if it has not."""
@@ -79,10 +82,10 @@ class Learning:
     def inline(self, lookup: Lookup, versions: object, url: str) -> Lookup:
         """The lookup of a package whose versions stand in the root. It has no mark: the feed tells nothing of it."""
         try:
-            metadata = read(versions, lookup.package, url)
+            metadata = self._only_wanted(lookup, read(versions, lookup.package, url))
         except IndexLied as error:
             return self.unanswered(lookup, error)
-        return self._known(lookup, [self._only_wanted(metadata)], "", "")
+        return self._known(lookup, [metadata], "", "")
 
     def absent(self, lookup: Lookup, mark: str) -> Lookup:
         """The lookup of a package that is not there."""
@@ -101,9 +104,9 @@ class Learning:
             return lookup.refused(self.now, error)
         return replace(lookup.again(self.now, error), outcome=Outcome.UNKNOWN, looked_at=self.now)
 
-    def _only_wanted(self, metadata: Metadata) -> Metadata:
+    def _only_wanted(self, lookup: Lookup, metadata: Metadata) -> Metadata:
         """Version 1 has tags and branches in one place."""
-        if self.branches:
+        if lookup.package in self.branches:
             return metadata
         return replace(metadata, releases=tuple(r for r in metadata.releases if not is_a_branch(r.version)))
 
@@ -116,12 +119,10 @@ class Learning:
             return None, ""
         metadata = parse(body_of(answer), lookup.package, answer.url)
         said = answer.headers.get("last-modified", "")
-        return self._only_wanted(metadata), said if _VALIDATOR.fullmatch(said) and _BETWEEN not in said else ""
+        return self._only_wanted(lookup, metadata), said if _VALIDATOR.fullmatch(said) and _BETWEEN not in said else ""
 
     def _unchanged(self, lookup: Lookup, number: int) -> Metadata:
         """What is known of a package from one of its files."""
-        if not self.branches:
-            return Metadata(tuple(lookup.releases), lookup.status_said, tuple(lookup.advisories))
         mine = tuple(release for release in lookup.releases if is_a_branch(release.version) is (number == 1))
         return Metadata(mine) if number else Metadata(mine, lookup.status_said, tuple(lookup.advisories))
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -39,7 +39,9 @@ class PyPI:
         self.url = (settings.url or address()).rstrip("/")
         self._settings = settings
 
-    def look_up(self, known: Sequence[Lookup], http: Http, now: datetime) -> Iterator[Lookup]:
+    def look_up(
+        self, known: Sequence[Lookup], http: Http, now: datetime, branches: Collection[str] = ()
+    ) -> Iterator[Lookup]:
         """See `Index`. One conditional request per package."""
         try:
             key = key_of(self._settings, self.url)

@@ -56,7 +56,7 @@ def _may(pin: Pin, before: str, after: str, policy: Policy) -> bool:
     scheme = SCHEMES[pin.ecosystem]
     try:
         return (
-            (policy.prereleases or not scheme.is_prerelease(after))
+            policy.lets_in(pin, after)
             and scheme.allows(pin.constraint, after)
             and (not before or scheme.key(after) > scheme.key(before))
             and (not before or policy.allows(pin.ecosystem, before, after))

@@ -148,7 +148,8 @@ def _flag(value: object, place: Place) -> str:
 
 def _pin(one: Locked, asked: Manifest, wish: _Wish) -> Pin:
     constraint = asked.requires.get(one.package) or asked.dev.get(one.package) or ""
-    source, registries = _came_from(one, asked)
+    source, ways = _came_from(one, asked)
+    several = [way.url for way in ways if len(ways) > 1]
     return Pin(
         ecosystem="packagist",
         package=one.package,
@@ -158,14 +159,15 @@ def _pin(one: Locked, asked: Manifest, wish: _Wish) -> Pin:
         constraint=constraint,
         marker=DEV if one.is_dev else "",
         source=source,
-        registry=registries[0] if len(registries) == 1 else "",
+        registry=ways[0].url if len(ways) == 1 else "",
         hashes=_marks(one),
         stability=wish.of(one, constraint),
-        registries=registries if len(registries) > 1 else (),
+        registries=tuple(several),
+        open=tuple(way.url for way in ways if way.url in several and not way.is_last_word),
     )
 
 
-def _came_from(one: Locked, asked: Manifest) -> tuple[str, tuple[str, ...]]:
+def _came_from(one: Locked, asked: Manifest) -> tuple[str, tuple[Repository, ...]]:
     """The pin's source, and the indexes that may have it: none, if that is Packagist by itself, which nobody named.
 
     A lock does not say which repository a package is from. What a repository of the project defines, or holds the
@@ -177,15 +179,15 @@ def _came_from(one: Locked, asked: Manifest) -> tuple[str, tuple[str, ...]]:
         return "path", ()
     if is_a_branch(one.version):
         return "git", ()
-    indexes: list[str] = []
+    indexes: list[Repository] = []
     for way in asked.ways(one.package):
         if way.kind == "composer":
-            indexes.append(way.url)
+            indexes.append(way)
         elif way.kind == "package" or (way.kind == "vcs" and _same(way, url)):
             return "git" if url else "url", ()
     if not indexes:
         return ("git" if url else "url"), ()
-    return "index", () if indexes == [PACKAGIST] else tuple(indexes)
+    return "index", () if [way.url for way in indexes] == [PACKAGIST] else tuple(indexes)
 
 
 def _same(way: Repository, url: str) -> bool:

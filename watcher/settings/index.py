@@ -20,8 +20,7 @@ class IndexSettings(Model):
     `only` are globs: these packages come from this index and from no other. An `explicit` index answers for what a lock
     has from it, and for nothing else. `advisories`: whether sources of advisories may know the names of its packages.
 
-    `auth` is how a `password` is shown. `branches`: whether Packagist is asked for branches besides tags. `oci` stands
-    for all registries of images: each is asked as `registries` says.
+    `auth` is how a `password` is shown. `oci` stands for all registries of images: each is asked as `registries` says.
     """
 
     kind: Literal["oci", "packagist", "pypi"]
@@ -29,7 +28,6 @@ class IndexSettings(Model):
     username: str = ""
     password: Secret | None = None
     auth: Literal["basic", "bearer", "gitlab-token"] = "basic"
-    branches: bool = False
     private: bool = False
     only: Globs = ()
     explicit: bool = False

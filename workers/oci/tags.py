@@ -1,6 +1,6 @@
 """All registries of images, as an index: a tag is asked what it names now, and that is its only release."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -27,7 +27,9 @@ class Tags:
         """`patience` is in seconds: how long a registry that fails is asked again."""
         self._registries, self._patience = registries, patience
 
-    def look_up(self, known: Sequence[Lookup], http: Http, now: datetime) -> Iterator[Lookup]:
+    def look_up(
+        self, known: Sequence[Lookup], http: Http, now: datetime, branches: Collection[str] = ()
+    ) -> Iterator[Lookup]:
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="tags") as pool:
             yield from pool.map(lambda lookup: self._one(lookup, now), known)
 

@@ -5,7 +5,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,10 +55,17 @@ def server() -> Iterator[ComposerRepository]:
         yield server
 
 
-def look(server: ComposerRepository, http: Http, now: datetime, *known: Lookup, **given: Any) -> dict[str, Lookup]:
+def look(
+    server: ComposerRepository,
+    http: Http,
+    now: datetime,
+    *known: Lookup,
+    branches: Collection[str] = (),
+    **given: Any,
+) -> dict[str, Lookup]:
     server.asked.clear()
     index = Packagist(IndexSettings(kind="packagist", url=server.url, **given))
-    return {lookup.package: lookup for lookup in index.look_up(known or [unseen("acme/http")], http, now)}
+    return {lookup.package: lookup for lookup in index.look_up(known or [unseen("acme/http")], http, now, branches)}
 
 
 def unseen(package: str) -> Lookup:
@@ -229,21 +236,31 @@ def test_branches_are_only_asked_for_where_they_are_wanted(
     server.publish("acme/http", "dev-main")
     server.publish("acme/http", "2.x-dev")
 
-    assert versions(look(server, http, now)["acme/http"]) == ["1.0.0", "1.1.0"]
-    with_branches = look(server, http, now, branches=True)
+    tags = look(server, http, now, unseen("acme/http"), unseen("acme/core"), branches={"acme/core"})
+    assert versions(tags["acme/http"]) == ["1.0.0", "1.1.0"]
+    assert not any("http~dev" in path for path in paths(server))
 
+    # When the project begins to let them in, of which the feed knows nothing
+    with_branches = look(server, http, now, *tags.values(), branches={"acme/http"})
     assert set(versions(with_branches["acme/http"])) == {"1.0.0", "1.1.0", "2.x-dev", "dev-main"}
-    assert {"/p2/acme/http.json", "/p2/acme/http~dev.json"} <= set(paths(server))
+    assert "/p2/acme/http~dev.json" in paths(server)
+
     server.publish("acme/http", "3.x-dev")
-    found = look(server, http, now, *with_branches.values(), branches=True)["acme/http"]
-    assert "3.x-dev" in versions(found)
+    found = look(server, http, now, *with_branches.values(), branches={"acme/http"})
+    assert "3.x-dev" in versions(found["acme/http"])
+
+    # And when it lets them in no more
+    after = look(server, http, now, *found.values())["acme/http"]
+    assert versions(after) == ["1.0.0", "1.1.0"]
+    assert versions(look(server, http, now, after)["acme/http"]) == ["1.0.0", "1.1.0"]
+    assert paths(server) == ["/changes.json"]
 
 
 def test_a_package_without_branches_has_its_tags(server: ComposerRepository, http: Http, now: datetime) -> None:
-    known = look(server, http, now, branches=True)
+    known = look(server, http, now, branches={"acme/http"})
     server.touch("acme/http")
 
-    assert versions(look(server, http, now, *known.values(), branches=True)["acme/http"]) == ["1.0.0", "1.1.0"]
+    assert versions(look(server, http, now, *known.values(), branches={"acme/http"})["acme/http"]) == ["1.0.0", "1.1.0"]
 
 
 # --- other kinds of repositories ---

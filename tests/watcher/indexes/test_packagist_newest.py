@@ -4,7 +4,9 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,9 @@ from tests.rig.composer_repository import ComposerRepository
 from tests.rig.process import need
 from watcher.http import Http
 from watcher.indexes.packagist import Packagist
+from watcher.lockfiles.composer_lock import ComposerLock
 from watcher.lookup import Lookup
+from watcher.route import answer
 from watcher.settings import IndexSettings
 from watcher.versions.composer import STABILITIES, newest, normalize
 
@@ -53,11 +57,12 @@ def versions(repository: ComposerRepository) -> dict[str, list[str]]:
     """The versions of each package, as our door has read them."""
     from tests.conftest import MONDAY
 
-    index = Packagist(IndexSettings(kind="packagist", url=repository.url, branches=True))
+    index = Packagist(IndexSettings(kind="packagist", url=repository.url))
     known = [Lookup(index="p", package=f"acme/p{number}") for number in range(len(CONSTRAINTS))]
     with Http() as http:
         found = {
-            one.package: [release.version for release in one.releases] for one in index.look_up(known, http, MONDAY)
+            one.package: [release.version for release in one.releases]
+            for one in index.look_up(known, http, MONDAY, {one.package for one in known})
         }
     assert all(len(set(each)) == len(VERSIONS) for each in found.values())
     return found
@@ -83,6 +88,29 @@ def test_composer_takes_what_we_call_newest(
     assert set(re.findall(r"requires (acme/p\d+)\b", said)) == wanted.keys() - there.keys()
 
 
+@pytest.mark.parametrize("canonical", [True, False])
+def test_composer_looks_behind_a_repository_that_is_not_canonical_and_so_do_we(
+    tmp_path: Path, now: datetime, canonical: bool
+) -> None:
+    need("php", "composer")
+    with ComposerRepository() as own, ComposerRepository() as other, Http() as http:
+        own.publish("acme/http", "1.0.0", files={})
+        other.publish("acme/http", "1.1.0", files={})
+        repositories = [{"type": "composer", "url": own.url, "canonical": canonical}]
+        repositories += [{"type": "composer", "url": other.url}, {"packagist.org": False}]
+
+        update(tmp_path, {"repositories": repositories, "require": {"acme/http": "^1.0"}})
+
+        lock = (tmp_path / "composer.lock").read_text()
+        manifest = (tmp_path / "composer.json").read_text()
+        (pin,) = ComposerLock().pins(lock, "composer.lock", {"composer.json": manifest})
+        indexes = {name: IndexSettings(kind="packagist", url=one.url) for name, one in (("own", own), ("other", other))}
+        bare = Lookup(index="", package="acme/http")
+        known = {name: next(Packagist(one).look_up([bare], http, now)) for name, one in indexes.items()}
+        found = answer(pin, indexes, lambda name, _: known[name])
+    assert pin.version == newest([release.version for release in found.releases]) == ("1.0.0" if canonical else "1.1.0")
+
+
 def composer(
     place: Path,
     repository: ComposerRepository,
@@ -98,8 +126,13 @@ def composer(
         "require": {name: CONSTRAINTS[int(name[6:])] for name in names},  # type: ignore[attr-defined]
         "minimum-stability": minimum,
         "prefer-stable": prefer_stable,
-        "config": {"secure-http": False},
     }
+    return update(place, asked, fails=fails)
+
+
+def update(place: Path, asked: dict[str, Any], *, fails: bool = False) -> str:
+    """What `composer update` says of a project with this manifest."""
+    asked["config"] = {"secure-http": False}
     (place / "composer.lock").unlink(missing_ok=True)
     (place / "composer.json").write_text(json.dumps(asked))
     env = {"COMPOSER_HOME": str(place / "home"), "PATH": "/usr/bin:/bin", "COMPOSER_ALLOW_SUPERUSER": "1"}

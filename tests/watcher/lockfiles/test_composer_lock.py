@@ -107,6 +107,19 @@ def test_a_pin_is_from_the_repositories_that_may_have_it(
     assert (pin.source, pin.registry, pin.registries) == ("index", registry, registries)
 
 
+def test_a_repository_that_is_not_canonical_lets_those_behind_it_have_versions_too() -> None:
+    shared = [{"type": "composer", "url": PRIVATE, "canonical": False}]
+    last = [{"packagist.org": False}, {"type": "composer", "url": PACKAGIST}, *shared]
+
+    (first,) = pins(row(), repositories=shared)
+    (behind,) = pins(row(), repositories=last)
+    (alone,) = pins(row(), repositories=[*shared, {"packagist.org": False}])
+
+    assert (first.registries, first.open) == ((PRIVATE, PACKAGIST), (PRIVATE,))
+    assert (behind.registries, behind.open) == ((PACKAGIST, PRIVATE), (PRIVATE,))
+    assert (alone.registry, alone.open) == (PRIVATE, ())
+
+
 @pytest.mark.parametrize(
     ("more", "repositories", "source"),
     [
