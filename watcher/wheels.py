@@ -4,7 +4,7 @@ Computed from the settings alone, never from the interpreter that runs us. Tags:
 (musllinux), https://packaging.python.org/specifications/platform-compatibility-tags/.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -35,12 +35,14 @@ _LEGACY = {5: "manylinux1", 12: "manylinux2010", 17: "manylinux2014"}
 class Wheels:
     """Python `python` (`3.12` or `3.12.4`) with the C library `libc` (`manylinux_2_28`) on a machine (`x86_64`).
 
-    Without a patch level it is taken to be 0, as uv does: a file that needs a later one is refused.
+    Without a patch level it is taken to be 0, as uv does: a file that needs a later one is refused. `builds` says that
+    there is a place to build what has no wheel.
     """
 
     python: str
     libc: str
     machine: str
+    builds: bool = False
 
     @classmethod
     def of(cls, image: ImageSettings) -> "Wheels":
@@ -48,7 +50,7 @@ class Wheels:
         platform = Platform.parse(image.platform)
         full = f"{platform.architecture}/{platform.variant}"
         machine = _MACHINES.get(full) or _MACHINES.get(platform.architecture, platform.architecture)
-        return cls(image.python, image.libc, machine)
+        return cls(image.python, image.libc, machine, image.sandbox is not None)
 
     def __str__(self) -> str:
         return f"Python {self.python} on {self.libc}_{self.machine}"
@@ -59,8 +61,10 @@ class Wheels:
         return _environment(self.python, self.machine)
 
     def rank(self, file: File) -> int:
-        """How well a wheel that fits does so: the lower the better. A `ValueError` for one that does not."""
+        """How well a file that fits does so: the lower the better. A `ValueError` for a wheel that does not."""
         tags = wheel_tags(self.python, self.libc, self.machine)
+        if is_source(file):
+            return len(tags)
         return min(tags[tag] for tag in _tags_of(file) if tag in tags)
 
     def wants(self, pin: Pin) -> bool:
@@ -71,11 +75,19 @@ class Wheels:
             return True
 
     def fit(self, pin: Pin, release: Release) -> Fit:
-        """See `Target`. A source distribution does not count: images are made of wheels."""
+        """See `Target`. A source distribution counts where there is no wheel, and a place to build one."""
         if _build(release.version) != _build(pin.version):
             mine = f"+{_build(pin.version)}" if _build(pin.version) else "without a label"
             return Fit(rule="build", said=f"is another build than the pin's ({mine})")
         wheels = [file for file in release.files if file.yanked is None and file.filename.endswith(".whl")]
+        found = self._fit(wheels)
+        if not found.files and self.builds:
+            here = [file for file in release.files if file.yanked is None and is_source(file)]
+            sources = tuple(file for file in here if _admits(file.requires_python, self.python))
+            return Fit(sources) if sources else found
+        return found
+
+    def _fit(self, wheels: Sequence[File]) -> Fit:
         if not wheels:
             return Fit(rule="wheel", said="has no wheel")
         for_python = [file for file in wheels if _admits(file.requires_python, self.python)]
@@ -85,6 +97,11 @@ class Wheels:
         tags = wheel_tags(self.python, self.libc, self.machine)
         fitting = tuple(file for file in for_python if not tags.keys().isdisjoint(_tags_of(file)))
         return Fit(fitting) if fitting else Fit(rule="wheel", said=f"has no wheel for {self}")
+
+
+def is_source(file: File) -> bool:
+    """Whether a file is a source distribution (PEP 527)."""
+    return file.filename.endswith((".tar.gz", ".zip"))
 
 
 def _build(version: str) -> str:

@@ -15,6 +15,7 @@ from watcher.lockfiles.pylock import Pylock
 from watcher.lockfiles.requirements import Requirements
 from watcher.lockfiles.uv_lock import UvLock
 from watcher.pin import Pin
+from watcher.source import Source
 
 _LARGEST = 10_000_000
 _MOST_FILES = 50
@@ -37,6 +38,10 @@ class Format(Protocol):
 
         A `LockfileUnreadable` names the place of what is not as the format has it.
         """
+        ...
+
+    def sources(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Source, ...]:
+        """What the lockfile installs from elsewhere than an index: see `pins`. Some of that has a pin, too."""
         ...
 
 
@@ -84,6 +89,15 @@ def read(path: str, fetch: Callable[[str], bytes | None]) -> tuple[Pin, ...]:
     """
     texts = sources(path, fetch)
     return format_of(path).pins(texts.pop(path), path, texts)
+
+
+def elsewhere(paths: Sequence[str], fetch: Callable[[str], bytes | None]) -> tuple[Source, ...]:
+    """What several lockfiles install from elsewhere than an index: see `read`."""
+    found: list[Source] = []
+    for path in paths:
+        texts = sources(path, fetch)
+        found += format_of(path).sources(texts.pop(path), path, texts)
+    return tuple(found)
 
 
 def sources(path: str, fetch: Callable[[str], bytes | None]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from watcher.lockfiles.composer_json import (
 from watcher.lockfiles.place import Place
 from watcher.lockfiles.wanted import beside
 from watcher.pin import Pin
+from watcher.source import Source
 from watcher.versions.composer import STABILITIES, Composer, accepted, is_a_branch, stability
 
 DEV = "dev"
@@ -57,6 +58,10 @@ class ComposerLock:
     def also(self, text: str, path: str) -> tuple[str, ...]:
         """See `Format`: the manifest."""
         return (manifest_of(path),) if path.endswith(".lock") else ()
+
+    def sources(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Source, ...]:
+        """See `Format`: nothing. Composer itself finds what it installs."""
+        return ()
 
     def pins(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Pin, ...]:
         """See `Format`. Without its manifest a lock means nothing, to Composer as to us."""

@@ -7,6 +7,7 @@ from watcher.dockerfile.stages import Mention, mentions
 from watcher.errors import LockfileUnreadable
 from watcher.image import Reference
 from watcher.pin import Pin
+from watcher.source import Source
 
 
 class Dockerfile:
@@ -28,6 +29,9 @@ class Dockerfile:
             if one is not None
         )
         return tuple(dict.fromkeys(pins))
+
+    def sources(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Source, ...]:
+        return ()
 
 
 def reference_of(mention: Mention) -> Reference | None:

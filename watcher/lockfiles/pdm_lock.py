@@ -6,7 +6,9 @@ from watcher.lockfiles.place import Place
 from watcher.lockfiles.pyproject import NAME, wanted_of
 from watcher.lockfiles.table import Table, toml
 from watcher.lockfiles.wanted import Wanted, beside, constraint_of
+from watcher.lockfiles.where import in_git, in_repository, on_web
 from watcher.pin import Pin
+from watcher.source import Source
 
 _ELSEWHERE = {"git": "git", "hg": "git", "svn": "git", "url": "url", "path": "path"}
 
@@ -32,6 +34,31 @@ class PdmLock:
                 pin = _pin(row, wanted)
                 found.setdefault((pin.package, pin.version, pin.marker), pin)
         return tuple(found.values())
+
+    def sources(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Source, ...]:
+        """See `Format`."""
+        lock = Table(toml(text, path), Place(path))
+        return tuple(_source(row, kind) for row in lock.rows("package") for kind in _ELSEWHERE if kind in row.data)
+
+
+def _source(row: Table, kind: str) -> Source:
+    (version, at), (marker, where) = row.value("version"), row.value("marker")
+    hashes = [file.value("hash") for file in row.rows("files")]
+    value, inner = row.data[kind], row.data.get("subdirectory")
+    if _ELSEWHERE[kind] == "git":
+        found = in_git(row.place, value, row.data.get("revision"), inner)
+    elif kind == "url":
+        found = on_web(row.place, value, inner)
+    else:
+        found = in_repository(row.place, value, row.data.get("editable"), inner)
+    return Source(
+        package=row.package(),
+        lock=row.place.path,
+        version=at.version(version) if version is not None else "",
+        marker=where.marker(marker),
+        hashes=tuple(sorted({place.digest(value) for value, place in hashes})),
+        **found,
+    )
 
 
 def _pin(row: Table, wanted: tuple[Wanted, ...] | None) -> Pin:

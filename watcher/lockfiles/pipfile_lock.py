@@ -13,7 +13,9 @@ from watcher.address import normal
 from watcher.lockfiles.place import Place
 from watcher.lockfiles.table import Table, toml
 from watcher.lockfiles.wanted import Wanted, beside, constraint_of
+from watcher.lockfiles.where import anywhere, in_git, in_repository
 from watcher.pin import Pin
+from watcher.source import Source
 
 NAME = "Pipfile"
 _ELSEWHERE = {"git": "git", "hg": "git", "svn": "git", "bzr": "git", "file": "url", "path": "path"}
@@ -49,6 +51,30 @@ class PipfileLock:
                 if pin is not None:
                     found.setdefault((pin.package, pin.version, pin.marker), pin)
         return tuple(found.values())
+
+    def sources(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Source, ...]:
+        """See `Format`: of the section `default`, which is the one that is for others than developers."""
+        lock = Table(from_json(text.removeprefix("\ufeff")), Place(path)).table("default")
+        rows = ((name, lock.table(name)) for name in lock.data)
+        return tuple(_source(name, row, kind) for name, row in rows for kind in _ELSEWHERE if kind in row.data)
+
+
+def _source(name: str, row: Table, kind: str) -> Source:
+    (marker, where), value, inner = row.value("markers"), row.data[kind], row.data.get("subdirectory")
+    if _ELSEWHERE[kind] == "git":
+        found = in_git(row.place, value, row.data.get("ref"), inner)
+    elif kind == "path":
+        found = in_repository(row.place, value, row.data.get("editable"), inner)
+    else:
+        found = anywhere(row.place, row.place.a(str, value, "an address"))
+    return Source(
+        package=row.place.package(name),
+        lock=row.place.path,
+        marker=where.marker(marker),
+        hashes=tuple(sorted(set(row.texts("hashes", Place.digest)))),
+        extras=tuple(sorted(row.texts("extras", Place.package))),
+        **found,
+    )
 
 
 def _pin(

@@ -1,13 +1,16 @@
 """poetry.lock, as Poetry 1 and 2 write it. The format has no specification but Poetry (`poetry/packages/locker.py`)."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from watcher.address import normal
 from watcher.lockfiles.place import Place
 from watcher.lockfiles.pyproject import NAME, wanted_of
 from watcher.lockfiles.table import Table, toml
 from watcher.lockfiles.wanted import Wanted, beside, constraint_of
+from watcher.lockfiles.where import in_git, in_repository, on_web
 from watcher.pin import Pin
+from watcher.source import Source
 
 _SOURCES = {"legacy": "index", "git": "git", "url": "url", "file": "path", "directory": "path"}
 
@@ -30,15 +33,18 @@ class PoetryLock:
         apart = lock.table("metadata").table("files")
         return tuple(_pin(row, apart, wanted) for row in lock.rows("package"))
 
+    def sources(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Source, ...]:
+        """See `Format`."""
+        lock = Table(toml(text, path), Place(path))
+        apart = lock.table("metadata").table("files")
+        return tuple(_source(row, apart) for row in lock.rows("package") if _kind(row) != "index")
+
 
 def _pin(row: Table, apart: Table, wanted: Iterable[Wanted] | None) -> Pin:
-    name, (version, at), source = row.package(), row.value("version"), row.table("source")
-    kind, place = source.value("type")
-    kind = "index" if kind is None else _SOURCES.get(place.a(str, kind, "a source"), "url")
-    url, where = source.value("url")
+    name, (version, at) = row.package(), row.value("version")
+    kind = _kind(row)
+    url, where = row.table("source").value("url")
     marker = _marker(row)
-    files = [*row.rows("files"), *apart.rows(str(row.data["name"]))]
-    hashes = [file.value("hash") for file in files]
     return Pin(
         ecosystem="pypi",
         package=name,
@@ -49,7 +55,36 @@ def _pin(row: Table, apart: Table, wanted: Iterable[Wanted] | None) -> Pin:
         marker=marker,
         source=kind,
         registry=normal(where.a(str, url, "an address")) if kind == "index" and url is not None else "",
-        hashes=tuple(sorted({place.digest(value) for value, place in hashes})),
+        hashes=_hashes(row, apart),
+    )
+
+
+def _kind(row: Table) -> str:
+    kind, place = row.table("source").value("type")
+    return "index" if kind is None else _SOURCES.get(place.a(str, kind, "a source"), "url")
+
+
+def _hashes(row: Table, apart: Table) -> tuple[str, ...]:
+    files = [*row.rows("files"), *apart.rows(str(row.data["name"]))]
+    hashes = [file.value("hash") for file in files]
+    return tuple(sorted({place.digest(value) for value, place in hashes}))
+
+
+def _source(row: Table, apart: Table) -> Source:
+    (version, at), source = row.value("version"), row.table("source")
+    place, url, inner = source.place, source.data.get("url"), source.data.get("subdirectory")
+    where: dict[str, Any] = {
+        "git": lambda: in_git(place, url, source.data.get("resolved_reference"), inner),
+        "url": lambda: on_web(place, url, inner),
+        "path": lambda: in_repository(place, url, row.data.get("develop")),
+    }[_kind(row)]()
+    return Source(
+        package=row.package(),
+        lock=row.place.path,
+        version=at.version(version),
+        marker=_marker(row),
+        hashes=_hashes(row, apart),
+        **where,
     )
 
 

@@ -8,7 +8,9 @@ from watcher.lockfiles.compiled import header
 from watcher.lockfiles.place import Place
 from watcher.lockfiles.table import Table, toml
 from watcher.lockfiles.wanted import Wanted, constraint_of, included, wanted_in
+from watcher.lockfiles.where import in_git, in_repository, on_web
 from watcher.pin import Pin
+from watcher.source import Source
 
 _ELSEWHERE = {"vcs": "git", "archive": "url", "directory": "path"}
 
@@ -35,6 +37,31 @@ class Pylock:
         wanted = wanted_in(made.inputs, made.limits, manifests) if made else ()
         return tuple(_pin(row, wanted) for row in lock.rows("packages") if "version" in row.data)
 
+    def sources(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Source, ...]:
+        """See `Format`."""
+        lock = Table(toml(text, path), Place(path))
+        kinds = ((row, next((key for key in _ELSEWHERE if key in row.data), "")) for row in lock.rows("packages"))
+        return tuple(_source(row, kind) for row, kind in kinds if kind)
+
+
+def _source(row: Table, kind: str) -> Source:
+    (version, at), (marker, where), table = row.value("version"), row.value("marker"), row.table(kind)
+    place, inner = table.place, table.data.get("subdirectory")
+    if kind == "vcs":
+        found = in_git(place, table.data.get("url", table.data.get("path")), table.data.get("commit-id"), inner)
+    elif "url" in table.data:
+        found = on_web(place, table.data["url"], inner)
+    else:
+        found = in_repository(place, table.data.get("path"), table.data.get("editable"), inner)
+    return Source(
+        package=row.package(),
+        lock=row.place.path,
+        version=at.version(version) if version is not None else "",
+        marker=where.marker(marker),
+        hashes=tuple(sorted(set(_hashes_of(table)))),
+        **found,
+    )
+
 
 def _pin(row: Table, wanted: Iterable[Wanted]) -> Pin:
     name, (version, at), (marker, where) = row.package(), row.value("version"), row.value("marker")
@@ -57,9 +84,12 @@ def _pin(row: Table, wanted: Iterable[Wanted]) -> Pin:
 
 def _hashes(row: Table) -> Iterator[str]:
     for file in [*([row.table("sdist")] if "sdist" in row.data else []), *row.rows("wheels")]:
-        hashes = file.table("hashes")
-        for name in ("sha256", "sha384", "sha512"):
-            if name in hashes.data:
-                value, place = hashes.value(name)
-                yield place.digest(f"{name}:{value}")
-                break
+        yield from _hashes_of(file)
+
+
+def _hashes_of(file: Table) -> Iterator[str]:
+    hashes = file.table("hashes")
+    name = next((name for name in ("sha256", "sha384", "sha512") if name in hashes.data), "")
+    if name:
+        value, place = hashes.value(name)
+        yield place.digest(f"{name}:{value}")

@@ -7,14 +7,18 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from urllib.parse import parse_qs, urlsplit
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from watcher.lockfiles.compiled import compiled
 from watcher.lockfiles.lines import Line, lines
 from watcher.lockfiles.place import Place
 from watcher.lockfiles.wanted import INCLUDE, Wanted, constraint_of, included, inside, wanted_in
+from watcher.lockfiles.where import anywhere
 from watcher.pin import Pin
+from watcher.source import Source
 
 _OPTION = re.compile(r"(--[a-z][a-z-]*|-[a-zA-Z])[\s=]*(.*)")
 _OPTIONS = (
@@ -27,6 +31,9 @@ _OF_ONE = re.compile(r"(hash|config-settings?|global-option)[=\s]+(\S.*)")
 _NO_NAME = re.compile(
     r"\.{0,2}/|\.{1,2}$|[A-Za-z][A-Za-z0-9+.-]*:|[^=]*\.(?:whl|zip|tar\.gz|tgz|tar\.bz2)(?:[\[;\s]|$)"
 )
+_EDITABLE = re.compile(r"(?:-e|--editable)[\s=]+(\S.*)")
+_NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^\]]*\])?\s*@\s*\S")
+_EXTRAS = re.compile(r"\[([^\]]*)\]$")
 _ASKED = re.compile(r"-r\s+\S+|\S+ \((?:pyproject\.toml|setup\.py|setup\.cfg)(?::[^)]*)?\)")
 
 
@@ -76,6 +83,11 @@ class Requirements:
             if package not in pinned:
                 raise row.place.wrong("one exact version (name==1.0)", row.line.text)
         return tuple(replace(pin, constraint=constraint_of(pin.package, pin.marker, wanted)) for pin in found.values())
+
+    def sources(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Source, ...]:
+        """See `Format`: what is asked for by a file, a directory or an address, and by `-e`."""
+        rows = _rows(text, path, manifests, asks=True, above=())
+        return tuple(found for row in rows if row.asks for found in [_source(row)] if found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +163,35 @@ def _pin(row: _Row) -> Pin | None:
         marker=str(requirement.marker or ""),
         hashes=tuple(sorted(_hashes(options, place))),
         extras=tuple(sorted(requirement.extras)),
+    )
+
+
+def _source(row: _Row) -> Source | None:
+    """What is asked for by its place, if the line does that."""
+    body, *options = " ".join(row.line.text.split()).split(" --")
+    match = _EDITABLE.fullmatch(" --".join([body, *options]))
+    if match:
+        body, options = match[1], []
+    elif not body or body.startswith("-"):
+        return None
+    body, _, marker = body.partition(" ;") if " ;" in body else (body, "", "")
+    place, name, extras = row.place, "", _EXTRAS.search(body)
+    if _NAMED.match(body):
+        requirement = place.read(f"{body} ; {marker}" if marker else body, Requirement, "name @ address")
+        name, text, found = place.package(requirement.name), str(requirement.url), tuple(sorted(requirement.extras))
+    elif _NO_NAME.match(body):
+        text = body[: extras.start()] if extras else body
+        found = tuple(sorted(filter(None, re.split(r"[\s,]+", extras[1])))) if extras else ()
+        name = parse_qs(urlsplit(text).fragment).get("egg", [""])[0] if ":" in text else ""
+    else:
+        return None
+    return Source(
+        package=canonicalize_name(name),
+        lock=place.path,
+        marker=place.marker(marker.strip() or None),
+        hashes=tuple(sorted(_hashes(options, place))),
+        extras=found,
+        **anywhere(place, text, editable=match is not None),
     )
 
 

@@ -14,7 +14,9 @@ from watcher.address import normal
 from watcher.lockfiles.place import Place
 from watcher.lockfiles.table import Table, toml
 from watcher.lockfiles.wanted import Wanted, constraint_of
+from watcher.lockfiles.where import by_uv, in_repository, on_web
 from watcher.pin import Pin
+from watcher.source import Source
 
 _OWN = ("virtual", "editable", "directory")
 _SOURCES = {"registry": "index", "git": "git", "url": "url", "path": "path"}
@@ -35,15 +37,23 @@ class UvLock:
         lock = _Table(_read(text, path), Place(path))
         packages = [(table, table.source()) for table in lock.rows("package")]
         wanted = _wanted(lock, [table for table, source in packages if source in _OWN])
-        edges: defaultdict[str, list[_Edge]] = defaultdict(list)
-        for table, _ in packages:
-            for edge in _edges(table):
-                edges[edge.package].append(edge)
+        edges = _every_edge(lock)
         return tuple(
             _pin(table, source, wanted, edges)
             for table, source in packages
             # A source tree can leave its version to its build: then it has none to move.
             if source in _SOURCES and (source == "registry" or "version" in table.data)
+        )
+
+    def sources(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Source, ...]:
+        """See `Format`. What is virtual is code, and is not installed."""
+        lock = _Table(_read(text, path), Place(path))
+        edges = _every_edge(lock)
+        return tuple(
+            _source(table, kind, edges)
+            for table in lock.rows("package")
+            for kind in [table.source()]
+            if kind in ("git", "url", "path", "directory", "editable")
         )
 
 
@@ -103,6 +113,14 @@ def _one(row: _Table, *, asks: bool) -> Wanted:
     return Wanted(row.package(), place.constraint(constraint), "" if "extra ==" in text else text, asks)
 
 
+def _every_edge(lock: _Table) -> Mapping[str, Sequence[_Edge]]:
+    found: defaultdict[str, list[_Edge]] = defaultdict(list)
+    for table in lock.rows("package"):
+        for edge in _edges(table):
+            found[edge.package].append(edge)
+    return found
+
+
 def _edges(table: _Table) -> Iterator[_Edge]:
     rows = (table.rows("dependencies"), table.groups("optional-dependencies"), table.groups("dev-dependencies"))
     for row in (row for some in rows for row in some):
@@ -137,6 +155,29 @@ def _pin(table: _Table, source: str, wanted: Iterable[Wanted], edges: Mapping[st
         registry=normal(registry) if served else "",
         hashes=_hashes(table),
         extras=tuple(sorted({extra for edge in mine for extra in edge.extras})),
+    )
+
+
+def _source(table: _Table, kind: str, edges: Mapping[str, Sequence[_Edge]]) -> Source:
+    name, (version, at) = table.package(), table.value("version")
+    table_of, place = table.table("source"), table.place.at("source")
+    value, inner = table_of.data[kind], table_of.data.get("subdirectory")
+    where: dict[str, Any] = {
+        "git": lambda: by_uv(place, value),
+        "url": lambda: on_web(place, value, inner),
+        "path": lambda: in_repository(place, value),
+        "directory": lambda: in_repository(place, value),
+        "editable": lambda: in_repository(place, value, True),
+    }[kind]()
+    mine = edges.get(name, ())
+    return Source(
+        package=name,
+        lock=table.place.path,
+        version=at.version(version) if version is not None else "",
+        marker=_any_of(table.texts("resolution-markers", Place.marker) or [edge.marker for edge in mine]),
+        hashes=_hashes(table),
+        extras=tuple(sorted({extra for edge in mine for extra in edge.extras})),
+        **where,
     )
 
 

@@ -17,7 +17,7 @@ from watcher.secret import Secret
 from watcher.settings.app import AppSettings
 from watcher.settings.forge import ForgeSettings, GitHubAppSettings
 from watcher.settings.git import GitSettings, SigningSettings
-from watcher.settings.image import ImageSettings, RegistrySettings
+from watcher.settings.image import ImageSettings, RegistrySettings, SandboxSettings
 from watcher.settings.index import AdvisorySettings, IndexSettings
 from watcher.settings.notify import NotifySettings, SentrySettings, SlackSettings, WebhookSettings
 from watcher.settings.secrets import revealed, secrets_in, telling_parts
@@ -32,6 +32,7 @@ __all__ = [
     "IndexSettings",
     "NotifySettings",
     "RegistrySettings",
+    "SandboxSettings",
     "SentrySettings",
     "ServiceSettings",
     "Settings",

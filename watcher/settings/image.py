@@ -9,6 +9,7 @@ from watcher.dockerfile.settings import DockerfileSettings
 from watcher.fields import (
     Absolute,
     Duration,
+    Memory,
     Model,
     PhpVersion,
     PythonVersion,
@@ -17,10 +18,34 @@ from watcher.fields import (
     matching,
     relative,
 )
+from watcher.fleet import TlsSettings
 from watcher.image import Platform, Reference
 from watcher.lockfiles import ecosystem_of
 from watcher.pin import Pin
 from watcher.secret import Secret
+
+
+class SandboxSettings(Model):
+    """Where code that is not ours is run, so that something of it becomes part of an image.
+
+    In throwaway containers of `base` (empty: the image's own base), without a network and without secrets.
+    """
+
+    engine: Annotated[str, matching(r"unix:///\S+|tcp://[^\s/]+:\d+", '"unix:///path" or "tcp://host:port"')] = (
+        "unix:///var/run/docker.sock"
+    )
+    tls: TlsSettings | None = None
+    base: str = ""
+    memory: Memory = 4 * 1024**3
+    deadline: Duration = timedelta(minutes=30)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.engine.startswith("tcp:") and self.tls is None:
+            raise ValueError("tls: expected files for TLS, because whoever reaches an engine without them is its root")
+        if self.base:
+            _check_base("base", self.base)
+        return self
 
 
 class ImageSettings(Model):
@@ -44,6 +69,7 @@ class ImageSettings(Model):
     env: dict[str, str] = Field(default_factory=dict)
     command: tuple[str, ...] = ()
     user: str = ""
+    sandbox: SandboxSettings | None = None
     dockerfile: DockerfileSettings | None = None
 
     @model_validator(mode="after")
@@ -86,9 +112,16 @@ class ImageSettings(Model):
     def _is_left_to_the_dockerfile(self) -> None:
         if self.repository.startswith("oci:"):
             raise ValueError("repository: expected a registry, because that is where a Docker engine can push to")
-        ours = ("base", "interpreter", "venv", "code", "env", "command", "user")
+        ours = ("base", "interpreter", "venv", "code", "env", "command", "user", "sandbox")
         if twice := next((name for name in ours if name in self.model_fields_set), None):
             raise ValueError(f"{twice}: expected nothing, because that is what the Dockerfile says")
+
+
+def _check_base(name: str, address: str) -> None:
+    if address.startswith("oci:"):
+        absolute(address.removeprefix("oci:"))
+    elif not Reference.parse(address).host:
+        raise ValueError(f"{name}: expected host/path:tag or oci:/directory:tag, got {address!r}")
 
 
 class RegistrySettings(Model):

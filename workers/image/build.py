@@ -19,26 +19,33 @@ from watcher.image import DiffID
 from watcher.layers.choice import worth_patching
 from watcher.layers.part import VENV, Stack
 from watcher.lockfiles import format_of
+from watcher.pin import Pin
 from watcher.rollout import Built
 from watcher.units import size
+from watcher.wheels import Wheels
 from workers.composer import Composer
 from workers.image.base import Base
 from workers.image.code import codes
+from workers.image.component import Component
 from workers.image.config import image_config
+from workers.image.elsewhere import Elsewhere
 from workers.image.entry import Entry
 from workers.image.errors import BuildRefused
 from workers.image.files import Files
 from workers.image.layer import Layer, write_layer
-from workers.image.packages import PHP, Packages
+from workers.image.packages import PHP, Packages, check_needs
 from workers.image.packing import Packing
 from workers.image.parts import COMPONENT, KEY, SINCE, STEPS, Known, Notes, known, publish
 from workers.image.patches import churned, patch_of
 from workers.image.plan import Group, arrange, groups, parts, room, stack, stays
 from workers.image.recipe import Recipe
+from workers.image.sandbox import Sandbox
 from workers.image.supply import Own, Supply
+from workers.image.tools import Tools
 from workers.image.vendor import Vendor
 from workers.image.venv import venv
 from workers.image.wheelhouse import Wheelhouse
+from workers.image.workshop import Workshop
 from workers.oci.manifest import MAX_LAYERS, OCI_CONFIG, OCI_MANIFEST, Descriptor, Manifest, digest_of
 from workers.oci.store import Store, copy_blob
 from workers.scratch import scratch as throwaway
@@ -60,6 +67,7 @@ def build(
     wheelhouse: Wheelhouse,
     composer: Composer = Composer(),  # noqa: B008 -- it is a frozen value
     *,
+    tools: Tools = Tools(),  # noqa: B008 -- it is a frozen value
     scratch: Path,
     now: datetime,
     report: Report = lambda _: None,
@@ -71,15 +79,21 @@ def build(
     """
     began = time.monotonic()
     with _disk(scratch), throwaway(scratch) as directory:
-        packages = Packages(recipe.pins, recipe.image, wheelhouse, now)
+        settings = recipe.image.sandbox
+        sandbox = Sandbox(settings, tools.base or base, directory) if settings else None
+        workshop = Workshop(recipe.image, wheelhouse, sandbox, tools.resolve, tools.cache)
+        packages = Packages(recipe.pins, recipe.sources, workshop, now)
         vendors = [
             Vendor(recipe.tree, lock, recipe.image, composer, directory)
             for lock in recipe.every_lock
             if format_of(lock).ecosystem == PHP
         ]
         own = Own(_own(recipe, [vendor.place for vendor in vendors]))
-        supplies: list[Supply] = [own, packages, *vendors]
-        return _Build(recipe, base, store, supplies, packages, directory, report).run(began)
+        code = own.paths(recipe.image.code)
+        elsewhere = Elsewhere(recipe.sources, recipe.tree, code, base, workshop, tools.checkout, now)
+        supplies: list[Supply] = [own, packages, elsewhere, *vendors]
+        pins = {**packages.pins, **elsewhere.pins}
+        return _Build(recipe, base, store, supplies, pins, directory, report).run(began)
 
 
 def _own(recipe: Recipe, vendors: Sequence[str]) -> dict[str, list[Entry]]:
@@ -97,12 +111,12 @@ class _Build:
         base: Base,
         store: Store,
         supplies: Sequence[Supply],
-        packages: Packages,
+        pins: Mapping[Component, Pin],
         directory: Path,
         report: Report,
     ) -> None:
         self._recipe, self._image, self._base, self._store = recipe, recipe.image, base, store
-        self._packages, self._directory, self._report = packages, directory, report
+        self._pins, self._directory, self._report = pins, directory, report
         self._previous, again = known(store, recipe.previous) if recipe.previous else Known(), known(store, recipe.tag)
         packings = [Packing(name) for name in recipe.packings]
         self._known, self._is_again = (self._previous | again).packed(packings), bool(again.stack)
@@ -116,7 +130,7 @@ class _Build:
         self._files.expect([one for group in missing for one in group.components])
         made = {**patches, **self._make(missing)}
         notes = Notes.of(laid, self._components, self._files.facts, self._churn)
-        self._packages.check({key: one.requires for key, one in notes.facts.items()})
+        check_needs(self._pins, {key: one.requires for key, one in notes.facts.items()}, Wheels.of(self._image))
         layers = [self._layer(group, made) for group in laid]
         pushed = self._send(list(made.values()))
         manifest, sent = self._publish(layers, notes)
@@ -169,7 +183,7 @@ class _Build:
         return {name: layer for name, layer in made if layer is not None}
 
     def _make(self, groups: Sequence[Group]) -> dict[Group, Layer]:
-        count = sum(one in self._packages.components for group in groups for one in group.components)
+        count = sum(one in self._pins for group in groups for one in group.components)
         self._report(f"{len(groups)} layers to make, {count} packages to install")
 
         def make(numbered: tuple[int, Group]) -> Layer:

@@ -32,13 +32,15 @@ _SHEBANG = re.compile(rb"#!pythonw?([ \t][^\n]*)?\r?\n")
 INSTALLER = b"toplayer\n"
 
 
-def installed(wheel: Wheel, image: ImageSettings) -> list[Entry]:
+def installed(wheel: Wheel, image: ImageSettings, direct_url: bytes = b"") -> list[Entry]:
     """The files of the wheel, as they have to be in the image, with a RECORD of just these.
+
+    `direct_url` tells where a package is from that is from no index (PEP 610).
 
     A `BuildRefused` if one of them would take the place of what makes the environment one, or cannot be made.
     """
     files: dict[str, Entry] = {}
-    for entry in (*_unpacked(wheel, image), *_scripts(wheel, image), *_papers(wheel, image)):
+    for entry in (*_unpacked(wheel, image), *_scripts(wheel, image), *_papers(wheel, image, direct_url)):
         if _OWN.fullmatch(entry.path):
             raise BuildRefused(
                 f"{wheel.path.name}: {entry.path}", "it would take the place of the environment's own file"
@@ -130,11 +132,13 @@ def _entry_points(wheel: Wheel) -> Mapping[str, str]:
     return {name: target for group in groups for name, target in parser.items(group)}
 
 
-def _papers(wheel: Wheel, image: ImageSettings) -> Iterator[Entry]:
+def _papers(wheel: Wheel, image: ImageSettings, direct_url: bytes) -> Iterator[Entry]:
     """What tells that the package was asked for, and by whom it was installed: PEP 376."""
     info = f"{site_packages(image)}/{wheel.info}"
     yield Entry(f"{info}/INSTALLER", INSTALLER)
     yield Entry(f"{info}/REQUESTED", b"")
+    if direct_url:
+        yield Entry(f"{info}/direct_url.json", direct_url)
 
 
 def _record(entries: Iterable[Entry], record: str, site: str) -> bytes:

@@ -57,6 +57,7 @@ def _fault(name: str, requirement: Requirement, pin: Pin | None) -> str:
     needed = f"{requirement.name}{requirement.specifier}"
     if pin is None:
         return f"`{name}` needs `{needed}`, which the lock does not pin"
-    if not requirement.specifier.contains(pin.version, prereleases=True):
+    # A version that only a build can tell is what its author made of it.
+    if pin.version and not requirement.specifier.contains(pin.version, prereleases=True):
         return f"`{name}` needs `{needed}`, and the lock pins {pin.version}"
     return ""

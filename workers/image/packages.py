@@ -1,20 +1,21 @@
-"""The packages of Python that a lock pins, from the wheels of an index."""
+"""The packages of Python that a lock pins on an index: from wheels, or built from sources where there are none."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from watcher.pin import Pin
 from watcher.release import File
-from watcher.settings import ImageSettings
+from watcher.source import Source
 from watcher.wheels import Wheels
 from workers.image.component import Component, package
 from workers.image.errors import BuildRefused
 from workers.image.install import installed
 from workers.image.needs import Requires, check
 from workers.image.supply import Brought
+from workers.image.unpack import emptied, only_directory, unpack
 from workers.image.wheel import read_wheel
-from workers.image.wheelhouse import Wheelhouse
+from workers.image.workshop import Tree, Workshop
 
 PYTHON, PHP = "pypi", "packagist"
 
@@ -22,17 +23,22 @@ PYTHON, PHP = "pypi", "packagist"
 class Packages:
     """The pins that are installed on the image's target. `components` are known without asking anybody."""
 
-    def __init__(self, pins: Sequence[Pin], image: ImageSettings, wheelhouse: Wheelhouse, now: datetime) -> None:
-        """Raises a `BuildRefused` that names the pins that cannot be installed at all."""
-        self._image, self._wheelhouse, self._now = image, wheelhouse, now
-        self._target = Wheels.of(image)
-        self._pins = {package(pin, image, wheelhouse.url): pin for pin in applicable(pins, self._target)}
+    def __init__(self, pins: Sequence[Pin], sources: Sequence[Source], workshop: Workshop, now: datetime) -> None:
+        """`sources` are what the lock takes from elsewhere. A `BuildRefused` names pins that nobody can install."""
+        self._image, self._wheelhouse, self._workshop, self._now = workshop.image, workshop.wheelhouse, workshop, now
+        found = applicable(pins, sources, Wheels.of(self._image))
+        self._pins = {package(pin, self._image, self._wheelhouse.url): pin for pin in found}
         self._files: dict[Component, File] = {}
 
     @property
     def components(self) -> Sequence[Component]:
         """See `Supply`."""
         return tuple(self._pins)
+
+    @property
+    def pins(self) -> Mapping[Component, Pin]:
+        """The pins by their components."""
+        return self._pins
 
     def expect(self, components: Collection[Component]) -> None:
         """See `Supply`: the index is asked for all at once."""
@@ -48,31 +54,39 @@ class Packages:
 
     def bring(self, component: Component, place: Path) -> Brought:
         """See `Supply`."""
-        pin = self._pins[component]
-        wheel = read_wheel(self._wheelhouse.bring(pin, self._files[component], place), pin.package, pin.version)
+        pin, mine = self._pins[component], emptied(place / component.key)
+        file = self._wheelhouse.bring(pin, self._files[component], mine)
+        if not file.name.endswith(".whl"):
+            unpack(file, emptied(mine / "source"), file.name)
+            root = only_directory(mine / "source", file.name)
+            source = Tree(name=file.name, key=component.key, place=root, version=pin.version)
+            file = self._workshop.wheel(source, mine, self._now)
+        wheel = read_wheel(file, pin.package, pin.version)
         return Brought(installed(wheel, self._image), wheel.size, wheel.requires)
 
-    def check(self, requires: Requires) -> None:
-        """Refuses packages of which one needs what is not there; `requires` are by the keys of components."""
-        if self._pins:
-            needs = {pin.package: requires[component.key] for component, pin in self._pins.items()}
-            check(tuple(self._pins.values()), needs, self._target)
+
+def check_needs(pins: Mapping[Component, Pin], requires: Requires, target: Wheels) -> None:
+    """Refuses packages of which one needs what is not there; `requires` are by the keys of components."""
+    if pins:
+        check(tuple(pins.values()), {pin.package: requires[one.key] for one, pin in pins.items()}, target)
 
 
-def applicable(pins: Sequence[Pin], target: Wheels) -> tuple[Pin, ...]:
-    """The Python packages that are installed on the target. A `BuildRefused` names those that cannot be."""
+def applicable(pins: Sequence[Pin], sources: Sequence[Source], target: Wheels) -> tuple[Pin, ...]:
+    """The pins on an index that are installed on the target. A `BuildRefused` names those that cannot be."""
     for pin in pins:
         if pin.ecosystem not in (PYTHON, PHP):
             raise BuildRefused(pin.lock, f"`{pin.package}` is a package of {pin.ecosystem}, which no builder knows yet")
     wanted = [pin for pin in pins if pin.ecosystem == PYTHON and target.wants(pin)]
-    foreign = ", ".join(f"`{pin.package}` ({pin.source})" for pin in wanted if pin.source != "index")
+    elsewhere = {source.package for source in sources}
+    foreign = [pin for pin in wanted if pin.source != "index" and pin.package not in elsewhere]
     if foreign:
+        got = ", ".join(f"`{pin.package}` ({pin.source})" for pin in foreign)
         hint = "publish them on an index, and pin a version"
-        raise BuildRefused(wanted[0].lock, f"expected packages from an index, got {foreign}", hint)
+        raise BuildRefused(wanted[0].lock, f"expected packages from an index, got {got}", hint)
     versions: dict[str, set[str]] = {}
     for pin in wanted:
         versions.setdefault(pin.package, set()).add(pin.version)
     twice = [f"`{name}` at {' and at '.join(sorted(found))}" for name, found in versions.items() if len(found) > 1]
     if twice:
         raise BuildRefused(wanted[0].lock, f"for {target} it pins {'; '.join(sorted(twice))}", "lock again")
-    return tuple({pin.package: pin for pin in wanted}.values())
+    return tuple({pin.package: pin for pin in wanted if pin.source == "index"}.values())

@@ -9,12 +9,14 @@ from watcher.image import Digest
 from watcher.layers.part import Terms
 from watcher.pin import Pin
 from watcher.settings import ImageSettings
+from watcher.source import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """What an image is made from: the files of `commit` in the directory `tree`, and the pins of its locks.
 
+    `sources` are what the locks take from no index.
     `locks` are their paths, also of those in which nothing is pinned. `committed_at` (UTC) is the time of the image;
     `source` is where the commit comes from, for people. `previous` is the image that hosts run now, if there is one.
     `rates` say how often components change, per day and by their names (`pypi:django`, `code`); `terms` are those of
@@ -23,6 +25,7 @@ class Recipe:
 
     image: ImageSettings
     pins: tuple[Pin, ...]
+    sources: tuple[Source, ...] = ()
     locks: tuple[str, ...] = ()
     tree: Path
     commit: str

@@ -49,6 +49,12 @@ class Own:
         self._entries = entries
         self.components = [of_entries(name, found) for name, found in entries.items()]
 
+    def paths(self, directory: str) -> frozenset[str]:
+        """The paths of all files in a directory of the image, as seen from there."""
+        start = f"{directory.strip('/')}/"
+        every = (entry.path for entries in self._entries.values() for entry in entries)
+        return frozenset(path.removeprefix(start) for path in every if path.startswith(start))
+
     def expect(self, components: Collection[Component]) -> None:
         """See `Supply`."""
 

@@ -70,7 +70,10 @@ class Wheel:
 def read_wheel(
     path: Path, package: str, version: str, *, most_bytes: int = MOST_BYTES, most_entries: int = MOST_ENTRIES
 ) -> Wheel:
-    """The wheel at `path`, which has to be `package` at `version` (normal forms); if not, a `BuildRefused` says why."""
+    """The wheel at `path`, which has to be `package` at `version` (normal forms); if not, a `BuildRefused` says why.
+
+    Without a version it may have any.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -157,7 +160,7 @@ class _Reader:
             said = (canonicalize_name(name), Version(version))
         except InvalidVersion:
             said = (canonicalize_name(name), Version("0"))
-        if said != (self._package, Version(self._version)):
+        if said != (self._package, Version(self._version) if self._version else said[1]):
             raise self._wrong(where, f"expected {self._package} {self._version}, got {inert(f'{name} {version}', 100)}")
 
     def _checked(self, files: Mapping[str, zipfile.ZipInfo], info: str) -> dict[str, Archived]:

@@ -19,7 +19,7 @@ from watcher.lookup import Lookup, Outcome
 from watcher.pin import Pin
 from watcher.release import File, Release
 from watcher.settings import IndexSettings
-from watcher.wheels import Wheels
+from watcher.wheels import Wheels, is_source
 from workers.image.errors import BuildRefused
 from workers.image.wheel import MOST_BYTES
 from workers.oci.answer import WireFailed
@@ -27,7 +27,10 @@ from workers.oci.download import Download
 from workers.oci.keys import Keys
 from workers.oci.wire import Wire
 
-_NO_WHEEL = "toplayer builds nothing from source: keep a version that has a wheel, or publish one on an index of yours"
+NO_WHEEL = (
+    "set [apps.….image.sandbox], where source distributions are built; "
+    "or keep a version that has a wheel, or publish one on an index of yours"
+)
 
 
 class Wheelhouse:
@@ -58,7 +61,7 @@ class Wheelhouse:
             else:
                 faults.append(f"`{pin.package}` {pin.version} {choice}")
         if faults:
-            raise BuildRefused(pins[0].lock, "; ".join(sorted(faults)), _NO_WHEEL)
+            raise BuildRefused(pins[0].lock, "; ".join(sorted(faults)), "" if self._target.builds else NO_WHEEL)
         return found
 
     def _choose(self, pin: Pin, releases: Collection[Release]) -> File | str:
@@ -84,17 +87,20 @@ class Wheelhouse:
 
         Raises `BuildRefused`, `IndexUnreachable`, `IndexRefused` or `IndexLied`.
         """
-        accepted = pin.hashes or tuple(filter(None, [_hash(file)]))
-        url, path = urljoin(f"{self.url}/", file.url), into / file.filename
+        url = urljoin(f"{self.url}/", file.url)
+        return self.fetch(url, into / file.filename, pin.hashes or tuple(filter(None, [_hash(file)])), file.size)
+
+    def fetch(self, url: str, path: Path, accepted: Sequence[str], size: int | None = None) -> Path:
+        """Downloads what is at an address to `path`. It has one of the hashes that are accepted, if there are any."""
         try:
             with path.open("w+b") as sink:
-                digest = self._download(url, Download(url, sink, file.size or MOST_BYTES))
+                digest = self._download(url, Download(url, sink, size or MOST_BYTES))
         except OSError as error:
             hint = "make room on the disk" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
             raise BuildRefused(str(path), error.strerror or str(error), hint) from error
         if accepted and digest not in accepted:
             said = f"expected the bytes with the hash {' or '.join(accepted[:3])}, got {digest}"
-            raise BuildRefused(file.filename, said, f"somebody has changed {url}, or the lock: find out who")
+            raise BuildRefused(path.name, said, f"somebody has changed {url}, or the lock: find out who")
         return path
 
     def _download(self, url: str, download: Download) -> str:
@@ -144,4 +150,6 @@ def _hash(file: File) -> str:
 
 
 def _build(file: File) -> tuple[BuildTag, str]:
+    if is_source(file):
+        return (), file.filename
     return parse_wheel_filename(file.filename)[2], file.filename

@@ -27,6 +27,7 @@ from workers.oci.stores import open_store
 from workers.scratch import scratch
 from workers.steps.machines import machines_of
 from workers.steps.rooms import repository_of, state_of
+from workers.steps.tools import tools_of
 
 log = logging.getLogger("toplayer")
 
@@ -58,10 +59,12 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
         tree.mkdir()
         repository.export(rollout.commit, tree)
         pins = lockfiles.read_all(app.locks, lambda path: repository.read(rollout.commit, path))
+        sources = lockfiles.elsewhere(app.locks, lambda path: repository.read(rollout.commit, path))
         recipe = Recipe(
             image=app.image,
             locks=app.locks,
             pins=pins,
+            sources=sources,
             tree=tree,
             commit=rollout.commit,
             committed_at=repository.show(rollout.commit).committed_at,
@@ -73,7 +76,17 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
         )
         wheelhouse = Wheelhouse(index, Wheels.of(app.image), http)
         composer = Composer(tuple(settings.indexes.values()), state_of(settings) / "composer")
-        built = build(recipe, base, store, wheelhouse, composer, scratch=place, now=desk.clock(), report=log.info)
+        built = build(
+            recipe,
+            base,
+            store,
+            wheelhouse,
+            composer,
+            tools=tools_of(settings, app, index),
+            scratch=place,
+            now=desk.clock(),
+            report=log.info,
+        )
     return rollout.at(RolloutStage.BUILT, desk.clock(), built=built)
 
 

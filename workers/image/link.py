@@ -1,0 +1,173 @@
+"""A package of the repository that stays where it is: a wheel that only links to it (`pip install -e`, PEP 660).
+
+Where a pyproject.toml says everything, nothing has to be run to make one: the code is in the code layer, and the link
+is a file with its path, the metadata, and the entry points. What is left to a build backend is built by it.
+"""
+
+import base64
+import hashlib
+import posixpath
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from watcher.lockfiles.table import toml
+from workers.image.errors import BuildRefused
+
+_PLAIN = {
+    "hatchling.build",
+    "setuptools.build_meta",
+    "flit_core.buildapi",
+    "pdm.backend",
+    "uv_build",
+    "poetry.core.masonry.api",
+}
+"""Backends whose packages are directories of Python, unless their own table says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The files of a wheel that links to the directory `to`, a path in the repository."""
+
+    package: str
+    version: str
+    to: str
+    files: Mapping[str, str]
+
+    def write(self, directory: Path) -> Path:
+        """Writes the wheel."""
+        stem = f"{self.package.replace('-', '_')}-{self.version}"
+        path = directory / f"{stem}-py3-none-any.whl"
+        rows = [f"{name},sha256={_hash(text)},{len(text.encode())}" for name, text in self.files.items()]
+        record = f"{stem}.dist-info/RECORD"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, text in self.files.items():
+                archive.writestr(name, text)
+            archive.writestr(record, "".join(f"{row}\n" for row in (*rows, f"{record},,")))
+        return path
+
+
+def link(root: Path, path: str, code: str) -> Link | None:
+    """The link to the project in the directory `path` of the tree `root`, which lies in the image at `code`.
+
+    None if only its build backend knows how to make one. A `BuildRefused` if there is no project at all.
+    """
+    file = posixpath.normpath(posixpath.join(path, "pyproject.toml"))
+    if not (root / file).is_file():
+        if (root / path / "setup.py").is_file():
+            return None
+        raise BuildRefused(file, "expected a project to install, got no such file")
+    data = toml((root / file).read_text("utf-8", "replace"), file)
+    project, system, tool = _table(data, "project"), _table(data, "build-system"), _table(data, "tool")
+    backend = system.get("build-backend", "setuptools.build_meta")
+    package_root = _package_root(root / path, backend, tool)
+    if package_root is None or backend not in _PLAIN or not _is_static(project):
+        return None
+    to = posixpath.normpath(posixpath.join(path, package_root))
+    try:
+        package, version = canonicalize_name(project["name"]), str(Version(project["version"]))
+        files = dict(_files(project, package, version, posixpath.normpath(posixpath.join(code, to))))
+    except (InvalidRequirement, InvalidVersion, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise BuildRefused(file, f"its [project] cannot be read: {error}") from None
+    return Link(package, version, to, files)
+
+
+def name_of(root: Path, path: str) -> str:
+    """The name of the project in a directory, as far as its pyproject.toml tells; else an empty text."""
+    file = root / path / "pyproject.toml"
+    if not file.is_file():
+        return ""
+    name = _table(toml(file.read_text("utf-8", "replace"), str(path)), "project").get("name")
+    return canonicalize_name(name) if isinstance(name, str) else ""
+
+
+def _is_static(project: Mapping[str, Any]) -> bool:
+    """Whether the metadata that matters stands there."""
+    ours = {"version", "dependencies", "optional-dependencies", "scripts", "gui-scripts", "entry-points"}
+    dynamic = project.get("dynamic") or ()
+    return isinstance(project.get("name"), str) and isinstance(project.get("version"), str) and not ours & {*dynamic}
+
+
+def _package_root(directory: Path, backend: str, tool: Mapping[str, Any]) -> str | None:
+    """Where its packages lie, as seen from the project; None if that has to be asked of the backend."""
+    hatch, setuptools = _table(_table(tool, "hatch"), "build"), _table(tool, "setuptools")
+    uv, pdm = _table(_table(tool, "uv"), "build-backend"), _table(_table(tool, "pdm"), "build")
+    has_code = (directory / "setup.py").is_file() or "ext-modules" in setuptools
+    if "hooks" in hatch or "custom-hook" in pdm or (backend.startswith("setuptools") and has_code):
+        return None
+    packages = _table(setuptools, "packages")
+    said = {
+        "setuptools.build_meta": _table(setuptools, "package-dir").get("") or _first(_table(packages, "find"), "where"),
+        "uv_build": uv.get("module-root"),
+        "pdm.backend": pdm.get("package-dir"),
+        "hatchling.build": _first(hatch, "dev-mode-dirs") or _hatch(hatch),
+        "poetry.core.masonry.api": _poetry(_table(tool, "poetry")),
+    }.get(backend)
+    if isinstance(said, str):
+        return said or "."
+    return "src" if (directory / "src").is_dir() else "."
+
+
+def _hatch(build: Mapping[str, Any]) -> str | None:
+    packages = _table(_table(build, "targets"), "wheel").get("packages")
+    first = packages[0] if isinstance(packages, list) and packages and isinstance(packages[0], str) else None
+    return first and posixpath.dirname(first)
+
+
+def _poetry(poetry: Mapping[str, Any]) -> str | None:
+    packages = poetry.get("packages")
+    first = packages[0] if isinstance(packages, list) and packages and isinstance(packages[0], dict) else None
+    return None if first is None else str(first.get("from") or "")
+
+
+def _first(table: Mapping[str, Any], key: str) -> str | None:
+    value = table.get(key)
+    return value[0] if isinstance(value, list) and value and isinstance(value[0], str) else None
+
+
+def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = data.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _files(project: Mapping[str, Any], package: str, version: str, to: str) -> Iterator[tuple[str, str]]:
+    info = f"{package.replace('-', '_')}-{version}.dist-info"
+    yield f"__editable__.{package.replace('-', '_')}.pth", f"{to}\n"
+    yield f"{info}/METADATA", "".join(f"{line}\n" for line in _metadata(project, version))
+    yield f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: toplayer\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    groups = {"console_scripts": project.get("scripts"), "gui_scripts": project.get("gui-scripts")}
+    groups |= project.get("entry-points", {})
+    lines = [
+        f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in group.items())
+        for name, group in groups.items()
+        if group
+    ]
+    if lines:
+        yield f"{info}/entry_points.txt", "\n".join(lines)
+
+
+def _metadata(project: Mapping[str, Any], version: str) -> Iterator[str]:
+    yield "Metadata-Version: 2.1"
+    yield f"Name: {project['name']}"
+    yield f"Version: {version}"
+    if needs := project.get("requires-python"):
+        yield f"Requires-Python: {' '.join(str(needs).split())}"
+    yield from (f"Requires-Dist: {Requirement(text)}" for text in project.get("dependencies", ()))
+    for extra, texts in project.get("optional-dependencies", {}).items():
+        name = canonicalize_name(extra)
+        yield f"Provides-Extra: {name}"
+        for requirement in map(Requirement, texts):
+            condition = f'extra == "{name}"'
+            marker = f"({requirement.marker}) and {condition}" if requirement.marker else condition
+            requirement.marker = None
+            yield f"Requires-Dist: {requirement} ; {marker}"
+
+
+def _hash(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()

@@ -1,0 +1,229 @@
+"""Where code that is not ours is run: a throwaway container of a base, without a network and without secrets.
+
+What it works on is put into the container, and what it leaves at one place is taken out. It gets no capabilities, a
+limit on memory and processes, and an end; the container is deleted whatever happens.
+"""
+
+import contextlib
+import json
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+from docker import APIClient
+from docker.errors import APIError, DockerException, ImageNotFound
+from docker.tls import TLSConfig
+from urllib3.exceptions import HTTPError
+
+from watcher.errors import Temporary
+from watcher.inert import inert
+from watcher.settings import SandboxSettings
+from workers.image.base import LARGEST_CONFIG, Base
+from workers.image.entry import Entry
+from workers.image.errors import BuildRefused
+from workers.image.layer import write_tar
+from workers.image.unpack import MOST_BYTES, emptied, unpack
+from workers.oci.manifest import OCI_MANIFEST, Descriptor, Manifest, canonical
+from workers.oci.store import small_blob
+from workers.process import ToolTimedOut
+
+_NAME = "toplayer.invalid/base"
+_PROCESSES = 1024
+_CHUNK = 1024 * 1024
+_API = "1.40"
+_LABEL = "io.toplayer.sandbox"
+
+
+class SandboxGone(Temporary):
+    """The engine of a sandbox does not answer."""
+
+    def __init__(self, address: str, why: str) -> None:
+        self.address, self.why = address, why
+        super().__init__(address, why)
+
+    def __str__(self) -> str:
+        return f"the Docker engine at {self.address} does not answer: {self.why}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is run: `argv` in `directory`, with `env`, on these `entries`. `name` is what people call it.
+
+    `out` is the path (of a file or a directory) that is wanted afterwards, `accept` the exit codes that are no failure.
+    """
+
+    name: str
+    argv: Sequence[str]
+    entries: Iterable[Entry]
+    out: str
+    directory: str = "/"
+    env: Mapping[str, str] = field(default_factory=dict)
+    accept: Sequence[int] = (0,)
+
+
+class Sandbox:
+    """Containers of `base`, by the engine of the settings. `directory` is for what travels there and back."""
+
+    def __init__(self, settings: SandboxSettings, base: Base, directory: Path) -> None:
+        self._settings, self._base, self._directory = settings, base, directory
+
+    def run(self, job: Job, into: Path) -> int:
+        """Runs a job, puts what it left at its `out` into the directory `into`, and tells its exit code.
+
+        Raises `BuildRefused` with its last words, `SandboxGone` and `ToolTimedOut`.
+        """
+        if self._base.digest is None:
+            hint = "name a base that has what it needs as `base` of [apps.….image.sandbox]"
+            raise BuildRefused(job.name, f"it has to be run, and nothing runs in {self._base.name}", hint)
+        with self._asking() as api:
+            image = self._loaded(api)
+            limits = api.create_host_config(
+                network_mode="none",
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges"],
+                mem_limit=self._settings.memory,
+                pids_limit=_PROCESSES,
+            )
+            container = api.create_container(
+                image,
+                command=list(job.argv),
+                entrypoint=[],
+                user="0:0",
+                working_dir=job.directory,
+                environment=dict(job.env),
+                host_config=limits,
+                labels={_LABEL: job.name[:200]},
+            )
+            try:
+                self._put(api, container["Id"], job)
+                return self._ran(api, container["Id"], job, into)
+            finally:
+                with contextlib.suppress(DockerException, requests.RequestException, OSError):
+                    api.remove_container(container["Id"], force=True, v=True)
+
+    def _put(self, api: APIClient, id: str, job: Job) -> None:
+        file = self._directory / f"{id[:12]}.tar"
+        try:
+            with file.open("w+b") as sink:
+                write_tar(job.entries, sink.write)
+                sink.seek(0)
+                api.put_archive(id, "/", sink)
+        finally:
+            file.unlink(missing_ok=True)
+
+    def _ran(self, api: APIClient, id: str, job: Job, into: Path) -> int:
+        api.start(id)
+        try:
+            code = int(api.wait(id, timeout=self._settings.deadline.total_seconds())["StatusCode"])
+        except requests.exceptions.ReadTimeout:
+            raise ToolTimedOut(job.name, self._settings.deadline.total_seconds(), self._said(api, id)) from None
+        except requests.exceptions.ConnectionError as error:
+            if "timed out" not in str(error).lower():
+                raise
+            raise ToolTimedOut(job.name, self._settings.deadline.total_seconds(), self._said(api, id)) from None
+        if code not in job.accept:
+            memory = api.inspect_container(id)["State"].get("OOMKilled")
+            hint = "give it more `memory` in [apps.….image.sandbox]" if memory else _HINT
+            raise BuildRefused(job.name, f"it ended with {code}: {self._said(api, id)}", hint)
+        self._take(api, id, job, into)
+        return code
+
+    def _take(self, api: APIClient, id: str, job: Job, into: Path) -> None:
+        file, left = self._directory / f"{id[:12]}-out.tar", MOST_BYTES
+        try:
+            stream, _ = api.get_archive(id, job.out, chunk_size=_CHUNK)
+            with file.open("wb") as sink:
+                for chunk in stream:
+                    left -= len(chunk)
+                    if left < 0:
+                        raise BuildRefused(job.name, f"it leaves more than {MOST_BYTES} bytes")
+                    sink.write(chunk)
+            unpack(file, emptied(into), job.name)
+        finally:
+            file.unlink(missing_ok=True)
+
+    def _said(self, api: APIClient, id: str) -> str:
+        with contextlib.suppress(DockerException, requests.RequestException, OSError):
+            said: bytes = api.logs(id, stdout=True, stderr=True, tail=60)
+            return inert(said.decode("utf-8", "replace").strip()[-1500:]) or "and said nothing"
+        return "and what it said is lost"
+
+    # --- the engine ---
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[APIClient]:
+        tls: TLSConfig | bool = False
+        if self._settings.tls is not None:
+            given = self._settings.tls
+            tls = TLSConfig((given.cert, given.key), given.ca, verify=True)
+        try:
+            with contextlib.closing(APIClient(self._settings.engine, version=_API, timeout=120, tls=tls)) as api:
+                # Or else REQUESTS_CA_BUNDLE decides which certificates are good, and HTTP_PROXY which way to go.
+                api.trust_env = False
+                yield api
+        except APIError as error:
+            why = inert(error.explanation or str(error), 500)
+            hint = "an engine on a machine of that kind can: name it as `engine`" if "exec format" in why else ""
+            raise BuildRefused(f"the Docker engine at {self._settings.engine}", why, hint) from error
+        except (requests.RequestException, HTTPError, DockerException, OSError) as error:
+            raise SandboxGone(self._settings.engine, inert(str(error), 300)) from error
+
+    def _loaded(self, api: APIClient) -> str:
+        """The base, by the name that it has in the engine: brought there from its own repository, once."""
+        digest = self._base.digest
+        assert digest is not None
+        name = f"{_NAME}:{digest.hex}"
+        try:
+            api.inspect_image(name)
+        except ImageNotFound:
+            for _ in api.load_image(self._archive(name)):
+                pass
+        return name
+
+    def _archive(self, name: str) -> Iterator[bytes]:
+        """The base as `docker save` writes it since version 25: an OCI layout, and the file that older ones read."""
+        store, digest = self._base.store, self._base.digest
+        assert store is not None
+        assert digest is not None
+        raw = store.manifest(digest)
+        if raw is None:
+            raise BuildRefused(f"base {self._base.name}", "it is gone", "push it again, or name another one")
+        manifest = Manifest.parse(raw, store.where)
+        config = small_blob(manifest.config, store, LARGEST_CONFIG)
+        about = Descriptor(media_type=OCI_MANIFEST, digest=digest, size=len(raw), annotations=_names(name)).json()
+        old = {"Config": _blob(manifest.config), "RepoTags": [name], "Layers": [_blob(one) for one in manifest.layers]}
+        texts = {
+            "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
+            "index.json": canonical({"schemaVersion": 2, "manifests": [about]}),
+            "manifest.json": json.dumps([old]).encode(),
+            f"blobs/sha256/{digest.hex}": raw,
+            _blob(manifest.config): config,
+        }
+        for path, content in texts.items():
+            yield _head(path, len(content)) + content + bytes(-len(content) % tarfile.BLOCKSIZE)
+        for layer in {one.digest: one for one in manifest.layers}.values():
+            yield _head(_blob(layer), layer.size)
+            with store.blob(layer.digest) as stream:
+                while chunk := stream.read(_CHUNK):
+                    yield chunk
+            yield bytes(-layer.size % tarfile.BLOCKSIZE)
+        yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+_HINT = "what it needs has to be in the base: name one that has it as `base` of [apps.….image.sandbox]"
+
+
+def _names(name: str) -> dict[str, str]:
+    return {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name.rpartition(":")[2]}
+
+
+def _blob(one: Descriptor) -> str:
+    return f"blobs/sha256/{one.digest.hex}"
+
+
+def _head(path: str, size: int) -> bytes:
+    info = tarfile.TarInfo(path)
+    info.size = size
+    return info.tobuf(tarfile.GNU_FORMAT)

@@ -1,0 +1,185 @@
+"""A source tree → a wheel, made by the tree's own build backend in a sandbox, once.
+
+What the backend needs is resolved here, from the metadata of wheels, and laid out as packages of an image are: no code
+of strangers runs but in the sandbox, which has no network. What was made is kept by the key of everything that it
+depends on. The protocol: PEP 517, 518 and 660.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from watcher.inert import inert
+from watcher.lockfiles.table import toml
+from watcher.pin import Pin
+from watcher.settings import ImageSettings
+from workers.image import hook
+from workers.image.entry import Entry, tree
+from workers.image.errors import BuildRefused
+from workers.image.install import installed
+from workers.image.sandbox import Job, Sandbox
+from workers.image.unpack import emptied
+from workers.image.venv import venv
+from workers.image.wheel import read_wheel
+from workers.image.wheelhouse import NO_WHEEL, Wheelhouse
+
+Resolve = Callable[[Sequence[str]], Sequence[Pin]]
+"""Requirements (PEP 508) → the versions that they come to on the image's Python and platform."""
+
+_ROOT = "/toplayer"
+_LEGACY = ("setuptools.build_meta:__legacy__", ("setuptools>=40.8.0",))
+# Tools that read versions from git's tags would find none: the lock knows the version.
+_VERSIONS = ("SETUPTOOLS_SCM_PRETEND_VERSION", "PDM_BUILD_SCM_VERSION", "POETRY_DYNAMIC_VERSIONING_BYPASS")
+_LONG_AGO = "315532800"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """A source tree to be built: `place` is where it lies, `directory` the part of it that counts.
+
+    `name` is what people call it, `key` stands for everything that comes of it. One that is `editable` lies in the
+    image at `place_there`, where the wheel links to.
+    """
+
+    name: str
+    key: str
+    place: Path
+    directory: str = ""
+    version: str = ""
+    editable: bool = False
+    place_there: str = f"{_ROOT}/source"
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Builds wheels for one image. Without a `sandbox` everything is refused. `cache` is where wheels are kept."""
+
+    image: ImageSettings
+    wheelhouse: Wheelhouse
+    sandbox: Sandbox | None = None
+    resolve: Resolve = field(default=lambda _: ())
+    cache: Path | None = None
+
+    def wheel(self, source: Tree, place: Path, now: datetime) -> Path:
+        """The wheel of a source tree, in the directory `place` or in the cache.
+
+        Raises `BuildRefused` with the backend's last words, and what the sandbox and the index raise.
+        """
+        kept = self.cache / source.key if self.cache else None
+        if kept and (found := next(kept.glob("*.whl"), None)):
+            return found
+        if self.sandbox is None:
+            raise BuildRefused(source.name, "it has to be built, which means to run its code", NO_WHEEL)
+        made = self._made(self.sandbox, source, place, now)
+        return _keep(made, kept) if kept else made
+
+    def _made(self, sandbox: Sandbox, source: Tree, place: Path, now: datetime) -> Path:
+        backend, requires, paths = _build_system(source)
+        out = place / "out"
+        for complete in ("", "complete"):
+            job = Job(
+                name=source.name,
+                argv=[
+                    f"{_ROOT}/env/bin/python",
+                    f"{_ROOT}/hook.py",
+                    _kind(source),
+                    backend,
+                    json.dumps(paths),
+                    complete,
+                ],
+                entries=[*self._environment(requires, emptied(place / "requires"), now), *_tree(source)],
+                out=f"{_ROOT}/out",
+                directory=f"{source.place_there}/{source.directory}".rstrip("/"),
+                env=self._env(source),
+            )
+            sandbox.run(job, out)
+            shutil.rmtree(place / "requires")
+            if wheel := next(out.rglob("*.whl"), None):
+                return wheel
+            requires = (*requires, *_asked(next(out.rglob("requires.json"), None), source))
+        raise BuildRefused(source.name, "its build backend left no wheel")
+
+    def _environment(self, requires: Sequence[str], place: Path, now: datetime) -> Iterator[Entry]:
+        """The virtual environment of the backend."""
+        image = self.image.model_copy(update={"venv": f"{_ROOT}/env"})
+        pins = self.resolve(requires) if requires else ()
+        files = self.wheelhouse.best(pins, now) if pins else {}
+        yield from venv(image)
+        for pin in pins:
+            wheel = read_wheel(self.wheelhouse.bring(pin, files[pin], place), pin.package, pin.version)
+            yield from installed(wheel, image)
+
+    def _env(self, source: Tree) -> Mapping[str, str]:
+        version = dict.fromkeys(_VERSIONS, source.version) if source.version else {}
+        return {
+            "PATH": f"{_ROOT}/env/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": f"{_ROOT}/home",
+            "TMPDIR": f"{_ROOT}/temporary",
+            "LANG": "C.UTF-8",
+            "PYTHONHASHSEED": "0",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "SOURCE_DATE_EPOCH": _LONG_AGO,
+            "TOPLAYER_OUT": f"{_ROOT}/out",
+            **version,
+        }
+
+
+def _kind(source: Tree) -> str:
+    return "editable" if source.editable else "wheel"
+
+
+def _tree(source: Tree) -> Iterator[Entry]:
+    root = _ROOT.lstrip("/")
+    for name in ("home", "temporary", "out"):
+        yield Entry(f"{root}/{name}")
+    yield Entry(f"{root}/hook.py", Path(hook.__file__))
+    yield Entry(source.place_there.lstrip("/"))
+    yield from tree(source.place, source.place_there.lstrip("/"))
+
+
+def _build_system(source: Tree) -> tuple[str, tuple[str, ...], list[str]]:
+    """The backend, what it needs, and where it is looked for first: PEP 518, with setuptools where nothing is said."""
+    directory = source.place / source.directory
+    file = directory / "pyproject.toml"
+    if not file.is_file() and not (directory / "setup.py").is_file():
+        raise BuildRefused(source.name, "expected a pyproject.toml or a setup.py, got neither")
+    text = file.read_text("utf-8", "replace") if file.is_file() else ""
+    system: dict[str, Any] = toml(text, f"{source.name}: pyproject.toml").get("build-system", {})
+    try:
+        requires = tuple(str(Requirement(text)) for text in system.get("requires", _LEGACY[1]))
+        backend, paths = (
+            str(system.get("build-backend", _LEGACY[0])),
+            [str(one) for one in system.get("backend-path", ())],
+        )
+    except (InvalidRequirement, TypeError, AttributeError) as error:
+        raise BuildRefused(source.name, f"its [build-system] cannot be read: {inert(str(error), 200)}") from None
+    return backend, requires, paths
+
+
+def _asked(file: Path | None, source: Tree) -> tuple[str, ...]:
+    """What the backend asked for when it was up."""
+    if file is None:
+        return ()
+    try:
+        return tuple(str(Requirement(text)) for text in json.loads(file.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        raise BuildRefused(source.name, f"its build backend asks for {inert(str(error), 200)!r}") from None
+
+
+def _keep(wheel: Path, kept: Path) -> Path:
+    """Puts a wheel into the cache, whole or not at all."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(dir=kept.parent, prefix=".new-"))
+    shutil.move(wheel, new / wheel.name)
+    try:
+        new.rename(kept)
+    except OSError:  # somebody else was faster
+        shutil.rmtree(new)
+    return kept / wheel.name
