@@ -40,6 +40,7 @@ from workers.image.patches import churned, patch_of
 from workers.image.plan import Group, arrange, groups, parts, room, stack, stays
 from workers.image.recipe import Recipe
 from workers.image.sandbox import Sandbox
+from workers.image.shared import Shared, shared
 from workers.image.supply import Own, Supply
 from workers.image.tools import Tools
 from workers.image.vendor import Vendor
@@ -129,8 +130,16 @@ class _Build:
         missing = [group for group in laid if group not in patches and not self._has(group)]
         self._files.expect([one for group in missing for one in group.components])
         made = {**patches, **self._make(missing)}
-        notes = Notes.of(laid, self._components, self._files.facts, self._churn)
+        settled = shared(tuple(self._pins), self._files, self._report)
+        if settled:
+            laid = (*laid, *self._settle(settled, made))
+        facts = {**self._files.facts, **({settled.component.key: settled.facts} if settled else {})}
+        components = (*self._components, *([settled.component] if settled else []))
+        notes = Notes.of(laid, components, facts, self._churn)
         check_needs(self._pins, {key: one.requires for key, one in notes.facts.items()}, Wheels.of(self._image))
+        if len(self._base.layers) + len(laid) > MAX_LAYERS:
+            why = f"files that several packages have need a layer of their own, and there are {MAX_LAYERS} already"
+            raise BuildRefused(f"base {self._base.name}", why, "squash the base")
         layers = [self._layer(group, made) for group in laid]
         pushed = self._send(list(made.values()))
         manifest, sent = self._publish(layers, notes)
@@ -198,6 +207,14 @@ class _Build:
             return layer
 
         return dict(zip(groups, _each(make, list(enumerate(groups))), strict=True))
+
+    def _settle(self, settled: Shared, made: dict[Group, Layer]) -> tuple[Group, ...]:
+        """The layer of what counts of the files that several packages have, if there are any."""
+        key = settled.component.key
+        group = Group((settled.component,), key, (key,))
+        if settled.entries and key not in self._known.layers:
+            made[group] = write_layer(settled.entries, self._directory / "shared.tar", self._packing)
+        return (group,) if group in made or key in self._known.layers else ()
 
     def _layer(self, group: Group, made: Mapping[Group, Layer]) -> tuple[Descriptor, DiffID]:
         if group not in made:

@@ -13,13 +13,14 @@ from workers.image.entry import Entry, with_parents
 
 FORMAT = 2
 """Grows when the same component is built to other bytes than before: then every layer is built again."""
-AUTOLOADER = "composer"
+AUTOLOADER, SHARED = "composer", "shared"
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
     """One thing that an image is made of. `name` is `pypi:requests`, `packagist:acme/http`, `venv` or `code`; or
-    `composer`: what Composer writes besides packages, its autoloader, `installed.php`, and the proxies in `vendor/bin`.
+    `composer`: what Composer writes besides packages, its autoloader, `installed.php`, and the proxies in `vendor/bin`;
+    or `shared`: the files that count of those that several packages have.
 
     `key` stands for everything that the bytes of its layer depend on: where it is the same, so is the layer.
     """

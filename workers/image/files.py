@@ -50,6 +50,13 @@ class Files:
                 self._facts[component.key] = Facts(found.size, found.requires, roots(found.entries))
             return self._brought[component].entries
 
+    def again(self, component: Component) -> Sequence[Entry]:
+        """The same files, also after they were dropped. The component has to be expected."""
+        with self._guards[component]:
+            if not self._place(component).exists():
+                self._brought.pop(component, None)
+        return self.of(component)
+
     def drop(self, component: Component) -> None:
         """Makes room: nobody will read these files again."""
         shutil.rmtree(self._place(component), ignore_errors=True)

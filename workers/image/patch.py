@@ -7,6 +7,7 @@ lie far above the layer that it changes, so it must not touch what anything else
 import gzip
 import hashlib
 import posixpath
+import re
 import tarfile
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,9 +22,10 @@ from workers.oci.manifest import OCI_LAYER_ZSTD, Descriptor
 
 WHITEOUT = ".wh."
 """In front of a name: what the layers below have under it is not there any more."""
-MOST_ROOTS = 8
+MOST_ROOTS, MOST_IN_COMMON = 8, 64
 
 _CHUNK = 1024 * 1024
+_COMMON = re.compile(r"(^|/)(bin|lib|share|etc|include|site|site-packages|python3\.\d+)$")
 _DEEPEST = 16
 
 Fact = tuple[int, str, str]
@@ -84,7 +86,8 @@ def roots(entries: Iterable[Entry]) -> tuple[str, ...]:
     found: set[str] = set()
     for depth in range(1, _DEEPEST):
         cut = {"/".join(words[:depth]) for words in files}
-        if len(cut) > MOST_ROOTS:
+        # Places where everybody has something tell nothing: below them more roots than usual are worth their bytes.
+        if len(cut) > (MOST_IN_COMMON if any(map(_COMMON.search, found)) else MOST_ROOTS):
             break
         found = cut
     return tuple(sorted(found))

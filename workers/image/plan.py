@@ -10,7 +10,7 @@ from watcher.layers.choice import Choice, Kind, choose
 from watcher.layers.part import CODE, VENV, Layer, Part, Stack, Terms
 from watcher.layers.price import price
 from watcher.layers.rate import CODE_PRIOR, PACKAGE_PRIOR
-from workers.image.component import AUTOLOADER, Component, key_of
+from workers.image.component import AUTOLOADER, SHARED, Component, key_of
 
 _PRIORS = {VENV: 0.0, CODE: CODE_PRIOR.changes / CODE_PRIOR.days}
 _PRIOR = PACKAGE_PRIOR.changes / PACKAGE_PRIOR.days
@@ -65,7 +65,8 @@ class Found:
 def stack(found: Sequence[Found], components: Sequence[Component]) -> Stack:
     """The layers of an image, in which components that are the same now have the key that they have now."""
     keys = {component.name: component.key for component in components}
-    return tuple(_layer(one, keys) for one in found)
+    # What settles whose files count is always on top, and is not planned.
+    return tuple(_layer(one, keys) for one in found if one.names != (SHARED,))
 
 
 def _layer(found: Found, keys: Mapping[str, str]) -> Layer:
