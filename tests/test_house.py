@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 ROOMS = {"propose", "image", "dockerfile", "fleet", "notify"}
 FOREIGN_TO_WATCHER = {"docker", "subprocess", "celery", "kombu", "uv", "workers"}
 # The rooms are wired together here, and nowhere else.
-WIRING = {"steps", "doctor.py", "demo.py", "hands.py", "main.py", "drift.py"}
+WIRING = {"steps", "doctor.py", "demo.py", "hands.py", "main.py", "drift.py", "adopt.py"}
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -13,10 +13,11 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
-from watcher.cli.hands import Finding
+from watcher.cli.hands import Adopted, Finding
 from watcher.desk import Desk
 from watcher.dockerfile.project import Project
 from watcher.errors import Overtaken, Refused
+from watcher.fleet import HostSettings
 from watcher.head import Head
 from watcher.layers.outlook import Outlook
 from watcher.ledger import Ledger, utcnow
@@ -182,6 +183,12 @@ class Workers:
 
         logs.quiet()
         yield from drift(settings, ledger, apps)
+
+    def adopt(self, host: HostSettings, container: str, app: str) -> Adopted:
+        from workers.adopt import adopt
+
+        logs.quiet()
+        return adopt(host, container, app)
 
     def demo(self, directory: Path | None, tell: Tell) -> None:
         from workers.demo import demo

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from watcher.dockerfile.project import Project
+from watcher.fleet import HostSettings
 from watcher.layers.outlook import Outlook
 from watcher.ledger import Ledger
 from watcher.settings import Settings
@@ -20,6 +21,15 @@ class Finding:
     well: bool
     said: str
     hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """Settings (TOML) that make a container again, what could not be told apart in it, and what would be otherwise."""
+
+    text: str
+    unsure: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
 
 
 class Hands(Protocol):
@@ -65,6 +75,10 @@ class Hands(Protocol):
 
     def drift(self, settings: Settings, ledger: Ledger, apps: Sequence[str]) -> Iterator[Finding]:
         """Asks every host of these apps what it runs, one finding after the other; changes nothing."""
+        ...
+
+    def adopt(self, host: HostSettings, container: str, app: str) -> Adopted:
+        """The settings of an app that make a container which runs on a host; nothing is changed there."""
         ...
 
     def demo(self, directory: Path | None, tell: Callable[[str], None]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from watcher import config
-from watcher.cli import layers, lint, order, service, show, watch
+from watcher.cli import host, layers, lint, order, service, show, watch
 from watcher.cli.context import Context
 from watcher.cli.hands import Hands
 from watcher.cli.out import talk
@@ -30,8 +30,9 @@ def cli(context: click.Context, named: str | None) -> None:
     context.call_on_close(context.obj.close)
 
 
-for command in (*watch.COMMANDS, *show.COMMANDS, *layers.COMMANDS, *lint.COMMANDS, *order.COMMANDS, *service.COMMANDS):
-    cli.add_command(command)
+for place in (watch, show, layers, lint, order, host, service):
+    for command in place.COMMANDS:
+        cli.add_command(command)
 
 
 def run(hands: Hands, arguments: Sequence[str] | None = None) -> int:

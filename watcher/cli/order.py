@@ -11,8 +11,7 @@ from watcher import view, wish
 from watcher.bump import BumpStage
 from watcher.cli.context import Context
 from watcher.cli.out import emit, progress, say, short, talk
-from watcher.errors import NotFound
-from watcher.ledger import EVERYTHING, host_scope, utcnow
+from watcher.ledger import EVERYTHING, utcnow
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from watcher.units import brief
 
@@ -26,7 +25,8 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--no-wait", is_flag=True, help="Only note the order.")(command)
 
 
-def _person(why: str) -> wish.Person:
+def person_of(why: str) -> wish.Person:
+    """Who sits at the terminal, and why he orders something now."""
     try:
         by = getpass.getuser()
     except OSError:
@@ -51,7 +51,7 @@ def bump(context: Context, app: str, package: str, to: str, no_wait: bool, why: 
     (name,) = context.apps(app)
     with progress() as tell:
         context.hands.refresh(context.settings, context.ledger, [name], tell)
-    made = wish.bump(context.ledger, name, package.lower(), to, _person(why))
+    made = wish.bump(context.ledger, name, package.lower(), to, person_of(why))
     if not no_wait:
         follow(context)
     ended = context.ledger.find(type(made), id=made.id) or made
@@ -89,7 +89,7 @@ def _deploy(context: Context, app: str, held: bool, no_wait: bool, why: str, as_
     (name,) = context.apps(app)
     with progress() as tell:
         context.hands.refresh(context.settings, context.ledger, [name], tell)
-    return _ended(context, wish.deploy(context.ledger, name, held, _person(why)), no_wait, as_json)
+    return _ended(context, wish.deploy(context.ledger, name, held, person_of(why)), no_wait, as_json)
 
 
 @click.command()
@@ -100,7 +100,7 @@ def _deploy(context: Context, app: str, held: bool, no_wait: bool, why: str, as_
 def rollback(context: Context, app: str, to: str, no_wait: bool, why: str, as_json: bool) -> int:
     """Roll an earlier image out again."""
     (name,) = context.apps(app)
-    fresh = wish.rollback(context.ledger, name, to, _person(why))
+    fresh = wish.rollback(context.ledger, name, to, person_of(why))
     talk(f"the branch still holds what was rolled back: revert it there, or `toplayer pause {name}`")
     return _ended(context, fresh, no_wait, as_json)
 
@@ -112,7 +112,7 @@ def rollback(context: Context, app: str, to: str, no_wait: bool, why: str, as_js
 def abort(context: Context, app: str, no_wait: bool, why: str, as_json: bool) -> int:
     """Stop the app's rollout, and take its hosts back."""
     (name,) = context.apps(app)
-    stopped = wish.abort(context.ledger, name, _person(why))
+    stopped = wish.abort(context.ledger, name, person_of(why))
     _ended(context, stopped, no_wait, as_json)
     return 0
 
@@ -148,7 +148,7 @@ def approve(context: Context, app: str, wave: int | None, no_wait: bool, why: st
     For fleets that ask for it with `approve`.
     """
     (name,) = context.apps(app)
-    return _ended(context, wish.approve(context.ledger, name, wave, _person(why)), no_wait, as_json)
+    return _ended(context, wish.approve(context.ledger, name, wave, person_of(why)), no_wait, as_json)
 
 
 @click.command()
@@ -158,39 +158,7 @@ def approve(context: Context, app: str, wave: int | None, no_wait: bool, why: st
 def retry(context: Context, app: str, no_wait: bool, why: str, as_json: bool) -> int:
     """Try again now: what waits for its next attempt, or the whole rollout if it has ended."""
     (name,) = context.apps(app)
-    return _ended(context, wish.retry(context.ledger, name, _person(why)), no_wait, as_json)
-
-
-@click.command()
-@click.argument("host")
-@click.option("--fleet", help="The host's fleet, if two fleets have a host of this name.")
-@click.option("--why", default="", help="The reason, for the audit.")
-@click.pass_obj
-def cordon(context: Context, host: str, fleet: str | None, why: str) -> None:
-    """Leave a host out of every rollout; what is under way on it is finished."""
-    changed = wish.cordon(context.ledger, _scope(context, host, fleet), _person(why))
-    say(f"{host} {'is cordoned' if changed else 'was cordoned already'}")
-
-
-@click.command()
-@click.argument("host")
-@click.option("--fleet", help="The host's fleet, if two fleets have a host of this name.")
-@click.option("--why", default="", help="The reason, for the audit.")
-@click.pass_obj
-def uncordon(context: Context, host: str, fleet: str | None, why: str) -> None:
-    """Let a host take part again."""
-    changed = wish.uncordon(context.ledger, _scope(context, host, fleet), _person(why))
-    say(f"{host} {'takes part again' if changed else 'was not cordoned'}")
-
-
-def _scope(context: Context, host: str, fleet: str | None) -> str:
-    """The scope of the host that a person named. `NotFound` if there is none, or more than one."""
-    hosts = [(name, one.name) for name, found in context.settings.fleets.items() for one in found.hosts]
-    named = [place for place in hosts if place[1] == host and fleet in (None, place[0])]
-    if len(named) != 1:
-        known = [f"{name} --fleet {place}" for place, name in named] or [name for _, name in hosts][:20]
-        raise NotFound("one host", host, known)
-    return host_scope(*named[0])
+    return _ended(context, wish.retry(context.ledger, name, person_of(why)), no_wait, as_json)
 
 
 @click.command()
@@ -200,7 +168,7 @@ def _scope(context: Context, host: str, fleet: str | None) -> str:
 def pause(context: Context, app: str | None, why: str) -> None:
     """Start nothing new for an app, or for all of them; what is under way on a host is finished."""
     scope = context.apps(app)[0] if app else EVERYTHING
-    person = _person(why)
+    person = person_of(why)
     changed = context.ledger.hold(scope, person.by, why, person.now)
     say(f"{app or 'everything'} {'is paused' if changed else 'was paused already'}")
 
@@ -212,9 +180,9 @@ def pause(context: Context, app: str | None, why: str) -> None:
 def resume(context: Context, app: str | None, why: str) -> None:
     """Let an app, or everything, go on."""
     scope = context.apps(app)[0] if app else EVERYTHING
-    person = _person(why)
+    person = person_of(why)
     changed = context.ledger.unhold(scope, person.by, why, person.now)
     say(f"{app or 'everything'} {'goes on' if changed else 'was not paused'}")
 
 
-COMMANDS = (bump, build, deploy, rollback, approve, retry, pause, resume, abort, cordon, uncordon)
+COMMANDS = (bump, build, deploy, rollback, approve, retry, pause, resume, abort)

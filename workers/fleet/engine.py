@@ -135,10 +135,10 @@ class Engine:
         with self._asking() as api:
             api.rename(id, name)
 
-    def remove(self, id: str) -> None:
+    def remove(self, id: str, *, volumes: bool = False) -> None:
         """Removes a container. Its anonymous volumes stay: what is in them may be somebody's only copy."""
         with self._asking() as api:
-            api.remove_container(id, v=False, force=True)
+            api.remove_container(id, v=volumes, force=True)
 
     def log(self, id: str, lines: int = 20) -> str:
         """The last lines that a container wrote, as far as its log driver can be read."""

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from watcher.bump import Bump, BumpStage
-from watcher.cli.hands import Finding
+from watcher.cli.hands import Adopted, Finding
 from watcher.cli.main import run
 from watcher.decision import Decision, Reason, Verdict
+from watcher.fleet import HostSettings
 from watcher.head import Head
 from watcher.image import Digest
 from watcher.layers.outlook import Outlook
@@ -49,6 +50,7 @@ class FakeHands:
 
     meanwhile: Callable[[Ledger], None] = lambda _: None
     findings: Sequence[Finding] = ()
+    adopted: Adopted = field(default_factory=lambda: Adopted(""))
     laid: Outlook = field(default_factory=lambda: Outlook(parts=(), terms=Terms()))
     asked: list[str] = field(default_factory=list)
 
@@ -81,6 +83,10 @@ class FakeHands:
 
     def doctor(self, settings: Settings, sentry: bool) -> Iterator[Finding]:
         yield from self.findings
+
+    def adopt(self, host: HostSettings, container: str, app: str) -> Adopted:
+        self.asked.append(f"adopt {host.name} {container} {app}")
+        return self.adopted
 
     def demo(self, directory: Path | None, tell: Callable[[str], None]) -> None:
         raise RuntimeError("a fault of ours")
@@ -379,3 +385,16 @@ def test_names_of_strangers_are_inert_on_the_terminal(line: Line, now: datetime)
     assert line("status") == 0
     assert "\x1b" not in line.out
     assert "[red]" in line.out
+
+
+def test_adopt_prints_settings_and_says_what_would_be_otherwise(line: Line) -> None:
+    line.hands.adopted = Adopted("[apps.shop.run]\n", unsure=("Cmd is as in its image",))
+    assert line("adopt", "h1", "shop") == 0
+    assert line.out == "[apps.shop.run]\n"
+    assert "not told apart: Cmd" in line.err
+    assert "proven" in line.err
+    line.hands.adopted = Adopted("[apps.shop.run]\n", differs=("HostConfig.AutoRemove: true would be false",))
+    assert line("adopt", "h1", "shop", "--app", "other", "--json") == 1
+    assert json.loads(line.out)["differs"] == ["HostConfig.AutoRemove: true would be false"]
+    assert line.hands.asked[-1] == "adopt h1 shop other"
+    assert line("adopt", "nowhere", "shop") == 2

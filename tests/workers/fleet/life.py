@@ -60,6 +60,8 @@ class Life:
         self.stale: list[tuple[HostState, Rollout]] = []
         self.by_hands: set[str] = set()
         """Hosts where a person took away what ran, and nothing has run since."""
+        self.emptied: set[str] = set()
+        """Those of them to which "what it ran before" may be nothing."""
         self.ledger.add(Head(app="shop", surveyed_at=START), START)
 
     def _settings(self) -> str:
@@ -224,7 +226,9 @@ class Life:
         if host.current is None or host.next is not None:
             return
         self.by_hands.add(name)
-        host.current = replace(host.current, up=False) if self.chance.random() < 0.5 else None
+        if self.chance.random() < 0.5:
+            self.emptied.add(name)
+        host.current = None if name in self.emptied else replace(host.current, up=False)
         self.log.append(f"{name} {'stopped' if host.current else 'removed'} by hand")
 
     def jump(self) -> None:
@@ -241,7 +245,7 @@ class Life:
                 assert slot.image in {IMAGES[0], *allowed}, f"P2: {name} runs {slot.image.short}"
                 if slot.image in self.sick:
                     self.bad.setdefault((slot.generation, self.places[name].kind), set()).add(name)
-            if host.current is not None and host.current.up:
+            if host.current is not None and host.current.up and name not in self.emptied:
                 self.by_hands.discard(name)
             if self.service.order == "start-first" and name not in self.by_hands:
                 assert host.serving is not None, f"P1: {name} serves nothing"
