@@ -53,8 +53,9 @@ bench-bump: $(VENV)/.test  ## one bump among 60 packages, by each tool, beside w
 	@$(BIN)/python -m bench.bump
 
 bench-build: SIZE ?= full
-bench-build: $(VENV)/.test  ## toplayer and docker build side by side, as root; SIZE=small takes 8 packages, not 60
-	@$(BIN)/python -m bench.build --size $(SIZE)
+bench-build: PROGRAMS ?=
+bench-build: $(VENV)/.test  ## toplayer and docker build side by side, as root; SIZE=small: 8 packages; PROGRAMS: a newer Docker's directory
+	@$(BIN)/python -m bench.build --size $(SIZE) --programs "$(PROGRAMS)"
 
 bench-layers: $(VENV)/.test  ## what packing a layer costs, by each way of packing it
 	@$(BIN)/python -m bench.layers

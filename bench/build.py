@@ -1,12 +1,14 @@
 """Builds side by side: toplayer, and `docker build` with the Dockerfiles that people have: `make bench-build`.
 
 One real application of 60 packages; every side downloads the same wheels from the same index on loopback and pushes to
-the same registry; a host with Docker's classic store pulls. Measured are the first build, a bump of one package, and a
-change of the code; then the bump again by a builder that has nothing but the lock (and `--cache-from`). Seconds are
-from the lock to the pushed manifest; of toplayer in a service that runs, and "cold" in a process that has just started.
-CPU is that of the engine and what it starts, or of toplayer's process.
+the same registry; hosts pull, one with Docker's classic store and, if there is one, one with the containerd store.
+Measured are the first build, a bump of one package, and a change of the code; then the bump again by a builder that has
+nothing but the lock (and `--cache-from`). toplayer also bumps other packages, wherever they lie. Seconds are from the
+lock to the pushed manifest; of toplayer in a service that runs, and "cold" in a process that has just started. CPU is
+that of the engine and what it starts, or of toplayer's process.
 
-Needs root, dockerd with BuildKit, docker-registry, and for the wheels the public index, once.
+Needs root, dockerd with BuildKit, docker-registry, and for the wheels the public index, once. `--link` and the
+containerd store need a Docker from 24 on with its buildx plugin: unpacked into a directory, named by `--programs`.
 """
 
 import argparse
@@ -19,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,6 +50,8 @@ from workers.oci.stores import open_store
 HERE = Path(__file__).parent
 DOCKER = "/usr/bin/docker"
 BUMPED = "certifi"
+OTHERS = ("sqlparse", "python-dateutil", "idna", "redis", "botocore", "scipy")
+"""Packages that toplayer bumps besides: small ones and large ones, from the top of the image to its bottom."""
 RATES = Path(tempfile.gettempdir()) / f"toplayer-bench-rates-{os.getuid()}.json"
 SMALL = ("certifi", "charset-normalizer", "idna", "requests", "urllib3", "sqlparse", "asgiref", "django")
 
@@ -67,8 +71,7 @@ COPY hot.txt /app/
 RUN python3 -m pip install -q --no-cache-dir --no-deps --index-url {index}/simple/ -r /app/hot.txt
 COPY . /app
 """
-LINKED = """# syntax=docker/dockerfile:1
-FROM {base} AS cold
+LINKED = """FROM {base} AS cold
 COPY cold.txt /app/
 RUN python3 -m pip install -q --no-cache-dir --no-deps --index-url {index}/simple/ --prefix /cold -r /app/cold.txt
 FROM {base} AS hot
@@ -84,7 +87,7 @@ DOCKERFILES = {"naive": NAIVE, "requirements first": SPLIT, f"{BUMPED} split off
 
 @dataclass(frozen=True)
 class Row:
-    """What one build cost: seconds, CPU seconds, bytes uploaded, and bytes that a host pulled."""
+    """What one build cost: seconds, CPU seconds, bytes uploaded, and bytes that hosts pulled, classic and containerd."""
 
     who: str
     what: str
@@ -92,20 +95,23 @@ class Row:
     cpu: float
     uploaded: int
     pulled: int = 0
+    lacked: int = 0
     memory: int = 0
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--size", choices=["full", "small"], default="full")
-    size = arguments.parse_args().size
+    arguments.add_argument("--programs", default="", metavar="DIRECTORY", help="another Docker, from 24 on")
+    asked = arguments.parse_args()
     with contextlib.ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="toplayer-bench-")))
-        bench = stack.enter_context(prepared(place, size))
+        os.environ["DOCKER_CONFIG"] = str(_config(place, asked.programs))
+        bench = stack.enter_context(prepared(place, asked.size, asked.programs))
         rows: list[Row] = []
-        for who in DOCKERFILES | ({"--link": LINKED} if _has_buildx() else {}):
-            rows += _told(_docker(bench, who))
         rows += _told(_toplayer(bench))
+        for who in DOCKERFILES | ({"--link": LINKED} if asked.programs else {}):
+            rows += _told(_docker(bench, who))
         _print(rows, bench)
 
 
@@ -118,14 +124,28 @@ class Bench:
     lock: list[str]
     older: str
     newer: str
+    programs: str
+    before: dict[str, str]
 
-    def tree(self, version: str, code: str) -> Path:
-        """The application at a commit: its lock, in one file and in two, and its code."""
+    @contextlib.contextmanager
+    def hosts(self) -> Iterator[list[RealEngine]]:
+        """New hosts: a classic one, and one with the containerd store if there is such an engine."""
+        with contextlib.ExitStack() as stack:
+            found = [stack.enter_context(engine())]
+            if self.programs:
+                found.append(stack.enter_context(engine(programs=self.programs, containerd=True)))
+            yield found
+
+    def tree(self, version: str, code: str, older: Mapping[str, str] | None = None) -> Path:
+        """The application at a commit: its lock, in one file and in two, and its code. `older` stand in for others."""
+        lock = [
+            f"{name}=={(older or {}).get(name, now)}" for name, _, now in (row.partition("==") for row in self.lock)
+        ]
         root = self.place / "tree"
         shutil.rmtree(root, ignore_errors=True)
         (root / "shop").mkdir(parents=True)
         hot = f"{BUMPED}=={version}\n"
-        cold = "".join(f"{line}\n" for line in self.lock if not line.startswith(f"{BUMPED}=="))
+        cold = "".join(f"{line}\n" for line in lock if not line.startswith(f"{BUMPED}=="))
         (root / "requirements.txt").write_text(cold + hot)
         (root / "cold.txt").write_text(cold)
         (root / "hot.txt").write_text(hot)
@@ -135,7 +155,7 @@ class Bench:
 
 
 @contextlib.contextmanager
-def prepared(place: Path, size: str) -> Iterator[Bench]:
+def prepared(place: Path, size: str, programs: str) -> Iterator[Bench]:
     """The wheels, an index that has them, a registry, and a base image that has pip in it."""
     every = [line for line in (HERE / "packages.txt").read_text().splitlines() if "==" in line]
     lock = every
@@ -150,9 +170,14 @@ def prepared(place: Path, size: str) -> Iterator[Bench]:
     fetch += ["--platform", "manylinux_2_27_x86_64", "--platform", "manylinux_2_24_x86_64"]
     fetch += ["--platform", "manylinux_2_5_x86_64", "--platform", "manylinux1_x86_64"]
     subprocess.run([*fetch, *lock, "pip"], check=True)
-    subprocess.run([*fetch, f"{BUMPED}<{newer}"], check=True)
-    found = sorted(path.name.split("-")[1] for path in wheels.glob(f"{BUMPED}-*.whl"))
-    older = next(version for version in found if version != newer)
+    wanted = {name: version for name, _, version in (line.partition("==") for line in lock)}
+    before: dict[str, str] = {}
+    for name in (BUMPED, *OTHERS):
+        if name in wanted:
+            subprocess.run([*fetch, f"{name}<{wanted[name]}"], check=True)
+            found = {path.name.split("-")[1] for path in wheels.glob(f"{name.replace('-', '_')}-*.whl")}
+            before[name] = next(version for version in sorted(found) if version != wanted[name])
+    older = before.pop(BUMPED)
     if not RATES.exists():
         RATES.write_text(json.dumps(_rates(every)))
     port = free_port()
@@ -172,7 +197,7 @@ def prepared(place: Path, size: str) -> Iterator[Bench]:
         base = f"{running.address}/base:pip"
         _run(builder, "build", "-q", "-t", base, str(root))
         _run(builder, "push", "-q", base)
-        yield Bench(place, f"http://127.0.0.1:{port}", running, base, lock, older, newer)
+        yield Bench(place, f"http://127.0.0.1:{port}", running, base, lock, older, newer, programs, before)
 
 
 def _rates(lock: list[str]) -> dict[str, float]:
@@ -191,13 +216,14 @@ def _rates(lock: list[str]) -> dict[str, float]:
 
 def _docker(bench: Bench, who: str) -> Iterator[Row]:
     name = f"{bench.registry.address}/docker-{list(DOCKERFILES).index(who) if who in DOCKERFILES else 9}"
-    with engine() as host:
-        with engine() as builder:
+    programs = bench.programs if who == "--link" else ""
+    with bench.hosts() as hosts:
+        with engine(programs=programs) as builder:
             _run(builder, "pull", "-q", bench.base)
             for what, version, code in _story(bench):
                 row = _built(bench, builder, who, what, bench.tree(version, code), name, what.replace(" ", "-"))
-                yield replace(row, pulled=_pulled(bench, host, f"{name}:{what.replace(' ', '-')}"))
-        with engine() as cold:
+                yield _pulled(bench, hosts, f"{name}:{what.replace(' ', '-')}", row)
+        with engine(programs=programs) as cold:
             tree = bench.tree(bench.newer, "one")
             (tree / "shop" / "cold.py").write_text("cold")
             yield _built(bench, cold, who, "bump, cold", tree, name, "cold", cache=f"{name}:first")
@@ -207,7 +233,9 @@ def _built(bench: Bench, on: RealEngine, who: str, what: str, tree: Path, name: 
     (tree / "Dockerfile").write_text((DOCKERFILES | {"--link": LINKED})[who].format(base=bench.base, index=bench.index))
     before, began, busy = len(bench.registry.uploads()), time.monotonic(), _cpu(on.pid)
     words = ["--network", "host", "--build-arg", "BUILDKIT_INLINE_CACHE=1", "-q", "-t", f"{name}:{tag}"]
-    _run(on, "build", *words, *(["--cache-from", cache] if cache else []), str(tree))
+    words += ["--provenance=false"] if who == "--link" else []
+    verb = ("buildx", "build", "--load") if who == "--link" else ("build",)
+    _run(on, *verb, *words, *(["--cache-from", cache] if cache else []), str(tree))
     _run(on, "push", "-q", f"{name}:{tag}")
     seconds, used = time.monotonic() - began, _cpu(on.pid) - busy
     return Row(who, what, seconds, used, _uploaded(bench, before))
@@ -222,17 +250,27 @@ def _story(bench: Bench) -> list[tuple[str, str, str]]:
 
 def _toplayer(bench: Bench) -> Iterator[Row]:
     repository, previous = f"{bench.registry.address}/toplayer", ""
-    with engine() as host:
-        for number, (what, version, code) in enumerate(_story(bench)):
+    with bench.hosts() as hosts:
+        for number, (what, tree) in enumerate(_our_story(bench)):
             before, began = len(bench.registry.uploads()), time.monotonic()
-            said = _child(bench, bench.tree(version, code), f"{number}" * 40, previous, f"state-{number}")
+            said = _child(bench, tree, f"{number:040x}"[::-1], previous, f"state-{number}")
             seconds, uploaded = time.monotonic() - began, _uploaded(bench, before)
             if what == "bump":
-                yield Row("toplayer", "bump, cold", seconds, said["cpu"], uploaded, 0, said["memory"])
-            pulled = _pulled(bench, host, f"{repository}@{said['image']}")
+                yield Row("toplayer", "bump, cold", seconds, said["cpu"], uploaded, memory=said["memory"])
             previous = said["image"]
             used = said["cpu"] - said["start"]
-            yield Row("toplayer", what, said["seconds"], used, uploaded, pulled, said["memory"])
+            row = Row("toplayer", what, said["seconds"], used, uploaded, memory=said["memory"])
+            yield _pulled(bench, hosts, f"{repository}@{previous}", row)
+
+
+def _our_story(bench: Bench) -> Iterator[tuple[str, Path]]:
+    """The story that all go through, after a beginning with older versions of all that is bumped in the end."""
+    old, new = dict(bench.before), {}
+    for what, version, code in _story(bench):
+        yield what, bench.tree(version, code, old)
+    for name in bench.before:
+        new[name] = old.pop(name)
+        yield f"bump {name}", bench.tree(bench.newer, "two", old)
 
 
 def _child(bench: Bench, tree: Path, commit: str, previous: str, state: str) -> dict[str, Any]:
@@ -284,20 +322,29 @@ def _run(on: RealEngine, *words: str) -> None:
         raise SystemExit(f"docker {' '.join(words)}: {done.stderr[-2000:]}")
 
 
+def _config(place: Path, programs: str) -> Path:
+    """A configuration for the client: nobody's logins, and the plugin of the other Docker."""
+    plugins = place / "docker" / "cli-plugins"
+    plugins.mkdir(parents=True)
+    if programs:
+        (plugins / "docker-buildx").symlink_to(Path(programs).absolute() / "docker-buildx")
+    return plugins.parent
+
+
 def _told(rows: Iterator[Row]) -> Iterator[Row]:
     for row in rows:
         print(f"{row.who}, {row.what}: {row.seconds:.1f} s", file=sys.stderr, flush=True)
         yield row
 
 
-def _has_buildx() -> bool:
-    return subprocess.run([DOCKER, "buildx", "version"], capture_output=True).returncode == 0
-
-
-def _pulled(bench: Bench, host: RealEngine, image: str) -> int:
-    before = bench.registry.pulled()
-    _run(host, "pull", "-q", image)
-    return bench.registry.pulled() - before
+def _pulled(bench: Bench, hosts: list[RealEngine], image: str, row: Row) -> Row:
+    """The row with what the hosts pull of an image, as the registry counts it."""
+    found = []
+    for host in hosts:
+        before = bench.registry.pulled()
+        _run(host, "pull", "-q", image)
+        found.append(bench.registry.pulled() - before)
+    return replace(row, pulled=found[0], lacked=found[1] if found[1:] else 0)
 
 
 def _uploaded(bench: Bench, before: int) -> int:
@@ -323,11 +370,13 @@ def _listens(port: int) -> bool:
 
 def _print(rows: list[Row], bench: Bench) -> None:
     print(f"{len(bench.lock)} packages; the bump is {BUMPED} {bench.older} -> {bench.newer}\n")
-    print(f"{'build':28}{'what':12}{'seconds':>9}{'CPU s':>8}{'uploaded':>14}{'host pulls':>14}{'memory MB':>11}")
+    print("| build | what | seconds | CPU s | uploaded | classic host pulls | containerd host pulls | memory, MB |")
+    print("| --- " * 8 + "|")
     for row in rows:
         memory = f"{row.memory / 1e6:.0f}" if row.memory else ""
-        pulled = f"{row.pulled:,}" if row.pulled else ""
-        print(f"{row.who:28}{row.what:12}{row.seconds:>9.2f}{row.cpu:>8.1f}{row.uploaded:>14,}{pulled:>14}{memory:>11}")
+        pulled, lacked = (f"{count:,}" if count else "" for count in (row.pulled, row.lacked))
+        cells = (row.who, row.what, f"{row.seconds:.2f}", f"{row.cpu:.1f}", f"{row.uploaded:,}", pulled, lacked, memory)
+        print(f"| {' | '.join(cells)} |")
     print()
     ours = {row.what: row for row in rows if row.who == "toplayer"}
     for row in rows:
@@ -337,8 +386,8 @@ def _print(rows: list[Row], bench: Bench) -> None:
                 f"{row.what}: {row.who} / toplayer = {row.seconds / mine.seconds:.1f} x the seconds"
                 + (f", {row.pulled / mine.pulled:.1f} x the bytes to a host" if row.pulled and mine.pulled else "")
             )
-    if not _has_buildx():
-        print("COPY --link was not tried: this docker has no buildx")
+    if not bench.programs:
+        print("COPY --link and the containerd store were not tried: they need `--programs`")
 
 
 if __name__ == "__main__":

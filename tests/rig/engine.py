@@ -84,15 +84,24 @@ def ran(api: APIClient, image: str, *command: str) -> str:
 
 
 @contextlib.contextmanager
-def engine(certs: Certs | None = None, *, data_size: str = "", networks: bool = False) -> Iterator[RealEngine]:
+def engine(
+    certs: Certs | None = None,
+    *,
+    data_size: str = "",
+    networks: bool = False,
+    programs: str = "",
+    containerd: bool = False,
+) -> Iterator[RealEngine]:
     """A new engine, ready in a second or two. With `data_size` ("64m") its disk is no larger than that.
 
     With `certs` it also listens on loopback, with TLS (without, it would sleep 16 seconds first, as a warning).
     With `networks` it lives in a network namespace, where it has bridges and can publish ports; else its containers
-    have the networks `none` and `host`.
+    have the networks `none` and `host`. `programs` is a directory with another Docker than the one on PATH, and
+    `containerd` lets it keep its images in the containerd store (from 24 on).
     """
     need_root()
-    dockerd = shutil.which("dockerd", path=_PATH)
+    path_of_programs = f"{programs}:{_PATH}" if programs else _PATH
+    dockerd = shutil.which("dockerd", path=path_of_programs)
     if dockerd is None:
         need("dockerd")
     # Not in pytest's directory: the path of a unix socket may have 107 bytes, and pytest would keep the data.
@@ -106,6 +115,8 @@ def engine(certs: Certs | None = None, *, data_size: str = "", networks: bool = 
         "pidfile": str(root / "docker.pid"),
         "shutdown-timeout": 5,
     }
+    if containerd:
+        settings["features"] = {"containerd-snapshotter": True}
     if certs is not None:
         settings["hosts"].append(f"tcp://127.0.0.1:{port}")
         settings |= {"tlsverify": True, "tlscacert": str(certs.ca)}
@@ -126,7 +137,7 @@ def engine(certs: Certs | None = None, *, data_size: str = "", networks: bool = 
             _run("mount", "-t", "tmpfs", "-o", f"size={data_size}", "tmpfs", str(root / "data"))
 
         def start() -> "subprocess.Popen[bytes]":
-            env = dict(os.environ, PATH=_PATH)
+            env = dict(os.environ, PATH=path_of_programs)
             return stack.enter_context(server(argv, root / "log", lambda: _answers(path), env=env))
 
         tcp = f"tcp://127.0.0.1:{port}" if certs else ""
