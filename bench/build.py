@@ -87,7 +87,7 @@ DOCKERFILES = {"naive": NAIVE, "requirements first": SPLIT, f"{BUMPED} split off
 
 @dataclass(frozen=True)
 class Row:
-    """What one build cost: seconds, CPU seconds, bytes uploaded, and bytes that hosts pulled, classic and containerd."""
+    """What one build cost. `pulled` are the bytes that a classic host pulls, `lacked` those of a containerd one."""
 
     who: str
     what: str

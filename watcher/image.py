@@ -68,6 +68,10 @@ class Platform:
     def __str__(self) -> str:
         return "/".join(filter(None, (self.os, self.architecture, self.variant)))
 
+    def json(self) -> dict[str, str]:
+        """As an image index has it."""
+        return {"os": self.os, "architecture": self.architecture} | ({"variant": self.variant} if self.variant else {})
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from watcher.image import Digest
-from workers.oci.manifest import INDEXES, Manifest, digest_of
+from workers.oci.manifest import INDEXES, Descriptor, Manifest, digest_of
+from workers.oci.referrers import listed, referrers, subject_of
 from workers.oci.store import Store, StoreRefused, StoreUnreachable
 
 
@@ -22,6 +23,7 @@ class FakeStore:
         self._where = where
         self.blobs: dict[Digest, bytes] = {}
         self.manifests: dict[Digest, bytes] = {}
+        self.about: dict[Digest, bytes] = {}
         self.tags: dict[str, Digest] = {}
         self.uploads: list[Digest] = []
         self.offline = False
@@ -48,11 +50,17 @@ class FakeStore:
             for part in (manifest.config, *manifest.layers):
                 if part.digest not in self.blobs:
                     raise StoreRefused(self.where, f"the manifest names {part.digest}, and there is no such blob")
-        digest = digest_of(raw)
+        digest, subject = digest_of(raw), subject_of(raw)
         self.manifests[digest] = raw
+        if subject:
+            self.about[subject] = listed(self.about.get(subject), raw, self.where) or self.about[subject]
         if tag:
             self.tags[tag] = digest
         return digest
+
+    def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
+        self._answer()
+        return referrers(self.about[subject], self.where) if subject in self.about else ()
 
     def has(self, digest: Digest) -> bool:
         self._answer()

@@ -35,6 +35,7 @@ from workers.image.files import Files
 from workers.image.layer import Layer, write_layer
 from workers.image.packages import PHP, Packages, check_needs
 from workers.image.packing import Packing
+from workers.image.papers import Subject, papers
 from workers.image.parts import COMPONENT, KEY, SINCE, STEPS, Known, Notes, known, publish
 from workers.image.patches import churned, patch_of
 from workers.image.plan import Group, arrange, groups, parts, room, stack, stays
@@ -48,7 +49,7 @@ from workers.image.venv import venv
 from workers.image.wheelhouse import Wheelhouse
 from workers.image.workshop import Workshop
 from workers.oci.manifest import MAX_LAYERS, OCI_CONFIG, OCI_MANIFEST, Descriptor, Manifest, digest_of
-from workers.oci.store import Store, copy_blob
+from workers.oci.store import Store, attach, copy_blob
 from workers.scratch import scratch as throwaway
 
 T = TypeVar("T")
@@ -143,6 +144,7 @@ class _Build:
         layers = [self._layer(group, made) for group in laid]
         pushed = self._send(list(made.values()))
         manifest, sent = self._publish(layers, notes)
+        sent += self._tell(manifest)
         new = [layer for layer in manifest.layers if layer.digest not in self._previous.digests]
         return Built(
             image=manifest.digest,
@@ -251,6 +253,15 @@ class _Build:
         sent += self._store.put_blob(config.digest, raw)
         self._store.put_manifest(manifest.raw, OCI_MANIFEST, self._recipe.tag)
         return manifest, sent + len(manifest.raw)
+
+    def _tell(self, manifest: Manifest) -> int:
+        """Puts beside the image what it consists of and how it came to be; the bytes that travelled."""
+        names = [(layer, layer.annotations.get(COMPONENT, "").split()) for layer in manifest.layers]
+        # A patch comes later, and is where the component is.
+        layers = {word.partition("@")[0]: layer.digest for layer, words in names for word in words}
+        subject = Subject(self._image.repository, manifest.digest, layers)
+        told = papers(self._recipe, self._base, self._components, subject)
+        return sum(attach(self._store, manifest, one) for one in told)
 
     def _labels(self) -> dict[str, str]:
         found = {

@@ -19,15 +19,13 @@ from workers.image.component import Component
 from workers.image.packing import GZIP_LEVEL, Packing
 from workers.image.plan import Found, Group
 from workers.oci.manifest import (
-    OCI_MANIFEST,
     Descriptor,
     ImageConfig,
     ImageUnreadable,
     Manifest,
-    canonical,
-    digest_of,
 )
-from workers.oci.store import Store, StoreRefused, small_blob
+from workers.oci.referrers import Artifact
+from workers.oci.store import Store, StoreRefused, attach, small_blob
 
 COMPONENT, KEY = "io.toplayer.component", "io.toplayer.key"
 """Annotations of a layer: what is in it, and what its bytes depend on."""
@@ -35,7 +33,6 @@ SINCE, STEPS = "io.toplayer.since", "io.toplayer.steps"
 """Annotations of a patch: the key that the component has in the layer below, and how many changes it is made of."""
 PARTS = "application/vnd.toplayer.parts.v2+gzip"
 
-_EMPTY = Descriptor(media_type="application/vnd.oci.empty.v1+json", digest=digest_of(b"{}"), size=2)
 _LARGEST = 64 * 1024**2
 
 
@@ -175,23 +172,7 @@ def _found(layer: Descriptor, notes: Notes) -> Found:
 def publish(store: Store, image: Manifest, notes: Notes) -> int:
     """Puts what is known of the image's parts beside it; the bytes that travelled."""
     raw = bytes(gzip_compress(notes.json(), GZIP_LEVEL))
-    parts = Descriptor(media_type=PARTS, digest=digest_of(raw), size=len(raw))
-    subject = Descriptor(media_type=OCI_MANIFEST, digest=image.digest, size=len(image.raw))
-    manifest = canonical(
-        {
-            "schemaVersion": 2,
-            "mediaType": OCI_MANIFEST,
-            "artifactType": PARTS,
-            "config": _EMPTY.json(),
-            "layers": [parts.json()],
-            "subject": subject.json(),
-        }
-    )
-    if store.manifest(_tag(image.digest)) == manifest:
-        return 0
-    sent = store.put_blob(_EMPTY.digest, b"{}") + store.put_blob(parts.digest, raw)
-    store.put_manifest(manifest, OCI_MANIFEST, _tag(image.digest))
-    return sent + len(manifest)
+    return attach(store, image, Artifact(kind=PARTS, content=raw, tag=_tag(image.digest)))
 
 
 def _unpacked(packed: bytes) -> bytes:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from watcher.image import Digest
-from workers.oci.manifest import INDEXES, MAX_MANIFEST, OCI_INDEX, Manifest, canonical, digest_of
+from workers.oci.manifest import INDEXES, MAX_MANIFEST, OCI_INDEX, Descriptor, Manifest, canonical, digest_of
+from workers.oci.referrers import listed, referrers, subject_of, tag_of
 from workers.oci.store import Store, StoreRefused
 from workers.oci.verified import Verified, check
 
@@ -66,7 +67,19 @@ class LayoutStore:
                 if after != before:
                     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": after}
                     self._place(self._root / "index.json", canonical(index))
+        subject = subject_of(raw)
+        if subject:
+            self._refer(subject, raw)
         return digest
+
+    def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
+        index = self.manifest(tag_of(subject))
+        return referrers(index, self.where) if index else ()
+
+    def _refer(self, subject: Digest, raw: bytes) -> None:
+        index = listed(self.manifest(tag_of(subject)), raw, self.where)
+        if index:
+            self.put_manifest(index, OCI_INDEX, tag_of(subject))
 
     def has(self, digest: Digest) -> bool:
         with self._spoken():

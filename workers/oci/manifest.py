@@ -54,6 +54,7 @@ class Descriptor:
     size: int
     annotations: Mapping[str, str] = field(default_factory=dict)
     platform: Platform | None = None
+    artifact_type: str = ""
 
     @classmethod
     def parse(cls, value: Any, where: str, place: str) -> Self:
@@ -73,11 +74,16 @@ class Descriptor:
             size=size,
             annotations={str(key): str(text) for key, text in annotations.items()},
             platform=_platform(table.get("platform")),
+            artifact_type=str(table.get("artifactType") or ""),
         )
 
     def json(self) -> dict[str, Any]:
         """The descriptor as a manifest has it."""
         row: dict[str, Any] = {"mediaType": self.media_type, "digest": str(self.digest), "size": self.size}
+        if self.platform:
+            row["platform"] = self.platform.json()
+        if self.artifact_type:
+            row["artifactType"] = self.artifact_type
         return row | ({"annotations": dict(self.annotations)} if self.annotations else {})
 
 

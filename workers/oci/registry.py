@@ -17,7 +17,8 @@ from watcher.image import Digest
 from watcher.inert import inert
 from workers.oci.answer import WireFailed
 from workers.oci.download import Download
-from workers.oci.manifest import INDEXES, MANIFESTS, MAX_MANIFEST, digest_of
+from workers.oci.manifest import INDEXES, MANIFESTS, MAX_MANIFEST, OCI_INDEX, Descriptor, digest_of
+from workers.oci.referrers import listed, referrers, subject_of, tag_of
 from workers.oci.store import Store, StoreRefused, StoreUnreachable
 from workers.oci.verified import check
 from workers.oci.wire import Wire
@@ -74,18 +75,35 @@ class RegistryStore:
             raise StoreRefused(self.where, f"its digest of {inert(name, 80)}: {error}") from None
 
     def put_manifest(self, raw: bytes, media_type: str, tag: str = "") -> Digest:
-        digest = digest_of(raw)
+        digest, subject = digest_of(raw), subject_of(raw)
 
-        async def put() -> None:
+        async def put() -> bool:
             url = f"/v2/{self._path}/manifests/{quote(tag or digest, safe=':')}"
             async with self._wire.ask("PUT", url, headers={"content-type": media_type}, content=raw) as answer:
                 await answer.expect(201)
                 said = answer.headers.get("docker-content-digest", digest)
                 if said != digest:
                     raise StoreRefused(self.where, f"it says that the manifest {digest} is {inert(said, 80)}")
+                # By this a registry says that it keeps the list of referrers itself.
+                return "oci-subject" in answer.headers
 
-        self._tried(put)
+        if not self._tried(put) and subject:
+            index = listed(self.manifest(tag_of(subject)), raw, self.where)
+            if index:
+                self.put_manifest(index, OCI_INDEX, tag_of(subject))
         return digest
+
+    def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
+        async def get() -> bytes | None:
+            url = f"/v2/{self._path}/referrers/{subject}"
+            async with self._wire.ask("GET", url, headers={"accept": OCI_INDEX}) as answer:
+                if answer.status == 404:
+                    return None
+                await answer.expect(200)
+                return await answer.whole(MAX_MANIFEST)
+
+        index = self._tried(get) or self.manifest(tag_of(subject))
+        return referrers(index, self.where) if index else ()
 
     def has(self, digest: Digest) -> bool:
         return self._tried(lambda: self._has(digest))

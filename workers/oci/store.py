@@ -8,7 +8,8 @@ from typing import BinaryIO, Protocol
 
 from watcher.errors import Refused, Temporary
 from watcher.image import Digest
-from workers.oci.manifest import Descriptor
+from workers.oci.manifest import OCI_MANIFEST, Descriptor, Manifest, digest_of
+from workers.oci.referrers import EMPTY, Artifact
 
 _CHUNK = 1024 * 1024
 
@@ -34,7 +35,14 @@ class Store(Protocol):
         ...
 
     def put_manifest(self, raw: bytes, media_type: str, tag: str = "") -> Digest:
-        """Publishes a manifest whose blobs are all there, under its digest and, if one is given, under `tag`."""
+        """Publishes a manifest whose blobs are all there, under its digest and, if one is given, under `tag`.
+
+        One that has a subject is among the subject's `referrers` from then on.
+        """
+        ...
+
+    def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
+        """The artifacts that were published with this image as their subject; none, for one that is not there."""
         ...
 
     def has(self, digest: Digest) -> bool:
@@ -77,6 +85,16 @@ class StoreRefused(Refused):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.why}"
+
+
+def attach(store: Store, subject: Manifest, artifact: Artifact) -> int:
+    """Puts an artifact beside an image, unless it is there; the bytes that travelled."""
+    raw = artifact.manifest(subject)
+    if store.manifest(artifact.tag or digest_of(raw)) == raw:
+        return 0
+    sent = store.put_blob(EMPTY.digest, b"{}") + store.put_blob(artifact.digest, artifact.content)
+    store.put_manifest(raw, OCI_MANIFEST, artifact.tag)
+    return sent + len(raw)
 
 
 def copy_blob(blob: Descriptor, source: Store, target: Store) -> int:

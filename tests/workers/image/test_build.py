@@ -184,8 +184,8 @@ def test_a_bump_makes_and_sends_one_layer_from_a_builder_that_has_nothing(shop: 
     assert second.new_layers == 1
     assert second.new_size == changed[0].size
     assert changed[0].digest in fake(shop).uploads
-    # The layer, the configuration, and what is known of the parts.
-    assert len(fake(shop).uploads) == 3
+    # The layer, the configuration, what is known of the parts, and what is told of the image beside it.
+    assert len(fake(shop).uploads) == 5
     assert shop.components(second) == ["venv", "pypi:api@1.0", "pypi:core@1.1", "code"]
 
 

@@ -16,8 +16,18 @@ from tests.rig.registry import PASSWORD, USERNAME, Registry, certificates, regis
 from watcher.image import Digest
 from watcher.secret import Secret
 from watcher.settings import RegistrySettings
-from workers.oci.manifest import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor, Manifest, digest_of
-from workers.oci.store import Store, StoreRefused, StoreUnreachable
+from workers.oci.manifest import (
+    OCI_CONFIG,
+    OCI_INDEX,
+    OCI_LAYER_GZIP,
+    OCI_MANIFEST,
+    Descriptor,
+    Manifest,
+    canonical,
+    digest_of,
+)
+from workers.oci.referrers import Artifact
+from workers.oci.store import Store, StoreRefused, StoreUnreachable, attach
 from workers.oci.stores import open_store, split
 
 BLOB = random.Random(1).randbytes(2_000_000)
@@ -111,6 +121,30 @@ def test_a_server_that_ignores_where_we_want_to_go_on_is_read_from_the_start(fro
 
     with store.blob(DIGEST) as stream:
         assert stream.read() == BLOB
+
+
+def test_a_registry_that_keeps_the_list_of_referrers_is_left_to_it(front: Proxy) -> None:
+    store = behind(front, name="listed")
+    config = b"{}"
+    store.put_blob(digest_of(config), config)
+    image = Manifest.make(Descriptor(media_type=OCI_CONFIG, digest=digest_of(config), size=2), (), {})
+    store.put_manifest(image.raw, OCI_MANIFEST)
+    about = Artifact(kind="application/vnd.bom+json", content=b"{}1")
+    raw = about.manifest(image)
+    row = Descriptor(media_type=OCI_MANIFEST, digest=digest_of(raw), size=len(raw), artifact_type=about.kind)
+    index = canonical({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [row.json()]})
+
+    def knows_referrers(asked: Asked) -> Instead | None:
+        if asked.method == "PUT" and "/manifests/" in asked.path:
+            return Instead(201, headers={"OCI-Subject": image.digest})
+        return Instead(200, body=index) if "/referrers/" in asked.path else None
+
+    front.behaviour = knows_referrers
+
+    attach(store, image, about)
+
+    assert not any("/manifests/sha256-" in asked.path for asked in front.asked)
+    assert store.referrers(image.digest) == (row,)
 
 
 def test_a_damaged_blob_is_refused(front: Proxy) -> None:

@@ -13,7 +13,8 @@ from tests.rig.registry import registry
 from watcher.image import Digest
 from workers.oci.layout import LayoutStore
 from workers.oci.manifest import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor, Manifest, digest_of
-from workers.oci.store import Store, StoreRefused, copy_blob, small_blob
+from workers.oci.referrers import Artifact
+from workers.oci.store import Store, StoreRefused, attach, copy_blob, small_blob
 from workers.oci.stores import open_store
 
 Open = Callable[[str], Store]
@@ -135,6 +136,25 @@ def test_one_manifest_may_have_two_tags(store: Store) -> None:
         store.put_manifest(manifest.raw, OCI_MANIFEST, tag)
 
     assert store.manifest("one") == store.manifest("two") == manifest.raw
+
+
+def test_what_is_said_about_an_image_is_found_beside_it(store: Store) -> None:
+    image = filled(store, b"layer")
+    store.put_manifest(image.raw, OCI_MANIFEST, "latest")
+    bom = Artifact(kind="application/vnd.bom+json", content=b"{}1", annotations={"what": "it is made of"})
+    other = Artifact(kind="application/vnd.other+json", content=b"{}2", tag="other")
+
+    assert attach(store, image, bom) > 0
+    assert attach(store, image, other) > 0
+    assert attach(store, image, bom) == attach(store, image, other) == 0
+
+    first, second = store.referrers(image.digest)
+    assert {first.artifact_type, second.artifact_type} == {bom.kind, other.kind}
+    raw = store.manifest(next(one for one in (first, second) if one.artifact_type == bom.kind).digest)
+    assert raw == bom.manifest(image)
+    assert small_blob(Manifest.parse(raw, "").layers[0], store, 100) == b"{}1"
+    assert store.manifest("other") == other.manifest(image)
+    assert store.referrers(NOWHERE) == ()
 
 
 def test_a_manifest_whose_blobs_are_missing_is_refused(store: Store) -> None:
