@@ -53,6 +53,7 @@ class HostSettings(Model):
     ssh: SshSettings | None = None
     site: Name | None = None
     target: Literal["docker", "compose"] = "docker"
+    images: Literal["pull", "load"] | None = None
 
     @property
     def kind(self) -> str:
@@ -75,6 +76,9 @@ def _image(text: str) -> str:
 class SiteSettings(Model):
     """Hosts behind one link: how many move at once, and at which hours they may be touched (empty: the fleet's).
 
+    `images` is how they get theirs: their engines pull, or, where they cannot reach the registry, toplayer sends what
+    they lack by the connection to their engines (`load`).
+
     `kind` is what the site has in common with others: the first host of each kind is proven before the second.
     """
 
@@ -82,6 +86,7 @@ class SiteSettings(Model):
     windows: tuple[Hours, ...] = ()
     freeze: tuple[Days, ...] = ()
     kind: str = ""
+    images: Literal["pull", "load"] = "pull"
 
 
 class FleetSettings(Model):
@@ -99,6 +104,7 @@ class FleetSettings(Model):
     drift: Literal["tell", "put right", "ignore"] = "tell"
     drift_every: Duration = timedelta(hours=1)
     puller: Annotated[str, AfterValidator(_image)] = ""
+    keep: Annotated[int, Field(ge=0, le=100)] = 1
     windows: tuple[Hours, ...] = ()
     freeze: tuple[Days, ...] = ()
     sites: dict[Name, SiteSettings] = Field(default_factory=dict)
@@ -119,8 +125,13 @@ class FleetSettings(Model):
 
     @cached_property
     def by_name(self) -> dict[str, HostSettings]:
-        """The hosts, each by its name."""
-        return {host.name: host for host in self.hosts}
+        """The hosts by their names, each with what its site says for it."""
+        return {host.name: self._at_site(host) for host in self.hosts}
+
+    def _at_site(self, host: HostSettings) -> HostSettings:
+        if host.images is not None or host.site is None:
+            return host
+        return host.model_copy(update={"images": self.sites[host.site].images})
 
     @cached_property
     def plan(self) -> Plan:

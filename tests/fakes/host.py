@@ -9,7 +9,7 @@ from typing import Any
 from watcher.errors import ToplayerError
 from watcher.image import Digest
 from watcher.machine import Takes
-from workers.fleet.host import Fenced, Health, HostRefused, HostUnreachable, Proof, Running, Service
+from workers.fleet.host import Fenced, Health, HostRefused, HostUnreachable, Proof, Running, Service, Tell, silent
 from workers.oci.manifest import Manifest
 from workers.oci.store import Store, StoreRefused
 
@@ -69,9 +69,11 @@ class FakeHost:
             return Running(None)
         return Running(self.current.image, self.current.generation, self.current.service == service)
 
-    def fetch(self, service: Service, image: Digest) -> int:
+    def fetch(self, service: Service, image: Digest, tell: Tell = silent) -> int:
         self._asked("fetch")
-        return self._fetch(image)
+        travelled = self._fetch(image)
+        tell(travelled, travelled)
+        return travelled
 
     def swap(self, service: Service, image: Digest, generation: int) -> None:
         self._asked("swap")

@@ -100,7 +100,7 @@ def busybox(more: Mapping[str, Entry] | None = None) -> bytes:
     """A layer with a shell and the usual tools, which runs anywhere, and `more`."""
     need("busybox")
     program = Path("/bin/busybox") if Path("/bin/busybox").exists() else Path("/usr/bin/busybox")
-    names = ("sh", "cat", "echo", "env", "false", "ls", "sleep", "test", "true", "dd", "wc")
+    names = ("sh", "cat", "echo", "env", "false", "ls", "sleep", "test", "true", "dd", "df", "wc")
     return layer(
         {
             "bin": None,

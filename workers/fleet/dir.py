@@ -26,7 +26,7 @@ from watcher.fleet import HostSettings
 from watcher.image import Digest, Platform
 from watcher.machine import Takes
 from workers.fleet.health import presentable
-from workers.fleet.host import Fenced, Health, HostBusy, HostRefused, Proof, Running, Service
+from workers.fleet.host import Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
 from workers.fleet.image import manifest_of, read_manifest
 from workers.fleet.place import Place, Placed
 from workers.fleet.release import run_inside
@@ -53,9 +53,11 @@ class DirHost:
             current = self._place(service).current
         return Running(current.image, current.generation) if current else Running(None)
 
-    def fetch(self, service: Service, image: Digest) -> int:
+    def fetch(self, service: Service, image: Digest, tell: Tell = silent) -> int:
         with self._at_work(service):
-            return self._fetch(image)
+            travelled = self._fetch(image)
+        tell(travelled, travelled)
+        return travelled
 
     def swap(self, service: Service, image: Digest, generation: int) -> None:
         with self._at_work(service) as place:

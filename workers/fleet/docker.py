@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -11,11 +12,14 @@ from watcher.fleet import HostSettings, SshSettings
 from watcher.image import Digest
 from watcher.machine import Takes
 from workers.fleet import swap
+from workers.fleet.answer import pull_failed
 from workers.fleet.engine import Engine, Listed
 from workers.fleet.health import died, presentable, proof_of, proof_of_command
-from workers.fleet.host import Fenced, Health, HostBusy, HostRefused, Proof, Running, Service
+from workers.fleet.host import Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
 from workers.fleet.image import manifest_of, read_manifest
+from workers.fleet.load import archive, metered
 from workers.fleet.pull import Pull
+from workers.fleet.room import free, lacking, needed, short_of
 from workers.fleet.spec import (
     BEFORE,
     GENERATION,
@@ -32,9 +36,11 @@ from workers.fleet.spec import (
 )
 from workers.fleet.swap import NO_RESTART, Container, Containers, Goal, Move, Role, Verb
 from workers.fleet.tunnel import SOCKET, tunnel
-from workers.oci.store import Store
+from workers.oci.manifest import MAX_MANIFEST, Descriptor, ImageConfig, Manifest
+from workers.oci.store import Store, small_blob
 
 _ALIVE = (Role.NEXT, Role.PROVEN, Role.CURRENT)
+_ASKING = timedelta(seconds=10)
 
 
 class DockerHost:
@@ -55,8 +61,9 @@ class DockerHost:
         same = found.spec == goal_of(service, found.image, found.generation).spec
         return Running(found.image, found.generation, same)
 
-    def fetch(self, service: Service, image: Digest) -> int:
-        pull, there = Pull(self._engine, service, image, self._socket), self._has(service, image)
+    def fetch(self, service: Service, image: Digest, tell: Tell = silent) -> int:
+        pull = Pull(self._engine, service, image, self._socket, tell=tell)
+        there = self._has(service, image)
         downloaded = pull.left() if there else frozenset()
         if there and not downloaded:
             return 0
@@ -69,19 +76,54 @@ class DockerHost:
             return raw
 
         manifest = manifest_of(image, read, self._engine.platform(), self._store.where)
+        if self._engine.loads:
+            return self._load(service, image, manifest, tell)
         if there or self._engine.image(manifest.config.digest) is None:
             travelled += manifest.config.size
+        if not there:
+            pull = replace(pull, needs=self._room(service, manifest)[0])
         downloaded = downloaded or pull.wait()
         travelled += sum(
             {layer.digest: layer.size for layer in manifest.layers if layer.digest.short in downloaded}.values()
         )
+        self._take(service, image, manifest)
+        return travelled
+
+    def _load(self, service: Service, image: Digest, manifest: Manifest, tell: Tell) -> int:
+        """Sends the image by the engine's own socket; the bytes that went."""
+        config, held = small_blob(manifest.config, self._store, MAX_MANIFEST), self._room(service, manifest)[1]
+        name, gone = f"{kept_as(service)}:{image.short}", 0
+        parts = archive(name, manifest, config, held, self._store)
+
+        def count(now: int, known: int) -> None:
+            nonlocal gone
+            gone = now
+            tell(now, known)
+
+        self._engine.load(metered(parts, sum(layer.size for layer in held), count))
+        self._take(service, image, manifest)
+        return gone
+
+    def _room(self, service: Service, manifest: Manifest) -> tuple[int, tuple[Descriptor, ...]]:
+        """The bytes of disk that the image needs, and the layers that it lacks. A `HostRefused` if there is no room."""
+        raw = small_blob(manifest.config, self._store, MAX_MANIFEST)
+        missing = lacking(manifest, ImageConfig.parse(raw, self._store.where), self._engine.layers())
+        needs = needed(missing)
+        ids = self._look(service)[1]
+        up = next((ids[role] for role in _ALIVE if role in ids and self._engine.is_up(ids[role])), None)
+        has = free(lambda argv: self._engine.run(up, argv, _ASKING)) if up else None
+        if has is not None and has < needs:
+            raise pull_failed(self._host, service.repository, short_of(needs, has))
+        return needs, missing
+
+    def _take(self, service: Service, image: Digest, manifest: Manifest) -> None:
+        """Gives the image that has just come its name of ours, if it is the one that was asked for."""
         found = self._there(service, image)
         # Engines with the classic store call an image by its configuration, those on containerd by its manifest.
         if found is None or found["Id"] not in (manifest.config.digest, manifest.digest, image):
             what = f"asked for {image}, it now has {found['Id'] if found else 'nothing'}"
             raise HostRefused(self._host, what, "look at the engine's log; somebody else may be removing images")
         self._engine.tag(found["Id"], kept_as(service), image.short)
-        return travelled
 
     def swap(self, service: Service, image: Digest, generation: int) -> None:
         seen, ids = self._look(service)
@@ -226,8 +268,8 @@ class DockerHost:
         if current is not None and not current.spec:
             labels[BEFORE] = current.restart
         payload = create_payload(service, goal, _previous(current, goal), labels)
-        if found is not None and goal.image == found["Id"]:
-            # An image that only this engine has: it ran here before toplayer.
+        if found is not None and (goal.image == found["Id"] or self._engine.loads):
+            # An image that only this engine has (it ran here before toplayer), or that came without a registry's name.
             payload["Image"] = found["Id"]
         return self._engine.create(self._name(service, role), payload)
 
@@ -246,8 +288,14 @@ class DockerHost:
     # --- images ---
 
     def _there(self, service: Service, image: Digest) -> Mapping[str, Any] | None:
-        """What the engine knows of the image, by its name or, if it was never in our repository, by its id."""
-        return self._engine.image(reference(service, image)) or self._engine.image(image)
+        """What the engine knows of the image, by its name or, if it was never in our repository, by its id.
+
+        One that was loaded has no name but ours, which it got when its id had been compared.
+        """
+        found = self._engine.image(reference(service, image)) or self._engine.image(image)
+        if found is None and self._engine.loads:
+            found = self._engine.image(f"{kept_as(service)}:{image.short}")
+        return found
 
     def _has(self, service: Service, image: Digest) -> bool:
         found = self._there(service, image)
@@ -257,13 +305,22 @@ class DockerHost:
         return True
 
     def _forget(self, service: Service, wanted: Iterable[Digest]) -> None:
-        """Removes the service's images but those that are wanted, or that any container of the host is made from."""
+        """Removes the service's images but those that are wanted, that any container of the host is made from, or that
+        came last: as many as are to be kept besides the one that runs."""
         keep = {digest.short for digest in wanted}
         used = {container.image for container in self._engine.containers()}
         ours = f"{kept_as(service)}:"
-        for found in self._engine.images(kept_as(service)):
-            tags = [tag for tag in found.get("RepoTags") or () if tag.startswith(ours)]
-            if found["Id"] in used or any(tag.removeprefix(ours) in keep for tag in tags):
+        old = [
+            (found, tags)
+            for found in self._engine.images(kept_as(service))
+            if (tags := [tag for tag in found.get("RepoTags") or () if tag.startswith(ours)])
+            and not any(tag.removeprefix(ours) in keep for tag in tags)
+        ]
+        spare = max(service.keep + 1 - len(keep), 0)
+        if spare:
+            old.sort(key=lambda one: self._tagged_at(one[0]["Id"]), reverse=True)
+        for found, tags in old[spare:]:
+            if found["Id"] in used:
                 continue
             for tag in tags:
                 self._engine.untag(tag)
@@ -272,6 +329,10 @@ class DockerHost:
                 # Only the names by digest are left, which pulling gave it; a tag would be somebody else's.
                 for name in left.get("RepoDigests") or ():
                     self._engine.untag(name)
+
+    def _tagged_at(self, id: str) -> str:
+        """When an image was last fetched, or found to be there: the engine notes when it gets a name."""
+        return str(((self._engine.image(id) or {}).get("Metadata") or {}).get("LastTagTime") or "")
 
 
 @contextlib.contextmanager
@@ -289,7 +350,7 @@ def reach(settings: HostSettings) -> Iterator[tuple[Engine, str]]:
         path = urlsplit(address).path
         if address.startswith("ssh://"):
             address = stack.enter_context(tunnel(settings.name, address, settings.ssh or SshSettings()))
-        engine = Engine(settings.name, address, settings.tls)
+        engine = Engine(settings.name, address, settings.tls, loads=settings.images == "load")
         stack.callback(engine.close)
         yield engine, path if scheme != "tcp" and path else SOCKET
 

@@ -25,7 +25,7 @@ from watcher.fleet import TlsSettings
 from watcher.image import Platform
 from watcher.machine import Takes
 from workers.fleet.answer import answered, not_answered, pull_failed
-from workers.fleet.host import HostRefused
+from workers.fleet.host import HostRefused, Tell, silent
 
 GREETING = 5.0
 """Seconds that an engine has to say its version. A host that is away is noticed in this time."""
@@ -54,7 +54,11 @@ class Listed:
 class Engine:
     """One engine, by `unix:///path` or `tcp://host:port`. Connects when it is first asked something."""
 
-    def __init__(self, host: str, address: str, tls: TlsSettings | None = None, *, stalled: float = STALLED) -> None:
+    def __init__(
+        self, host: str, address: str, tls: TlsSettings | None = None, *, stalled: float = STALLED, loads: bool = False
+    ) -> None:
+        """`loads`: the engine cannot reach the registry, and gets its images by this connection."""
+        self.loads = loads
         self.host, self._address, self._tls, self._stalled = host, address, tls, stalled
         self._connected: APIClient | None = None
 
@@ -200,13 +204,13 @@ class Engine:
         with self._asking() as api:
             api.put_archive(id, "/", files)
 
-    def pull(self, repository: str, image: str, username: str, password: str) -> frozenset[str]:
+    def pull(self, repository: str, image: str, username: str, password: str, tell: Tell = silent) -> frozenset[str]:
         """Pulls an image by digest, or by tag; the short digests of the layers that were really downloaded.
 
         A connection that breaks makes the engine throw away what it had of the pull.
         """
         auth = {"username": username, "password": password} if username else {}
-        downloaded: set[str] = set()
+        downloaded: dict[str, tuple[int, int]] = {}
         with self._asking() as api:
             response = api.post(
                 f"{api.base_url}/v{api.api_version}/images/create",
@@ -223,8 +227,34 @@ class Engine:
                     if error:
                         raise pull_failed(self.host, repository, str(error))
                     if event.get("status") in ("Downloading", "Download complete"):
-                        downloaded.add(str(event.get("id")))
+                        _count(downloaded, event)
+                        tell(sum(has for has, _ in downloaded.values()), sum(of for _, of in downloaded.values()))
         return frozenset(downloaded)
+
+    def layers(self) -> list[Sequence[str]]:
+        """The diff IDs of every image that the engine has, each from the bottom up."""
+        with self._asking() as api:
+            ids = {str(row["Id"]) for row in api.images()}
+        found = (self.image(id) for id in sorted(ids))
+        return [((one or {}).get("RootFS") or {}).get("Layers") or () for one in found]
+
+    def load(self, archive: Iterator[bytes]) -> None:
+        """Sends an archive of images; a refusal of the engine's may come after the last byte."""
+        with self._asking() as api:
+            response = api.post(
+                f"{api.base_url}/v{api.api_version}/images/load",
+                params={"quiet": "1"},
+                data=archive,
+                headers={"Content-Type": "application/x-tar"},
+                stream=True,
+                timeout=self._stalled,
+            )
+            with contextlib.closing(response):
+                if not response.ok:
+                    raise answered(self.host, response.status_code, response.text)
+                for event in json_stream(response.iter_content(chunk_size=None)):
+                    if event.get("error"):
+                        raise answered(self.host, 500, str(event["error"]))
 
     def tag(self, id: str, repository: str, tag: str) -> None:
         """Gives an image a name of ours."""
@@ -299,6 +329,14 @@ def common_version(oldest: str, newest: str) -> str:
 
 def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def _count(downloaded: dict[str, tuple[int, int]], event: Mapping[str, Any]) -> None:
+    """Takes in how far a layer is, by an event of a pull."""
+    id, detail = str(event.get("id")), event.get("progressDetail") or {}
+    has, known = downloaded.get(id, (0, 0))
+    known = max(known, detail.get("total") or 0)
+    downloaded[id] = (known if event["status"] == "Download complete" else max(has, detail.get("current") or 0), known)
 
 
 def _frames(response: requests.Response) -> Iterator[bytes]:

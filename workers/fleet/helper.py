@@ -21,7 +21,7 @@ HOME = "toplayer-pull"
 _SOCKET = "/run/toplayer-engine.sock"
 
 SCRIPT = """\
-import http.client, json, socket, sys, time, urllib.parse
+import http.client, json, os, socket, sys, time, urllib.parse
 
 class Engine(http.client.HTTPConnection):
     def connect(self):
@@ -30,22 +30,27 @@ class Engine(http.client.HTTPConnection):
         self.sock.connect("/run/toplayer-engine.sock")
 
 def pull(job):
+    disk = os.statvfs("/")
+    if disk.f_bavail * disk.f_frsize < job["needs"]:
+        return {"free": disk.f_bavail * disk.f_frsize}
     engine = Engine("engine", timeout=job["stalled"])
     query = urllib.parse.urlencode({"fromImage": job["repository"], "tag": job["image"]})
     engine.request("POST", "/images/create?" + query, headers={"X-Registry-Auth": job["auth"]})
     answer = engine.getresponse()
-    layers, said = {}, 0.0
+    layers, known, said = {}, {}, 0.0
     for line in answer:
         event = json.loads(line) if line.strip() else {}
         error = event.get("error") or (event.get("message") if answer.status >= 400 else "")
         if error:
             return {"error": error}
         if event.get("status") in ("Downloading", "Download complete"):
-            current = (event.get("progressDetail") or {}).get("current") or 0
-            layers[event.get("id")] = max(layers.get(event.get("id"), 0), current)
+            detail, id = event.get("progressDetail") or {}, event.get("id")
+            known[id] = max(known.get(id, 0), detail.get("total") or 0)
+            done = known[id] if event["status"] == "Download complete" else detail.get("current") or 0
+            layers[id] = max(layers.get(id, 0), done)
             if time.monotonic() - said >= 1:
                 said = time.monotonic()
-                print(json.dumps({"current": sum(layers.values())}), flush=True)
+                print(json.dumps({"current": sum(layers.values()), "total": sum(known.values())}), flush=True)
     return {"downloaded": sorted(map(str, layers))}
 
 try:
@@ -59,15 +64,18 @@ print(json.dumps(ended), flush=True)
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What the helper wrote: how many bytes it has, and in the end what was downloaded, or an error."""
+    """What the helper wrote: how many bytes it has, of how many as far as is known; and in the end what was downloaded,
+    or an error, or how little of the disk is free."""
 
     current: int = 0
+    total: int = 0
     downloaded: frozenset[str] | None = None
     error: str = ""
+    free: int | None = None
 
     @property
     def is_over(self) -> bool:
-        return self.downloaded is not None or bool(self.error)
+        return self.downloaded is not None or self.free is not None or bool(self.error)
 
 
 def payload(helper: str, image: Digest, service: str, socket: str) -> dict[str, Any]:
@@ -90,9 +98,12 @@ def payload(helper: str, image: Digest, service: str, socket: str) -> dict[str, 
     }
 
 
-def files(repository: str, image: Digest, auth: str, stalled: float) -> bytes:
-    """A tar for the root of the helper: the script, and its job with the credentials, for nobody else to read."""
-    job = {"repository": repository, "image": image, "auth": auth, "stalled": stalled}
+def files(repository: str, image: Digest, auth: str, stalled: float, needs: int) -> bytes:
+    """A tar for the root of the helper: the script, and its job with the credentials, for nobody else to read.
+
+    `needs` are the bytes of disk without which it does not begin.
+    """
+    job = {"repository": repository, "image": image, "auth": auth, "stalled": stalled, "needs": needs}
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name, text in (("pull.py", SCRIPT), ("job.json", json.dumps(job))):
@@ -109,10 +120,12 @@ def said(log: str) -> Said:
             row = json.loads(line)
         except ValueError:
             continue
-        if isinstance(row, Mapping) and {"error", "downloaded", "current"} & row.keys():
+        if isinstance(row, Mapping) and {"error", "downloaded", "current", "free"} & row.keys():
             downloaded = row.get("downloaded")
             return Said(
                 current=int(row.get("current") or 0),
+                total=int(row.get("total") or 0),
+                free=int(row["free"]) if "free" in row else None,
                 downloaded=frozenset(map(str, downloaded)) if isinstance(downloaded, list) else None,
                 error=str(row.get("error") or ""),
             )

@@ -1,6 +1,6 @@
 """A host, seen from a worker: what it runs, and the moves of a swap. One file per kind of target implements it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -9,6 +9,13 @@ from typing import Any, Protocol
 from watcher.errors import Refused, Temporary
 from watcher.image import Digest
 from watcher.machine import Takes
+
+Tell = Callable[[int, int], None]
+"""Hears, while bytes travel, how many have, and how many are known to."""
+
+
+def silent(_gone: int, _known: int) -> None:
+    """Hears it and says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +26,8 @@ class Service:
     a probe or a container said is shown without the values in `secrets`. `username` and `password` are for that
     registry. `memory` is in bytes. With a `health_command` it decides what is healthy, else the image's own HEALTHCHECK
     if it has one, else running for `steady` without a restart. `puller` is
-    the image of the helper that pulls on the host; without one, the connection of the worker is the pull's.
+    the image of the helper that pulls on the host; without one, the connection of the worker is the pull's. `keep` is
+    how many images a host keeps besides the one that it runs.
 
     `engine` is what an engine is told besides, in its own words. `adopts` is a container of somebody else's that may be
     replaced; `project` and `project_service` are Compose's names.
@@ -52,6 +60,7 @@ class Service:
     username: str = ""
     password: str = field(default="", repr=False)
     puller: str = ""
+    keep: int = 1
     adopts: str = ""
     project: str = ""
     project_service: str = ""
@@ -100,8 +109,11 @@ class Host(Protocol):
         """What is proven and runs, or should. A swap that was begun and not settled counts as what ran before it."""
         ...
 
-    def fetch(self, service: Service, image: Digest) -> int:
-        """Brings the image to the host; the bytes that really travelled (0 if it was all there)."""
+    def fetch(self, service: Service, image: Digest, tell: Tell = silent) -> int:
+        """Brings the image to the host; the bytes that really travelled (0 if it was all there).
+
+        A `HostRefused` if the host's disk has no room for it, before any byte travels, where that can be known.
+        """
         ...
 
     def swap(self, service: Service, image: Digest, generation: int) -> None:
@@ -116,7 +128,7 @@ class Host(Protocol):
         ...
 
     def settle(self, service: Service, image: Digest) -> None:
-        """The image is proven: it is what runs now. What ran before goes away, and old images beyond the last one."""
+        """The image is proven: it is what runs now. What ran before goes away, and old images beyond those to keep."""
         ...
 
     def back(self, service: Service, image: Digest | None, generation: int) -> None:

@@ -10,7 +10,8 @@ from workers.fleet import helper
 from workers.fleet.answer import pull_failed
 from workers.fleet.engine import STALLED, Engine, Listed
 from workers.fleet.helper import Said
-from workers.fleet.host import HostBusy, HostRefused, Service
+from workers.fleet.host import HostBusy, HostRefused, Service, Tell, silent
+from workers.fleet.room import short_of
 
 _LOOK = 0.25
 _LINES = 5
@@ -18,12 +19,14 @@ _LINES = 5
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """One image on its way to one engine, whose socket on its own machine is `socket`."""
+    """One image on its way to one engine, whose socket on its own machine is `socket`, and which needs so much disk."""
 
     engine: Engine
     service: Service
     image: Digest
     socket: str
+    needs: int = 0
+    tell: Tell = silent
 
     def wait(self) -> frozenset[str]:
         """The short digests of the layers that were downloaded, once the image is there. A host's error if not.
@@ -40,6 +43,8 @@ class Pull:
         if not said.is_over:
             # It ended without a word: its image has no python3, say.
             return self._by_us()
+        if said.free is not None:
+            raise pull_failed(self.engine.host, self.service.repository, short_of(self.needs, said.free))
         if said.downloaded is None:
             raise pull_failed(self.engine.host, self.service.repository, said.error)
         return said.downloaded
@@ -55,7 +60,7 @@ class Pull:
 
     def _by_us(self) -> frozenset[str]:
         service = self.service
-        return self.engine.pull(service.repository, self.image, service.username, service.password)
+        return self.engine.pull(service.repository, self.image, service.username, service.password, self.tell)
 
     @property
     def _name(self) -> str:
@@ -91,7 +96,7 @@ class Pull:
         auth = {"username": service.username, "password": service.password} if service.username else {}
         try:
             header = encode_header(auth).decode()
-            self.engine.put(id, helper.files(service.repository, self.image, header, STALLED))
+            self.engine.put(id, helper.files(service.repository, self.image, header, STALLED, self.needs))
             self.engine.start(id)
         except HostRefused:
             self.engine.remove(id)
@@ -106,6 +111,7 @@ class Pull:
             said = helper.said(self.engine.log(id, _LINES))
             if said.is_over or not up:
                 return said
+            self.tell(said.current, said.total)
             if said != last:
                 last, since = said, time.monotonic()
             elif time.monotonic() - since > STALLED:

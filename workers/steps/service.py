@@ -26,6 +26,7 @@ def service_of(settings: Settings, name: str, app: AppSettings) -> Service:
         project=run.compose.project if run.compose else "",
         project_service=run.compose.service if run.compose else "",
         puller=settings.fleets[app.fleet].puller,
+        keep=settings.fleets[app.fleet].keep,
         tmpfs=run.tmpfs,
         read_only=run.read_only,
         init=run.init,

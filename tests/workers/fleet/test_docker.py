@@ -307,9 +307,13 @@ def test_a_full_disk_is_told_and_what_runs_runs_on(real_registry: Registry) -> N
     with engine(data_size="24m") as small, docker_world(small, real_registry) as world:
         deploy(world, world.publish("1"), 1)
         large = publish(world.store, [busybox(), layer({"large": os.urandom(40_000_000)})], Cmd=list(RUNS))
-        with pytest.raises(HostRefused, match="no space left on device") as refused:
+        before = real_registry.pulled()
+        with pytest.raises(
+            HostRefused, match=r"the image needs some \d+ bytes while it arrives, and \d+ are free"
+        ) as refused:
             world.host.fetch(world.service, large)
         assert "disk space" in refused.value.hint
+        assert real_registry.pulled() - before < 10_000, "no layer travelled"
         assert world.answers() == "1"
         deploy(world, world.publish("2"), 2)
         assert world.answers() == "2"
@@ -545,6 +549,15 @@ def test_what_somebody_stopped_or_removed_by_hand_is_seen_and_put_right(world: D
         deploy(world, second, 2)
     assert difference(world.host, world.service, second) == ""
     assert world.answers() == "2"
+
+
+def test_as_many_images_are_kept_as_the_settings_say(world: DockerWorld) -> None:
+    images = [world.publish(str(n)) for n in range(1, 6)]
+    for keep, kept in ((2, images[1:4]), (0, images[3:])):
+        world.service = replace(world.service, keep=keep)
+        for generation, image in enumerate(images[: 4 if keep else 5], 1 if keep else 10):
+            deploy(world, image, generation)
+        assert world.kept() == {image.short for image in kept}, "the one that runs, its predecessor, and further ones"
 
 
 def test_a_new_specification_of_the_same_image_keeps_the_image_to_go_back_to(world: DockerWorld) -> None:

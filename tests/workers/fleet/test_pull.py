@@ -18,8 +18,10 @@ from tests.rig.registry import Registry
 from tests.workers.fleet.worlds import DockerWorld, deploy, docker_world
 from watcher.image import Digest
 from workers.fleet import helper
+from workers.fleet.engine import Engine
 from workers.fleet.helper import Said, said
 from workers.fleet.host import HostRefused
+from workers.fleet.pull import Pull
 from workers.oci.stores import open_store
 
 
@@ -95,7 +97,7 @@ def test_a_worker_that_is_killed_in_the_middle_costs_no_byte(world: DockerWorld,
     asked: list[str] = []
 
     def held(one: Asked) -> None:
-        if "/blobs/" in one.path:
+        if "/blobs/" in one.path and one.headers.get("user-agent", "").startswith("docker/"):
             asked.append(one.path)
             go.wait(30)
 
@@ -132,10 +134,23 @@ def test_a_host_that_will_not_have_the_helper_is_pulled_to_by_us(world: DockerWo
     assert helpers(world) == []
 
 
+def test_bytes_are_told_while_they_travel_and_a_disk_that_is_too_small_is_told_before(world: DockerWorld) -> None:
+    heard: list[tuple[int, int]] = []
+    world.host.fetch(world.service, world.publish("1"), lambda gone, known: heard.append((gone, known)))
+    assert all(gone <= known for gone, known in heard)
+    with world.engine.api() as api:
+        free = int(api.info()["MemTotal"]) * 10_000
+    engine, socket = Engine("h1", world.engine.address), world.engine.address.removeprefix("unix://")
+    pull = Pull(engine, world.service, Digest(f"sha256:{7:064x}"), socket, needs=free)
+    with pytest.raises(HostRefused, match=rf"the image needs some {free} bytes while it arrives, and \d+ are free"):
+        pull.wait()
+    assert helpers(world) == []
+
+
 def test_credentials_are_in_no_argument_and_in_no_variable() -> None:
     made = str(helper.payload("r.example/python:3", Digest("sha256:" + "0" * 64), "shop", "/var/run/docker.sock"))
     assert "auth" not in made.lower()
-    assert b"c2VjcmV0" in helper.files("r.example/shop", Digest("sha256:" + "0" * 64), "c2VjcmV0", 120)
+    assert b"c2VjcmV0" in helper.files("r.example/shop", Digest("sha256:" + "0" * 64), "c2VjcmV0", 120, 0)
 
 
 def test_what_a_helper_says_is_the_last_of_its_own_words() -> None:
@@ -143,3 +158,5 @@ def test_what_a_helper_says_is_the_last_of_its_own_words() -> None:
     assert said('{"current": 5}\nTraceback: ...\n[1]\n') == Said(current=5)
     assert said('{"current": 5}\n{"downloaded": ["ab"]}\n') == Said(downloaded=frozenset({"ab"}))
     assert said('{"error": "no space left"}').is_over
+    assert said('{"current": 5, "total": 7}').total == 7
+    assert said('{"free": 0}').is_over

@@ -1,0 +1,104 @@
+"""A host that cannot reach the registry gets its images by its engine's own socket."""
+
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.fakes.store import FakeStore
+from tests.rig.engine import RealEngine
+from tests.rig.registry import Registry
+from tests.workers.fleet.worlds import DockerWorld, deploy, docker_world, made
+from watcher.fleet import HostSettings
+from workers.fleet.image import read_manifest
+from workers.fleet.load import archive, metered
+from workers.fleet.spec import kept_as
+from workers.fleet.targets import connect
+from workers.oci.manifest import MAX_MANIFEST, Manifest
+from workers.oci.store import StoreRefused, small_blob
+
+
+@pytest.fixture
+def world(dockerd: RealEngine, real_registry: Registry) -> Iterator[DockerWorld]:
+    """A host whose engine knows the registry by an address where nobody is."""
+    with docker_world(dockerd, real_registry) as world:
+        world.service = replace(world.service, repository=f"127.0.0.1:9/{world.service.name}")
+        with connect(HostSettings(name="h1", address=dockerd.address, images="load"), world.store) as host:
+            world.host = host
+            yield world
+
+
+def test_what_the_host_lacks_is_sent_and_counted(world: DockerWorld) -> None:
+    heard: list[tuple[int, int]] = []
+    first = world.publish("1")
+    whole = world.host.fetch(world.service, first, lambda gone, known: heard.append((gone, known)))
+    assert whole > 500_000
+    assert heard[-1][0] == whole
+    assert deploy(world, first, 1) == 0, "it is there"
+    assert world.answers() == "1"
+    assert deploy(world, world.publish("2"), 2) < 20_000, "the layers below are there"
+    assert world.answers() == "2"
+    assert world.containers() == {"": "running"}
+
+
+def test_the_way_back_needs_no_registry_either(world: DockerWorld) -> None:
+    old, new = world.publish("1"), world.publish("2")
+    deploy(world, old, 1)
+    deploy(world, new, 2)
+    with world.engine.api() as api:
+        api.remove_image(f"{kept_as(world.service)}:{old.short}")
+    world.host.back(world.service, old, 2)
+    world.host.settle(world.service, old)
+    assert world.answers() == "1"
+
+
+def test_a_store_that_lost_a_blob_leaves_the_host_as_it_was(world: DockerWorld) -> None:
+    deploy(world, world.publish("1"), 1)
+    image = world.publish("2")
+    manifest = Manifest.parse(read_manifest(world.store, image), "")
+    top = manifest.layers[-1]
+    holed = _Holed(world, top.digest)
+    with (
+        connect(HostSettings(name="h1", address=world.engine.address, images="load"), holed) as host,
+        pytest.raises(StoreRefused),
+    ):
+        host.fetch(world.service, image)
+    assert world.kept() == {"", *world.kept()} - {""}
+    assert image.short not in world.kept()
+    assert world.answers() == "1"
+
+
+class _Holed:
+    """A store that has lost one blob."""
+
+    def __init__(self, world: DockerWorld, lost: str) -> None:
+        self._store, self._lost = world.store, lost
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def blob(self, digest: str) -> object:
+        if digest == self._lost:
+            raise StoreRefused("the registry", f"there is no blob {digest}")
+        return self._store.blob(digest)  # type: ignore[arg-type]
+
+
+def test_the_archive_is_a_tar_and_an_image_layout_without_what_is_left_out() -> None:
+    store = FakeStore()
+    image = made(store, "1")
+    manifest = Manifest.parse(read_manifest(store, image), "")
+    config = small_blob(manifest.config, store, MAX_MANIFEST)
+    told: list[int] = []
+    parts = archive("toplayer/shop:1", manifest, config, manifest.layers[1:], store)
+    raw = b"".join(metered(parts, 10, lambda gone, _: told.append(gone)))
+    assert told[-1] == len(raw)
+    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
+        names = tar.getnames()
+        top = tar.extractfile(f"blobs/sha256/{manifest.layers[1].digest.hex}")
+        assert top is not None
+        with store.blob(manifest.layers[1].digest) as stream:
+            assert top.read() == stream.read()
+    assert {"oci-layout", "index.json", "manifest.json", f"blobs/sha256/{image.hex}"} <= set(names)
+    assert f"blobs/sha256/{manifest.layers[0].digest.hex}" not in names

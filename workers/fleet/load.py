@@ -1,0 +1,75 @@
+"""An image through an engine's own socket, for a host that cannot reach the registry.
+
+`docker load` takes an archive that lacks the layers which the engine has. The archive is both an OCI image layout and
+what `docker save` writes, so that every engine from 20.10 on finds its way in it; it is written while it is sent, and
+never lies on a disk of ours.
+"""
+
+import json
+import tarfile
+from collections.abc import Iterable, Iterator
+
+from watcher.image import Digest
+from workers.fleet.host import Tell
+from workers.oci.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, canonical
+from workers.oci.store import Store
+
+_BLOCK = 512
+_CHUNK = 64 * 1024
+
+
+def archive(
+    name: str, manifest: Manifest, config: bytes, layers: Iterable[Descriptor], store: Store
+) -> Iterator[bytes]:
+    """The archive of one image, called `name` (`repository:tag`), that has its `config` and only these of its layers.
+
+    Blobs are checked while they are read: a `StoreRefused` ends the archive before its end.
+    """
+    entry = Descriptor(
+        media_type=json.loads(manifest.raw).get("mediaType") or OCI_MANIFEST,
+        digest=manifest.digest,
+        size=len(manifest.raw),
+        annotations={"io.containerd.image.name": f"docker.io/{name}"},
+    )
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry.json()]}
+    paths = [_path(layer.digest) for layer in manifest.layers]
+    saved = [{"Config": _path(manifest.config.digest), "RepoTags": [name], "Layers": paths}]
+    yield from _file("oci-layout", canonical({"imageLayoutVersion": "1.0.0"}))
+    yield from _file("index.json", canonical(index))
+    yield from _file("manifest.json", canonical(saved))
+    yield from _file(_path(manifest.digest), manifest.raw)
+    yield from _file(_path(manifest.config.digest), config)
+    for layer in {layer.digest: layer for layer in layers}.values():
+        yield _head(_path(layer.digest), layer.size)
+        with store.blob(layer.digest) as stream:
+            while chunk := stream.read(_CHUNK):
+                yield chunk
+        yield _padding(layer.size)
+    yield bytes(2 * _BLOCK)
+
+
+def metered(chunks: Iterable[bytes], total: int, tell: Tell) -> Iterator[bytes]:
+    """The same chunks; `tell` hears how many bytes have gone, of some `total`."""
+    gone = 0
+    for chunk in chunks:
+        yield chunk
+        gone += len(chunk)
+        tell(gone, max(total, gone))
+
+
+def _path(digest: Digest) -> str:
+    return f"blobs/sha256/{digest.hex}"
+
+
+def _file(name: str, content: bytes) -> Iterator[bytes]:
+    yield _head(name, len(content)) + content + _padding(len(content))
+
+
+def _head(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = size, 0o644
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def _padding(size: int) -> bytes:
+    return bytes(-size % _BLOCK)
