@@ -21,6 +21,7 @@ from watcher.versions.composer import Composer, is_a_branch, satisfies
 _SCHEME = Composer()
 _KEYS = ("version", "require", "dist", "source", "published-time", "abandoned", "type")
 """What is read of a version. All else is not even carried from one entry to the next."""
+_MINIFIED = "composer/2.0"
 _UNSET = "__unset"
 _MOST_VERSIONS = 10_000
 """Of one package: no real one comes near it. Each costs as much as an entry can say, since it may only repeat one."""
@@ -47,7 +48,7 @@ def parse(body: bytes, package: str, url: str) -> Metadata:
     data = expect(document.read(body, url), dict, url, "body", "an object")
     packages = data.get("packages", {})
     versions = expect(packages or {}, dict, url, "packages", "an object").get(package, [])
-    metadata = read(versions, package, url, minified="minified" in data)
+    metadata = read(versions, package, url, minified=data.get("minified") == _MINIFIED)
     return replace(metadata, advisories=(*_known(data, url), *_malware(data, url)))
 
 

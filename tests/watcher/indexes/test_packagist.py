@@ -1,19 +1,13 @@
 """What the door to Packagist asks, and how it reads answers, good and bad."""
 
-import gzip
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.rig.composer_repository import ComposerRepository, minified
 from tests.rig.simple_index import Fault, bomb
@@ -569,103 +563,6 @@ def test_a_lie_is_unknown_and_costs_the_others_nothing(server: ComposerRepositor
         Outcome.UNKNOWN,
         True,
     )
-
-
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
-    max_leaves=12,
-)
-_KEYS = ["require", "dist", "source", "published-time", "abandoned", "type", "version"]
-_ROWS = st.dictionaries(st.sampled_from(_KEYS), _JSON, max_size=5).map(lambda row: {"version": "1.0", **row})
-
-
-@settings(max_examples=300, deadline=None)
-@given(
-    st.lists(_ROWS | _JSON, max_size=4),
-    st.dictionaries(st.sampled_from(["packages", "security-advisories", "filter", "minified"]), _JSON, max_size=2),
-)
-def test_whatever_a_package_says_only_our_own_error_comes_out(rows: list[Any], more: dict[str, Any]) -> None:
-    try:
-        found = read(*rows, **more)
-    except IndexLied:
-        return
-    for release in found.releases:
-        assert all(file.filename.isprintable() and "/" not in file.filename for file in release.files)
-        assert all(file.url == "" or file.url.startswith("http") for file in release.files)
-
-
-@settings(max_examples=300, deadline=None)
-@given(
-    st.dictionaries(
-        st.sampled_from(
-            [
-                "packages",
-                "metadata-url",
-                "providers-url",
-                "provider-includes",
-                "includes",
-                "metadata-changes-url",
-                "available-packages",
-                "available-package-patterns",
-                "security-advisories",
-                "filter",
-            ]
-        ),
-        _JSON | st.sampled_from(["/p2/%package%.json", "https://a:b@[::1", "//x", {"a": {"sha1": "0" * 40}}]),
-    )
-)
-def test_whatever_a_root_says_only_our_own_error_comes_out(data: dict[str, Any]) -> None:
-    try:
-        root = read_root(json.dumps(data).encode(), "https://packages.example/packages.json")
-    except IndexLied:
-        return
-    assert root.may_have("acme/http") in (True, False)
-    assert root.metadata == "" or root.metadata.startswith("https://packages.example/")
-
-
-# getrusage would tell of the process that started this one, too.
-_HUNGRY = """
-import sys
-from pathlib import Path
-from watcher.errors import IndexLied
-from watcher.indexes.packagist_metadata import parse
-try:
-    found = parse(Path(sys.argv[1]).read_bytes(), "acme/http", "https://packages.example/")
-    print(len(found.releases), end=" ")
-except IndexLied as error:
-    print("refused", end=" ")
-print(int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024)
-"""
-
-
-@pytest.mark.parametrize(
-    "shape",
-    ["values", "versions"],
-)
-def test_a_hostile_page_stays_under_256_megabytes(tmp_path: Path, shape: str) -> None:
-    if shape == "values":
-        inner = "{" + ",".join(f'"{number}":1' for number in range(1_150_000)) + "}"
-        text = f'{{"packages": {{"acme/http": [{inner}]}}}}'
-    else:
-        first = json.dumps({"version": "1.0", "require": {f"ext-x{n}": "*" for n in range(20_000)}})
-        more = ",".join(f'{{"version":"1.{n}"}}' for n in range(9_900))
-        text = f'{{"minified": "composer/2.0", "packages": {{"acme/http": [{first},{more}]}}}}'
-    hostile = tmp_path / "page.json"
-    hostile.write_text(text)
-
-    done = subprocess.run(
-        [sys.executable, "-c", _HUNGRY, str(hostile)], capture_output=True, text=True, check=True, timeout=120
-    )
-
-    assert int(done.stdout.split()[-1]) < 256, done.stdout
-
-
-def test_what_was_packed_small_is_not_unpacked_large(server: ComposerRepository, http: Http, now: datetime) -> None:
-    packed = gzip.compress(b" " * 60_000_000, mtime=0)
-    server.spoil("/packages.json", Fault(body=packed, headers={"content-encoding": "gzip"}))
-
-    assert look(server, http, now)["acme/http"].outcome is Outcome.UNKNOWN
 
 
 def test_two_looks_are_the_same_but_for_their_time(server: ComposerRepository, http: Http, now: datetime) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
+from tests.rig.mutated import mutated
 from tests.rig.process import lack
 from tests.rig.simple_index import HTML, JSON, WRONG_JSON, Fault, SimpleIndex, bomb
 from watcher.errors import IndexLied, IndexUnreachable
@@ -491,11 +492,31 @@ def test_whatever_bytes_come_only_our_own_error_comes_out(body: bytes, content_t
             read(body, kind)
 
 
+_GOOD = page(row(), row("shop_api-2.0.tar.gz", yanked="broken", **{"requires-python": ">=3.9", "size": 5}))
+_GOOD_HTML = (
+    b'<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.4"><base href="/files/"></head>'
+    b'<!-- <a href="no-1.0.tar.gz"> --><a href="shop_api-1.0.tar.gz#sha256=00ff00ff" data-yanked '
+    b'data-requires-python="&gt;=3"></a></html>'
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(mutated(_GOOD), mutated(_GOOD_HTML))
+def test_a_good_page_with_damage_in_it_is_read_or_refused(body: bytes, html: bytes) -> None:
+    assert read(_GOOD)
+    assert read(_GOOD_HTML, "text/html")
+    for text, kind in ((body, JSON), (html, "text/html; charset=utf-8"), (html, "text/html; charset=iso-8859-1")):
+        with contextlib.suppress(IndexLied):
+            for release in read(text, kind):
+                assert all(file.filename.isprintable() and file.url.startswith("http") for file in release.files)
+
+
 @pytest.mark.journey
 def test_real_pypi_is_understood(now: datetime) -> None:
-    """Every package that toplayer is locked to, and every one that its demo asks for: each is asked for once."""
+    """Every package that toplayer, its demo and its benches lock: each is asked for once."""
     root = Path(__file__).parents[3]
-    pinned = re.findall(r"(?m)^([A-Za-z0-9_.-]+)==", (root / "constraints.txt").read_text())
+    locks = (root / "constraints.txt", root / "bench/packages.txt")
+    pinned = [name for lock in locks for name in re.findall(r"(?m)^([A-Za-z0-9_.-]+)==", lock.read_text())]
     asked = [re.split(r"[^A-Za-z0-9_.-]", wanted)[0] for wanted in demo.WANTED]
     packages = sorted(
         {canonicalize_name(name) for name in [*pinned, *asked, "idna", "six", "numpy", "yt-dlp", "boto3"]}
