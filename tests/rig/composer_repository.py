@@ -11,17 +11,15 @@ import io
 import json
 import re
 import stat
-import threading
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.rig.image import Link
+from tests.rig.loopback import Handler, Served
 from tests.rig.simple_index import Asked, Fault
 from watcher.versions.composer import normalize, stability
 
@@ -29,7 +27,7 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 UNSET = "__unset"
 
 
-class ComposerRepository:
+class ComposerRepository(Served):
     """The repository, as a context manager.
 
     `asked` lists what it was asked. `root` is added to its `packages.json`; a None there takes a key away. `down`
@@ -38,6 +36,7 @@ class ComposerRepository:
     """
 
     def __init__(self) -> None:
+        super().__init__(_Handler)
         self.asked: list[Asked] = []
         self.root: dict[str, Any] = {}
         self.down = False
@@ -52,22 +51,6 @@ class ComposerRepository:
         self._log: list[dict[str, Any]] = []
         self._archives: dict[str, bytes] = {}
         self._faults: dict[str, Fault] = {}
-        self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-
-    @property
-    def url(self) -> str:
-        """What Composer and toplayer take as the address of a repository."""
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def publish(
         self,
@@ -224,10 +207,7 @@ def _archive(files: Mapping[str, str | bytes | Link], name: str) -> bytes:
     return out.getvalue()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: "_Server"
-
+class _Handler(Handler):
     def do_GET(self) -> None:
         self._say({})
 
@@ -235,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._say(parse_qs(self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()))
 
     def _say(self, form: Mapping[str, list[str]]) -> None:
-        parts, mine = urlsplit(self.path), self.server.repository
+        parts, mine = urlsplit(self.path), self.server.owner
         path = unquote(parts.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         mine.asked.append(Asked(self.path, headers))
@@ -264,15 +244,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, repository: ComposerRepository) -> None:
-        self.repository = repository
-        super().__init__(("127.0.0.1", 0), _Handler)

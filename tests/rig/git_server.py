@@ -9,11 +9,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import cast
 from urllib.parse import unquote, urlsplit
 
+from tests.rig.loopback import Handler, Loopback
 from tests.rig.process import free_port, listens, need, server
 
 
@@ -103,18 +103,12 @@ def git_host(root: Path, users: dict[str, str] | None = None) -> Iterator[GitHos
     """A host for the repositories under `root`, until the block ends."""
     host = GitHost(root, users or {})
     host.open.set()
-    http = _Server(("127.0.0.1", 0), _Handler)
-    http.host = host
-    host.url = f"http://127.0.0.1:{http.server_address[1]}"
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield host
-    finally:
-        host.open.set()
-        http.shutdown()
-        http.server_close()
-        thread.join()
+    with Loopback(_Handler, host) as http:
+        host.url = http.url
+        try:
+            yield host
+        finally:
+            host.open.set()
 
 
 @contextlib.contextmanager
@@ -137,30 +131,21 @@ def ssh_host(directory: Path) -> Iterator[tuple[int, Path]]:
         yield port, directory / "person"
 
 
-class _Server(ThreadingHTTPServer):
-    host: GitHost
-
-
 def _command_lines() -> Iterator[str]:
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             yield file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class _Handler(Handler):
     def do_GET(self) -> None:
         self._serve()
 
     def do_POST(self) -> None:
         self._serve()
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: `requests` is the log."""
-
     def _serve(self) -> None:
-        host = cast(_Server, self.server).host
+        host: GitHost = self.server.owner
         body = self._body()
         host.requests.append(f"{self.command} {urlsplit(self.path).path}")
         host.commands.update(_command_lines())
@@ -224,4 +209,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
-        cast(_Server, self.server).host.sent += len(answer)
+        self.server.owner.sent += len(answer)

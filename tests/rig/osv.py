@@ -1,41 +1,25 @@
 """OSV on loopback: advisories in the form of https://ossf.github.io/osv-schema/, by the two requests that we make."""
 
 import json
-import threading
 from collections.abc import Mapping, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.rig.loopback import Handler, Served
 
 
-class OsvServer:
+class OsvServer(Served):
     """The source, as a context manager. `asked` lists the paths that it was asked; `page` is how many it says at once.
 
     `down` answers 503 to everything; `answer` to everything with these bytes.
     """
 
     def __init__(self, *, page: int = 1000) -> None:
+        super().__init__(_Handler)
         self.asked: list[str] = []
         self.down = False
         self.answer: bytes | None = None
         self.page = page
         self._records: dict[str, dict[str, Any]] = {}
-        self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-
-    @property
-    def url(self) -> str:
-        """What toplayer takes as the address of a source."""
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def publish(
         self,
@@ -75,21 +59,9 @@ class OsvServer:
         return {**({"vulns": page} if page else {}), **more}
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, source: OsvServer) -> None:
-        self.source = source
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-    wbufsize = -1
-
+class _Handler(Handler):
     def do_POST(self) -> None:
-        source = self.server.source
+        source: OsvServer = self.server.owner
         content = json.loads(self.rfile.read(int(self.headers["content-length"])))
         source.asked.append(self.path)
         if self.path == "/v1/querybatch":
@@ -102,6 +74,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: what was asked is in `asked`."""

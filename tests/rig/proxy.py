@@ -4,10 +4,10 @@ import contextlib
 import http.client
 import itertools
 import socket
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.rig.loopback import Handler, Loopback
 
 _CHUNK = 64 * 1024
 _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "proxy-connection"})
@@ -65,30 +65,19 @@ class Proxy:
 def proxy(target: str, behaviour: Behaviour = well_behaved) -> Iterator[Proxy]:
     """Runs a proxy to the plain HTTP server at `target` (`[http://]host:port`) until the block ends."""
     with _Server(target.removeprefix("http://"), behaviour) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
-            yield server.proxy
-        finally:
-            server.shutdown()
-            thread.join()
+        yield server.proxy
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
+class _Server(Loopback):
     def __init__(self, target: str, behaviour: Behaviour) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler, None)
         self.target, self.numbers = target, itertools.count()
         self.proxy = Proxy(f"127.0.0.1:{self.server_port}", behaviour)
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        pass  # a client that goes away is what some tests are about
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
+    # What passes does so at once, so that a cut is where it is meant to be.
+    wbufsize = 0
     server: _Server
 
     def __getattr__(self, name: str) -> Callable[[], None]:
@@ -161,6 +150,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass

@@ -8,20 +8,19 @@ with SimpleIndex() as index:
 import gzip
 import hashlib
 import json
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import cycle
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 from packaging.utils import canonicalize_name
 
+from tests.rig.loopback import Handler, Served
 from tests.rig.wheel import Content, metadata, wheel, wheel_name
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -71,7 +70,7 @@ class Asked:
     headers: Mapping[str, str]
 
 
-class SimpleIndex:
+class SimpleIndex(Served):
     """The index, as a context manager.
 
     `asked` lists what it was asked. `authorization` is the header that it insists on, if it is set; `down` answers 503
@@ -79,6 +78,7 @@ class SimpleIndex:
     """
 
     def __init__(self, *, validators: Sequence[str] = ("etag", "last-modified")) -> None:
+        super().__init__(_Handler)
         self.asked: list[Asked] = []
         self.validators = tuple(validators)
         self.authorization = ""
@@ -87,28 +87,20 @@ class SimpleIndex:
         self._blobs: dict[str, bytes] = {}
         self._faults: dict[str, Iterator[Fault]] = {}
         self._over = threading.Event()
-        self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
     def origin(self) -> str:
         """`http://127.0.0.1:port`."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self._server.url
 
     @property
     def url(self) -> str:
         """What pip, uv and toplayer take as the address of an index."""
         return f"{self.origin}/simple"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._over.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__(kind, error, at)
 
     def publish(
         self,
@@ -225,29 +217,9 @@ def _unchanged(asked: Mapping[str, str], said: Mapping[str, str]) -> bool:
     return "last-modified" in said and asked.get("if-modified-since") == said["last-modified"]
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, index: SimpleIndex) -> None:
-        self.index = index
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client may hang up when it likes. Everything else is a fault of the rig, and is shown."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 30
-    server: _Server
-    # Headers and body would else travel in two packets, and wait for each other.
-    wbufsize = -1
-
+class _Handler(Handler):
     def do_GET(self) -> None:
-        index = self.server.index
+        index: SimpleIndex = self.server.owner
         path = urlsplit(self.path).path  # a proxy is asked with the whole address
         headers = {name.lower(): value for name, value in self.headers.items()}
         index.asked.append(Asked(path, headers))
@@ -275,7 +247,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body if self.command == "GET" else b"")
         self.wfile.flush()
         if answer.hold:
-            self.server.index.wait_until_over()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: what was asked is in `asked`."""
+            self.server.owner.wait_until_over()

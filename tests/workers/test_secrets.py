@@ -4,16 +4,14 @@ import gzip
 import io
 import json
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sentry_sdk
 
+from tests.rig.loopback import Handler, Served
 from watcher import config
 from watcher.errors import Refused
 from watcher.inert import without
@@ -32,56 +30,46 @@ dsn = { env = "TEST_DSN" }
 """
 
 
-class Sink(ThreadingHTTPServer):
+class Sentry(Served):
     """Takes Sentry's envelopes."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
+        super().__init__(_Handler)
         self.bodies: list[bytes] = []
-        super().__init__(("127.0.0.1", 0), Handler)
 
 
-class Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        assert isinstance(self.server, Sink)
-        self.server.bodies.append(gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body)
+        packed = self.headers.get("content-encoding") == "gzip"
+        self.server.owner.bodies.append(gzip.decompress(body) if packed else body)
         self.send_response(200)
         self.send_header("content-length", "2")
         self.end_headers()
         self.wfile.write(b"{}")
 
-    def log_message(self, format: str, *args: Any) -> None:
-        return
+
+@pytest.fixture
+def sink() -> Iterator[Sentry]:
+    with Sentry() as server:
+        yield server
 
 
 @pytest.fixture
-def sink() -> Iterator[Sink]:
-    server = Sink()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def settings(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+def settings(sink: Sentry, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     monkeypatch.setenv("TEST_SLACK", f"https://hooks.example/{SECRET}")
-    monkeypatch.setenv("TEST_DSN", f"http://key@127.0.0.1:{sink.server_port}/1")
+    monkeypatch.setenv("TEST_DSN", f"{sink.url.replace('://', '://key@')}/1")
     yield config.parse(CONFIG, "test")
     sentry_sdk.get_client().close(timeout=2)
     sentry_sdk.init()
 
 
-def sent(sink: Sink) -> str:
+def sent(sink: Sentry) -> str:
     sentry_sdk.flush(5)
     return b"".join(sink.bodies).decode()
 
 
-def test_a_fault_of_ours_reaches_sentry_without_secrets_and_local_variables(settings: Settings, sink: Sink) -> None:
+def test_a_fault_of_ours_reaches_sentry_without_secrets_and_local_variables(settings: Settings, sink: Sentry) -> None:
     assert sentry.start(settings)
     try:
         password = "a local variable"  # noqa: F841
@@ -97,7 +85,7 @@ def test_a_fault_of_ours_reaches_sentry_without_secrets_and_local_variables(sett
     assert "[hidden]" in said
 
 
-def test_what_a_step_expects_to_go_wrong_is_no_error_of_ours(settings: Settings, sink: Sink) -> None:
+def test_what_a_step_expects_to_go_wrong_is_no_error_of_ours(settings: Settings, sink: Sentry) -> None:
     sentry.start(settings)
     sentry_sdk.capture_exception(Refused("the remote says no"))
     assert "the remote says no" not in sent(sink)

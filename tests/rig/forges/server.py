@@ -7,14 +7,13 @@ Every request and every answer is checked against what the forge has published a
 import contextlib
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.rig.forges.hub import Denied, Hub
+from tests.rig.loopback import Handler, Loopback
 
 PROJECT = "team/shop"
 
@@ -90,17 +89,9 @@ class ForgeServer:
 def forge_server(hub: Hub, dialect: Dialect) -> Iterator[ForgeServer]:
     """The server, until the block ends; then nothing may have been amiss."""
     forge = ForgeServer(hub, dialect)
-    http = _Server(("127.0.0.1", 0), _Handler)
-    http.forge = forge
-    forge.url = f"http://127.0.0.1:{http.server_address[1]}"
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with Loopback(_Handler, forge) as http:
+        forge.url = http.url
         yield forge
-    finally:
-        http.shutdown()
-        http.server_close()
-        thread.join()
     assert not forge.misfits, "\n".join(forge.misfits)
 
 
@@ -114,14 +105,7 @@ def route(table: Mapping[str, Callable[..., Answer]], asked: Asked) -> tuple[Cal
     raise Misfit(f"{asked.verb} {asked.path} is not in the description")
 
 
-class _Server(ThreadingHTTPServer):
-    forge: ForgeServer
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-
+class _Handler(Handler):
     def do_GET(self) -> None:
         self._serve()
 
@@ -134,11 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PATCH(self) -> None:
         self._serve()
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: `requests` is the log."""
-
     def _serve(self) -> None:
-        forge = cast(_Server, self.server).forge
+        forge: ForgeServer = self.server.owner
         url = urlsplit(self.path)
         length = int(self.headers.get("Content-Length", 0))
         raw = self.rfile.read(length)
