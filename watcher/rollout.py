@@ -34,8 +34,8 @@ class Built:
 
     `size` is what a host without anything pulls (bytes, compressed, with manifest and configuration); `new_size` what
     the layers that the previous image did not have weigh; `pushed` what really travelled to the registry. `foreseen` is
-    what the builder thought beforehand that a host would pull, if it did, and `warning` which instructions made more
-    anew than they had to.
+    what the builder thought beforehand that a host would pull, if it did, and `warning` what a person should know
+    of it: instructions that made more anew than they had to, files that several packages have.
     """
 
     image: Digest

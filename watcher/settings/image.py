@@ -69,6 +69,7 @@ class ImageSettings(Model):
     env: dict[str, str] = Field(default_factory=dict)
     command: tuple[str, ...] = ()
     user: str = ""
+    bytecode: bool = False
     sandbox: SandboxSettings | None = None
     dockerfile: DockerfileSettings | None = None
 
@@ -112,7 +113,7 @@ class ImageSettings(Model):
     def _is_left_to_the_dockerfile(self) -> None:
         if self.repository.startswith("oci:"):
             raise ValueError("repository: expected a registry, because that is where a Docker engine can push to")
-        ours = ("base", "interpreter", "venv", "code", "env", "command", "user", "sandbox")
+        ours = ("base", "interpreter", "venv", "code", "env", "command", "user", "bytecode", "sandbox")
         if twice := next((name for name in ours if name in self.model_fields_set), None):
             raise ValueError(f"{twice}: expected nothing, because that is what the Dockerfile says")
 

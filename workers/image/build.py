@@ -25,6 +25,7 @@ from watcher.units import size
 from watcher.wheels import Wheels
 from workers.composer import Composer
 from workers.image.base import Base
+from workers.image.bytecode import Compiled, Compiler
 from workers.image.code import codes
 from workers.image.component import Component
 from workers.image.config import image_config
@@ -93,8 +94,13 @@ def build(
         own = Own(_own(recipe, [vendor.place for vendor in vendors]))
         code = own.paths(recipe.image.code)
         elsewhere = Elsewhere(recipe.sources, recipe.tree, code, base, workshop, tools.checkout, now)
-        supplies: list[Supply] = [own, packages, elsewhere, *vendors]
+        supplies: list[Supply] = [own, packages, elsewhere]
         pins = {**packages.pins, **elsewhere.pins}
+        if recipe.image.bytecode and recipe.image.python:
+            compiler = Compiler(recipe.image, directory)
+            compiled = [Compiled(one, compiler) for one in supplies]
+            supplies, pins = [*compiled], {compiled[0].of(one): pin for one, pin in pins.items()}
+        supplies += vendors
         return _Build(recipe, base, store, supplies, pins, directory, report).run(began)
 
 
@@ -131,8 +137,10 @@ class _Build:
         missing = [group for group in laid if group not in patches and not self._has(group)]
         self._files.expect([one for group in missing for one in group.components])
         made = {**patches, **self._make(missing)}
-        settled = shared(tuple(self._pins), self._files, self._report)
+        settled = shared(tuple(self._pins), self._files)
         if settled:
+            for line in settled.said:
+                self._report(line)
             laid = (*laid, *self._settle(settled, made))
         facts = {**self._files.facts, **({settled.component.key: settled.facts} if settled else {})}
         components = (*self._components, *([settled.component] if settled else []))
@@ -154,6 +162,7 @@ class _Build:
             new_size=sum(layer.size for layer in new),
             pushed=pushed + sent,
             seconds=time.monotonic() - began,
+            warning="; ".join(settled.said) if settled else "",
         )
 
     def _groups(self) -> tuple[tuple[Group, ...], dict[Group, Layer]]:

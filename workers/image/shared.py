@@ -9,20 +9,19 @@ whose name comes first does.
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
 from workers.image.component import SHARED, Component, key_of
 from workers.image.content import sha256_of, size_of
-from workers.image.entry import Entry
+from workers.image.entry import Entry, shown
 from workers.image.files import Files
 from workers.image.parts import Facts
 
-Report = Callable[[str], None]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_TOLD = 20
+_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +31,11 @@ class Shared:
     component: Component
     facts: Facts
     entries: Sequence[Entry] = ()
+    said: Sequence[str] = ()
 
 
-def shared(packages: Sequence[Component], files: Files, report: Report) -> Shared | None:
-    """The files that packages share, told to `report`. None if no two of them have anything in one place.
+def shared(packages: Sequence[Component], files: Files) -> Shared | None:
+    """The files that packages share, and what there is to say of it. None if no two of them have anything in one place.
 
     Whether they do is known from earlier images, without their files; only those of packages that may are brought.
     """
@@ -46,9 +46,12 @@ def shared(packages: Sequence[Component], files: Files, report: Report) -> Share
     if files.is_known(component):
         return Shared(component, files.facts[component.key])
     files.expect(near)
-    entries = list(_settled(near, files, report))
+    settled = list(_settled(near, files))
+    entries = [entry for entry, _ in settled]
+    said = [line for _, line in settled]
     size = sum(size_of(one.content) for one in entries if one.content is not None)
-    return Shared(component, Facts(size), entries)
+    more = [f"and {len(said) - _TOLD} more files that several packages have"] if len(said) > _TOLD else []
+    return Shared(component, Facts(size), entries, [*said[:_TOLD], *more])
 
 
 def _near(packages: Sequence[Component], files: Files) -> Iterator[tuple[Component, Component]]:
@@ -66,25 +69,19 @@ def _near(packages: Sequence[Component], files: Files) -> Iterator[tuple[Compone
                 above = above.rpartition("/")[0]
 
 
-def _settled(near: Sequence[Component], files: Files, report: Report) -> Iterator[Entry]:
+def _settled(near: Sequence[Component], files: Files) -> Iterator[tuple[Entry, str]]:
     found: defaultdict[str, dict[Component, Entry]] = defaultdict(dict)
     for one in near:
         for entry in files.again(one):
             if not entry.is_directory:
                 found[entry.path][one] = entry
-    told = 0
     requires = _requires(files)
     for path, entries in sorted(found.items()):
         if len(entries) < 2 or len({_identity(entry) for entry in entries.values()}) == 1:
             continue
         winner = last(sorted(entries, key=lambda one: one.name), requires)
-        told += 1
-        if told <= _TOLD:
-            names = " and ".join(f"`{one.name.partition(':')[2]}`" for one in sorted(entries, key=lambda one: one.name))
-            report(f"{names} both have {path}: that of `{winner.name.partition(':')[2]}` counts")
-        yield entries[winner]
-    if told > _TOLD:
-        report(f"and {told - _TOLD} more files that several packages have")
+        names = " and ".join(f"`{one.name.partition(':')[2]}`" for one in sorted(entries, key=lambda one: one.name))
+        yield entries[winner], f"{names} have {shown(path)}: that of `{winner.name.partition(':')[2]}` counts"
 
 
 def last(rivals: Sequence[Component], requires: Mapping[str, frozenset[str]]) -> Component:

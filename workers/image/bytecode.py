@@ -1,0 +1,111 @@
+"""Compiled modules, for images that are to start without compiling: as reproducible as what they are made of.
+
+They name the path that the module has in the image, and hold the hash of the source in the place of a time; nobody
+checks it, because a layer does not change. The version of the Python that compiles is part of the component's key.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+
+import uv
+
+from watcher.settings import ImageSettings
+from workers.image import compile_all
+from workers.image.component import Component, key_of
+from workers.image.content import chunks
+from workers.image.entry import Entry
+from workers.image.errors import BuildRefused
+from workers.image.supply import Brought, Supply
+from workers.process import ToolFailed, environment, run
+
+_DEADLINE = timedelta(minutes=10)
+_GROWTH = 1.6
+"""Packed, compiled modules add this much to a package of Python: what is guessed until it was made."""
+
+
+class Compiler:
+    """A Python of the image's version on this machine. `version` is its whole version: `3.12.4`."""
+
+    def __init__(self, image: ImageSettings, directory: Path) -> None:
+        """A `BuildRefused` if there is none."""
+        self._minor = ".".join(image.python.split(".")[:2])
+        self._env = environment(directory, PYTHONHASHSEED="0")
+        self._directory = directory
+        self._python = self._found()
+        said = self._run([self._python, "-I", "-S", "-c", "import platform; print(platform.python_version())"])
+        self.version = said.decode().strip()
+
+    def compiled(self, entries: Sequence[Entry], place: Path) -> Iterator[Entry]:
+        """What is to be laid beside the modules among the entries. `place` is a directory for it."""
+        place.mkdir(exist_ok=True)
+        rows: list[tuple[Entry, Path]] = []
+        for number, entry in enumerate(sorted(entries, key=lambda entry: entry.path)):
+            if entry.content is None or not entry.path.endswith(".py"):
+                continue
+            source = place / f"{number}.py"
+            with source.open("wb") as file:
+                file.writelines(chunks(entry.content))
+            rows.append((entry, source))
+        listed = [(str(source), f"/{entry.path}") for entry, source in rows]
+        self._run([self._python, "-I", "-S", "-W", "ignore", compile_all.__file__], json.dumps(listed).encode())
+        tag = f"cpython-{self._minor.replace('.', '')}"
+        for entry, source in rows:
+            source.unlink()
+            made = source.with_suffix(".pyc")
+            if made.exists():
+                path = PurePosixPath(entry.path)
+                yield Entry(str(path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc"), made)
+
+    def _found(self) -> str:
+        if f"{sys.version_info.major}.{sys.version_info.minor}" == self._minor:
+            return sys.executable
+        words = ["python", "find", "--no-python-downloads", "--no-project", f"cpython=={self._minor}.*"]
+        try:
+            return self._run([os.fsdecode(uv.find_uv_bin()), *words]).decode().strip()
+        except BuildRefused:
+            why = f"there is no Python {self._minor} here to compile with"
+            hint = f"`uv python install {self._minor}` for the user that runs toplayer, or `bytecode = false`"
+            raise BuildRefused("image.bytecode", why, hint) from None
+
+    def _run(self, argv: Sequence[str], input: bytes = b"") -> bytes:
+        try:
+            return run(argv, cwd=self._directory, env=self._env, deadline=_DEADLINE, input=input).stdout
+        except ToolFailed as error:
+            raise BuildRefused("image.bytecode", str(error), error.hint) from error
+
+
+class Compiled:
+    """The components of another supply, with their modules compiled."""
+
+    def __init__(self, supply: Supply, compiler: Compiler) -> None:
+        self._supply, self._compiler = supply, compiler
+        self._inner = {self.of(one): one for one in supply.components}
+
+    def of(self, component: Component) -> Component:
+        """What a component of the other supply is called here."""
+        facts = {"component": component.key, "compiled": self._compiler.version}
+        return Component(component.name, key_of(facts), component.version)
+
+    @property
+    def components(self) -> Sequence[Component]:
+        """See `Supply`."""
+        return tuple(self._inner)
+
+    def expect(self, components: Collection[Component]) -> None:
+        """See `Supply`."""
+        self._supply.expect([self._inner[one] for one in components])
+
+    def weigh(self, component: Component) -> int | None:
+        """See `Supply`."""
+        found = self._supply.weigh(self._inner[component])
+        return None if found is None else round(found * _GROWTH)
+
+    def bring(self, component: Component, place: Path) -> Brought:
+        """See `Supply`."""
+        found = self._supply.bring(self._inner[component], place)
+        compiled = list(self._compiler.compiled(found.entries, place / "compiled"))
+        return Brought([*found.entries, *compiled], round(found.size * _GROWTH), found.requires)
