@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DatabaseError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 
-from watcher import schema, standing
+from watcher import schema, standing, transfers
 from watcher.decision import Decision
 from watcher.entry import Entry
 from watcher.errors import LedgerRefused, LedgerUnreachable, Overtaken, ToplayerError
@@ -37,6 +37,7 @@ from watcher.event import Event, told
 from watcher.holder import is_dead, new_holder
 from watcher.standing import Standing, Weighing
 from watcher.tables import SHELVES, events, holds, leases
+from watcher.transfers import Transfer
 
 E = TypeVar("E", bound=Entry)
 LEASE = timedelta(seconds=60)
@@ -308,6 +309,18 @@ class Ledger:
                     update(leases).where(leases.c.name == name, leases.c.holder == holder).values(until=clock() + ttl)
                 )
 
+    # --- transfers ---
+
+    def moved(self, host: str, now: Transfer | None) -> None:
+        """Notes how far the bytes of a host's pull are (None: it is over). `host` is its name in its rollout."""
+        with self._noting() as connection:
+            transfers.keep(connection, host, now)
+
+    def transfers(self) -> dict[str, Transfer]:
+        """How far the pulls are that are under way, by the host's name in its rollout."""
+        with self._reading() as connection:
+            return transfers.under_way(connection)
+
     # --- the database's door ---
 
     @contextlib.contextmanager
@@ -322,7 +335,7 @@ class Ledger:
 
     @contextlib.contextmanager
     def _noting(self) -> Iterator[Connection]:
-        """A transaction of leases. One that a power cut takes back is a step that is asked for again."""
+        """A transaction of leases, or of what is only watched: nothing is lost with it if a power cut takes it back."""
         with self._translated(), self._quiet.begin() as connection:
             yield connection
 

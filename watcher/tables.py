@@ -365,6 +365,15 @@ leases = Table(
     Column("until", Utc, nullable=False),
 )
 
+transfers = Table(
+    "transfers",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("gone", BigInteger, nullable=False),
+    Column("known", BigInteger, nullable=False),
+    Column("at", Utc, nullable=False),
+)
+
 SHELVES: dict[type[Entry], Table] = {
     Bump: bumps,
     Rollout: rollouts,

@@ -16,6 +16,7 @@ from watcher.proposal import Proposals, Tended
 from watcher.receiver import Receiver
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from watcher.settings import Settings
+from watcher.transfers import Transfer
 
 Row = dict[str, Any]
 
@@ -69,7 +70,7 @@ def rollout_row(ledger: Ledger, rollout: Rollout) -> Row:
     """One rollout with its hosts. `seconds` runs from the upstream release (or the commit, without one) to the end."""
     since = rollout.released_at or rollout.merged_at or rollout.wanted_at
     hosts = ledger.all(HostState, rollout=rollout.id, order="position")
-    built = rollout.built
+    built, moving = rollout.built, ledger.transfers() if rollout.stage.is_open else {}
     return {
         "id": rollout.id,
         "app": rollout.app,
@@ -96,7 +97,7 @@ def rollout_row(ledger: Ledger, rollout: Rollout) -> Row:
         "done_at": _iso(rollout.done_at),
         "seconds": (rollout.done_at - since).total_seconds() if rollout.done_at else None,
         "waves": wave_rows(ledger, rollout),
-        "hosts": [host_row(rollout, host) for host in hosts],
+        "hosts": [host_row(rollout, host, moving.get(host.name)) for host in hosts],
     }
 
 
@@ -120,14 +121,20 @@ def wave_rows(ledger: Ledger, rollout: Rollout) -> list[Row]:
     ]
 
 
-def host_row(rollout: Rollout, host: HostState) -> Row:
-    """One host in one rollout; `digest` is what it runs as far as the ledger knows."""
+def host_row(rollout: Rollout, host: HostState, moving: Transfer | None = None) -> Row:
+    """One host in one rollout; `digest` is what it runs as far as the ledger knows.
+
+    `gone` of `known` bytes have come so far, while they travel; `bytes` is what travelled in the end.
+    """
+    moving = moving if host.stage.fetches else None
     return {
         "name": host.host,
         "stage": str(host.stage),
         "digest": rollout.image if host.stage in (HostStage.DONE, HostStage.PROVING) else host.previous,
         "previous": host.previous,
         "bytes": host.bytes,
+        "gone": moving.gone if moving else None,
+        "known": moving.known if moving else None,
         "seconds": host.seconds,
         "pull_seconds": host.pull_seconds,
         "swap_seconds": host.swap_seconds,

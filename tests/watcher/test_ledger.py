@@ -30,6 +30,7 @@ from watcher.receiver import Receiver
 from watcher.release import File, Release
 from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
 from watcher.tables import metadata
+from watcher.transfers import Transfer
 
 DIGEST = Digest("sha256:" + "a" * 64)
 
@@ -326,3 +327,12 @@ def test_outcomes_and_stages_are_words_of_ours_again(ledger: Ledger, now: dateti
     assert ledger.all(Lookup)[0].outcome is Outcome.ABSENT
     assert ledger.all(HostState)[0].stage is HostStage.STUCK
     assert ledger.all(Rollout)[0].stage is RolloutStage.ROLLED_BACK
+
+
+def test_how_far_a_pull_is_can_be_watched_until_it_is_over(ledger: Ledger, now: datetime) -> None:
+    ledger.moved("shop:1:h1", Transfer(10, 100, now))
+    ledger.moved("shop:1:h1", Transfer(3_000_000_000, 5_000_000_000, now))
+    ledger.moved("shop:1:h2", Transfer(1, 2, now))
+    assert ledger.transfers()["shop:1:h1"] == Transfer(3_000_000_000, 5_000_000_000, now)
+    ledger.moved("shop:1:h1", None)
+    assert set(ledger.transfers()) == {"shop:1:h2"}

@@ -26,13 +26,14 @@ def watch(context: Context, apps: list[str]) -> None:
     with Live(console=Console(markup=False, highlight=False, emoji=False), auto_refresh=False) as live:
         while True:
             found = [row for row in view.status_rollouts(context.ledger, apps) if RolloutStage(row["stage"]).is_open]
-            live.update(Group(*(part for row in found for part in _shown(row))), refresh=True)
+            live.update(Group(*(part for row in found for part in shown(row))), refresh=True)
             if not found:
                 return
             time.sleep(_EVERY)
 
 
-def _shown(row: view.Row) -> Iterator[Text | Table]:
+def shown(row: view.Row) -> Iterator[Text | Table]:
+    """One rollout: a line, and a table of its hosts with a bar for each."""
     hosts = row["hosts"]
     ended = sum(_STEPS.get(host["stage"], 0) == 4 for host in hosts)
     said = f"{row['id']} {row['stage']}, wave {row['wave']}, {ended} of {len(hosts)} hosts"
@@ -42,11 +43,19 @@ def _shown(row: view.Row) -> Iterator[Text | Table]:
         table.add_column(name)
     moving = sorted(hosts, key=lambda host: _STEPS.get(host["stage"], 0) in (0, 4))
     for host in moving[:_SHOWN]:
-        bar = ProgressBar(total=4, completed=_STEPS.get(host["stage"], 0), width=16)
+        bar = ProgressBar(total=4, completed=_way(host), width=16)
         figures = [span(host[key]) if host[key] is not None else "" for key in ("pull_seconds", "swap_seconds")]
         travelled = size(host["bytes"]) if host["bytes"] is not None else ""
+        if host["gone"] is not None:
+            travelled = f"{size(host['gone'])} of {size(host['known'])}"
         reason = inert((host["reason"] or "").replace("\n", " "), 80)
         table.add_row(Text(host["name"]), host["stage"], bar, travelled, *figures, Text(reason))
     yield table
     if len(hosts) > _SHOWN:
         yield Text(f"and {len(hosts) - _SHOWN} more hosts")
+
+
+def _way(host: view.Row) -> float:
+    """How far a host is, of four steps; the bytes that travel are the second one."""
+    travelled = host["gone"] / max(host["known"], host["gone"], 1) if host["gone"] is not None else 0.0
+    return _STEPS.get(host["stage"], 0) + float(travelled)

@@ -9,7 +9,7 @@ from watcher.errors import Temporary
 from watcher.image import Digest
 from watcher.rollout import HostStage, HostState, Rollout
 from watcher.units import span
-from workers.fleet.host import Fenced, Health, Host, Service
+from workers.fleet.host import Fenced, Health, Host, Service, Tell, silent
 
 AGAIN = timedelta(seconds=1)
 """After which a host that is still starting is looked at again; later after a third of the time that it has taken so
@@ -18,16 +18,23 @@ LATEST = timedelta(seconds=15)
 
 
 def step(
-    state: HostState, rollout: Rollout, host: Host, service: Service, within: timedelta, clock: Callable[[], datetime]
+    state: HostState,
+    rollout: Rollout,
+    host: Host,
+    service: Service,
+    within: timedelta,
+    clock: Callable[[], datetime],
+    tell: Tell = silent,
 ) -> HostState:
-    """The host's state after its next step, forward or back. `within` is the time that a swapped image has to get well.
+    """The host's state after its next step, forward or back. `within` is the time that a swapped image has to get well,
+    and `tell` hears how far the bytes are.
 
     A host that is away when it is called is pending again. All other errors of the moves are raised, and what they
     mean for the state is the entry's own business. Whatever a step leaves undone, the same step does when repeated.
     """
     if rollout.image is None:
         raise ValueError(f"{rollout.id} has no image to roll")
-    roll = _Roll(rollout, rollout.image, host, service, within, clock)
+    roll = _Roll(rollout, rollout.image, host, service, within, clock, tell)
     if decide.goes_back(state, rollout):
         return roll.returning(state) if state.stage is HostStage.RETURNING else roll.going_back(state)
     if state.stage.fetches:
@@ -46,6 +53,7 @@ class _Roll:
     service: Service
     within: timedelta
     clock: Callable[[], datetime]
+    tell: Tell
 
     def called(self, state: HostState) -> HostState:
         """Notes what runs, and fetches. Fetching touches nothing, so the note is written before anything is."""
@@ -58,7 +66,7 @@ class _Roll:
             if proof.health is Health.HEALTHY:
                 return replace(state.at(HostStage.DONE, self.clock()), bytes=0)
         began = self.clock()
-        travelled = self.host.fetch(self.service, self.image)
+        travelled = self.host.fetch(self.service, self.image, self.tell)
         stage = HostStage.READY if state.stage is HostStage.AHEAD else HostStage.FETCHED
         after = state.at(stage, self.clock())
         return replace(after, bytes=travelled, pull_seconds=(self.clock() - began).total_seconds())

@@ -9,6 +9,7 @@ from workers.carry import Step
 from workers.fleet.roll import step as roll_step
 from workers.fleet.targets import connect
 from workers.oci.stores import open_store
+from workers.progress import Progress
 from workers.steps.machines import met
 from workers.steps.service import service_of
 
@@ -44,7 +45,8 @@ def _do(desk: Desk, state: HostState) -> HostState:
         service = service_of(desk.settings, rollout.app, app)
         if state.stage.fetches:
             met(desk, app, state.host, connection)
-        return roll_step(state, rollout, connection, service, app.run.health.within, desk.clock)
+        with Progress(desk.ledger, state.name, desk.clock) as tell:
+            return roll_step(state, rollout, connection, service, app.run.health.within, desk.clock, tell)
 
 
 ROLL = Step(host_state, _due, _do, goes_on=True)
