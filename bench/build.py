@@ -82,7 +82,7 @@ COPY --link --from=hot /hot /usr/local
 COPY --link --from=cold /cold /usr/local
 COPY --link . /app
 """
-DOCKERFILES = {"naive": NAIVE, "requirements first": SPLIT, f"{BUMPED} split off by hand": BY_HAND}
+DOCKERFILES = {f"{BUMPED} split off by hand": BY_HAND, "requirements first": SPLIT, "naive": NAIVE}
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,10 @@ def main() -> None:
         os.environ["DOCKER_CONFIG"] = str(_config(place, asked.programs))
         bench = stack.enter_context(prepared(place, asked.size, asked.programs))
         rows: list[Row] = []
-        rows += _told(_toplayer(bench))
-        for who in DOCKERFILES | ({"--link": LINKED} if asked.programs else {}):
-            rows += _told(_docker(bench, who))
-        _print(rows, bench)
+        try:
+            rows.extend(_told(_every(bench)))
+        finally:
+            _print(rows, bench)
 
 
 @dataclass
@@ -322,6 +322,12 @@ def _run(on: RealEngine, *words: str) -> None:
         raise SystemExit(f"docker {' '.join(words)}: {done.stderr[-2000:]}")
 
 
+def _every(bench: Bench) -> Iterator[Row]:
+    yield from _toplayer(bench)
+    for who in ({"--link": LINKED} if bench.programs else {}) | DOCKERFILES:
+        yield from _docker(bench, who)
+
+
 def _config(place: Path, programs: str) -> Path:
     """A configuration for the client: nobody's logins, and the plugin of the other Docker."""
     plugins = place / "docker" / "cli-plugins"
@@ -380,7 +386,7 @@ def _print(rows: list[Row], bench: Bench) -> None:
     print()
     ours = {row.what: row for row in rows if row.who == "toplayer"}
     for row in rows:
-        if row.who != "toplayer":
+        if row.who != "toplayer" and row.what in ours:
             mine = ours[row.what]
             print(
                 f"{row.what}: {row.who} / toplayer = {row.seconds / mine.seconds:.1f} x the seconds"
