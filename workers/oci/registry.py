@@ -5,9 +5,8 @@ downloads, python-dxf neither tries again nor notices a server that stalls, and 
 """
 
 import hashlib
-import io
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
@@ -20,12 +19,12 @@ from workers.oci.download import Download
 from workers.oci.manifest import INDEXES, MANIFESTS, MAX_MANIFEST, OCI_INDEX, Descriptor, digest_of
 from workers.oci.referrers import listed, referrers, subject_of, tag_of
 from workers.oci.store import Store, StoreRefused, StoreUnreachable
+from workers.oci.upload import Body, Upload
 from workers.oci.verified import check
 from workers.oci.wire import Wire
 
 T = TypeVar("T")
 _ACCEPT = ", ".join((*MANIFESTS, *INDEXES))
-_CHUNK = 256 * 1024
 _LARGEST = 64 * 1024**3
 _SESSIONS = 5
 
@@ -128,14 +127,14 @@ class RegistryStore:
             yield cast(BinaryIO, file)
 
     def put_blob(self, digest: Digest, source: bytes | Path) -> int:
-        body = _Body(source)
+        body = Body(source)
 
         async def put() -> None:
             for _ in range(_SESSIONS):
                 if await self._wire.tried(lambda: self._has(digest)):
                     return
-                session = _Session(self, digest, body, await self._wire.tried(self._begin))
-                if await self._wire.tried(session.send):
+                upload = Upload(self._wire, digest, body, await self._wire.tried(self._begin))
+                if await self._wire.tried(upload.send):
                     return
             raise WireFailed("it forgets what it is sent", again=True)
 
@@ -184,47 +183,3 @@ class RegistryStore:
 
 
 _EMPTY = {"content-length": "0"}
-
-
-class _Body:
-    """What is uploaded, as often as it takes; `travelled` counts every byte that was sent."""
-
-    def __init__(self, source: bytes | Path) -> None:
-        self._source, self.travelled = source, 0
-
-    @property
-    def size(self) -> int:
-        return len(self._source) if isinstance(self._source, bytes) else self._source.stat().st_size
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        with io.BytesIO(self._source) if isinstance(self._source, bytes) else self._source.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                yield chunk
-                self.travelled += len(chunk)
-
-
-class _Session:
-    """An upload at an address that the registry gave."""
-
-    def __init__(self, store: RegistryStore, digest: Digest, body: _Body, place: str) -> None:
-        self._url = f"{place}{'&' if '?' in place else '?'}digest={digest}"
-        self._store, self._body, self._times = store, body, 0
-
-    async def send(self) -> bool:
-        """Whether the blob is there now; False: the session is lost, and there has to be another one.
-
-        A server that says "not now" may still take the bytes at this address. One that broke off will not: measured,
-        docker-registry forgets a session that was interrupted, at whatever byte one asks it to go on.
-        """
-        self._times += 1
-        octets = {"content-type": "application/octet-stream"}
-        wire, body = self._store._wire, self._body
-        try:
-            async with wire.ask("PUT", self._url, headers=octets, content=body.chunks, size=body.size) as answer:
-                if self._times == 1:
-                    await answer.expect(201)
-                return answer.status == 201
-        except WireFailed as failed:
-            if failed.again and not failed.status:
-                return False
-            raise

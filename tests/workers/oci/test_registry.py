@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.rig.keeping_registry import keeping_registry
 from tests.rig.process import free_port
 from tests.rig.proxy import Asked, CutAfter, Instead, Proxy, half_the_time, proxy
 from tests.rig.registry import PASSWORD, USERNAME, Registry, certificates, registry
@@ -89,6 +90,16 @@ def test_an_upload_that_breaks_off_is_made_again_and_every_byte_is_counted(front
 
     assert broken
     assert len(BLOB) < sent <= 2 * len(BLOB)
+
+
+def test_an_upload_goes_on_where_it_broke_if_the_registry_has_kept_it() -> None:
+    with keeping_registry([700_000, 900_000]) as keeping:
+        sent = open_store(f"{keeping.address}/shop", {}).put_blob(DIGEST, BLOB)
+
+    assert keeping.blobs == {DIGEST: BLOB}
+    assert keeping.got == [("", 700_000), ("700000-1999999", 900_000), ("1600000-1999999", 400_000)]
+    # What was on its way when the connection broke was sent, and is counted.
+    assert len(BLOB) <= sent < 2 * len(BLOB)
 
 
 def test_a_download_that_breaks_off_goes_on_where_it_broke(front: Proxy) -> None:
