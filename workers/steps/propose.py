@@ -52,7 +52,7 @@ def _do(desk: Desk, bump: Bump) -> Bump:
     repository = repository_of(desk.settings, bump.app)
     moves = [_move(desk.ledger, part, app) for part in bump.parts]
     teller = FromEverywhere(bump, desk.settings, desk.ledger, lambda: _layers(desk, bump.app))
-    with patiently(), open_forge(app, desk.settings.toplayer.contact) as forge:
+    with patiently(), open_forge(app, desk.settings.toplayer.contact, desk.clock) as forge:
         return propose(
             bump, app, repository, moves, shop, lambda diff: _gate(desk, bump, diff), desk.clock, forge, teller
         )

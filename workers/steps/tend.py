@@ -29,7 +29,7 @@ def _do(desk: Desk, proposals: Proposals) -> Proposals:
     # Nobody shall be pushed into an hour that is not for it, by a merge any more than by a branch.
     paused = desk.ledger.is_held(name)
     may = {bump.id for bump in bumps if not paused and decide.waits(bump, app.policy.of, now) is None}
-    with open_forge(app, desk.settings.toplayer.contact) as forge:
+    with open_forge(app, desk.settings.toplayer.contact, desk.clock) as forge:
         return tend(
             proposals,
             head,

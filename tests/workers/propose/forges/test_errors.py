@@ -9,6 +9,9 @@ from tests.rig.forges.gitea import GiteaDialect
 from tests.rig.forges.server import Fault, ForgeServer
 from tests.workers.propose.forges.conftest import BRANCH, app_on, opened
 from watcher.errors import Temporary
+from watcher.proposal import Proposal
+from watcher.settings import AppSettings
+from workers.propose.forges import open_forge
 from workers.propose.forges.errors import ForgeLied, ForgeRefused, ForgeUnreachable
 from workers.propose.forges.forge import Paper
 from workers.propose.forges.key import token_of
@@ -50,6 +53,24 @@ def test_a_forge_that_wants_to_be_left_alone_is_and_for_as_long_as_it_says(
     assert caught.value.retry_after is not None
     assert wait - 1 <= caught.value.retry_after <= wait
     assert len(server.requests) == 1
+
+
+def test_what_one_app_is_told_to_leave_alone_the_others_leave_alone_too(server: ForgeServer) -> None:
+    server.faults.append(Fault("GET", 403, "You have exceeded a secondary rate limit", {"Retry-After": "60"}))
+    one, other = app_on(server), app_on(server, project="team/other")
+    times = iter([NOW, NOW + timedelta(seconds=45), NOW + timedelta(seconds=61)])
+
+    def find_at_the_next_time(app: AppSettings) -> Proposal | None:
+        with open_forge(app, clock=lambda: next(times)) as forge:
+            assert forge is not None
+            return forge.find(BRANCH, "key")
+
+    for app, left in ((one, 60), (other, 15)):
+        with pytest.raises(ForgeUnreachable) as caught:
+            find_at_the_next_time(app)
+        assert caught.value.retry_after == left
+    assert len(server.requests) == 1
+    assert find_at_the_next_time(one) is None
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
