@@ -1,6 +1,7 @@
 """A rollout: one commit becomes one image, and the image reaches every host of a fleet, or is taken back."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
@@ -36,6 +37,7 @@ class Built:
     the layers that the previous image did not have weigh; `pushed` what really travelled to the registry. `foreseen` is
     what the builder thought beforehand that a host would pull, if it did, and `warning` what a person should know
     of it: instructions that made more anew than they had to, files that several packages have.
+    `timings` are the seconds of the commands of a Dockerfile that were run, by their texts.
     """
 
     image: Digest
@@ -47,6 +49,7 @@ class Built:
     seconds: float
     foreseen: int | None = None
     warning: str = ""
+    timings: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -165,12 +165,15 @@ class Workers:
         from workers.oci.stores import open_store
 
         logs.quiet()
-        image = None
+        image, seconds = None, dict[str, float]()
         if settings is not None and ledger is not None:
-            newest = next((one.image for one in ledger.all(Rollout, app=app, order="-generation") if one.image), None)
+            rollouts = ledger.all(Rollout, app=app, order="-generation", limit=50)
+            newest = next((one.image for one in rollouts if one.image), None)
             store = open_store(settings.apps[app].image.repository, settings.registries)
             image = earlier(store, newest) if newest else None
-        return project(dockerfile, context, days, image)
+            for built in reversed([one.built for one in rollouts if one.built]):
+                seconds |= built.timings
+        return project(dockerfile, context, days, image, seconds)
 
     def doctor(self, settings: Settings, sentry: bool) -> Iterator[Finding]:
         from workers import doctor

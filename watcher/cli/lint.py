@@ -1,6 +1,7 @@
 """`toplayer lint`: what a Dockerfile costs, and how it would do better."""
 
 import difflib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class NoFix(Refused):
 @click.option("--context", "directory", metavar="DIRECTORY", help="What the build is given [default: the file's own].")
 @click.option("--app", help="Take the sizes from the image that this app runs.")
 @click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True, help="How much history counts.")
+@click.option("--containerd", is_flag=True, help="Builder and hosts keep images in containerd's store.")
 @click.option("--fix", is_flag=True, help="Write the rewritten file, instead of showing it as a diff.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--sarif", is_flag=True, help="Print SARIF 2.1.0, for code scanning.")
@@ -42,6 +44,7 @@ def lint_command(
     directory: str | None,
     app: str | None,
     days: int,
+    containerd: bool,
     fix: bool,
     as_json: bool,
     sarif: bool,
@@ -58,6 +61,7 @@ def lint_command(
         context.apps(app)
     ledger = context.ledger if app else None
     project = context.hands.project(path, Path(directory or path.parent), days, settings, ledger, app or "")
+    project = replace(project, containerd=containerd)
     parsed = parse(decoded(path.read_bytes(), dockerfile), dockerfile)
     advice = lint(parsed, project)
     if as_json:

@@ -137,11 +137,12 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def _to(file: str, root: str, pivot: str, place: Place) -> str:
+    """Where a file comes to lie. Paths are in their normal form; a tree has thousands of them."""
     if place.parents:
         return posixpath.join(place.area, posixpath.relpath(file, pivot))
     if file == root:
         return posixpath.join(place.area, posixpath.basename(file)) if place.into else place.area
-    return posixpath.join(place.area, posixpath.relpath(file, root or "."))
+    return f"{place.area.rstrip('/')}/{file[len(root) + 1 :] if root else file}"
 
 
 def _found(files: Files, path: str) -> Iterable[tuple[str, str]]:
@@ -149,7 +150,8 @@ def _found(files: Files, path: str) -> Iterable[tuple[str, str]]:
     if path in ("", "."):
         return ((file, "") for file in files)
     if not _WILD & set(path):
-        return ((file, path) for file in files if file == path or file.startswith(f"{path}/"))
+        below = f"{path}/"
+        return ((file, path) for file in files if file == path or file.startswith(below))
     regex, depth = pattern(path), path.count("/") + 1
     roots = ((file, "/".join(file.split("/")[:depth])) for file in files)
     return ((file, root) for file, root in roots if regex.fullmatch(root))

@@ -8,7 +8,7 @@ import contextlib
 import errno
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -172,7 +172,13 @@ class _Build:
         self._engine.forget(plan.tag)
         pushed = self._travelled(made, travelled)
         self._report(f"{size(pushed)} sent to {self._store.where}")
-        return self._built(made.manifest, pushed, prediction.most, "; ".join(warnings), began)
+        timings = {
+            step.said: progress.steps[step.label].seconds
+            for step in self._graph.steps
+            if step.instruction.keyword == "RUN" and worked.get(step.label)
+        }
+        built = self._built(made.manifest, pushed, prediction.most, "; ".join(warnings), began)
+        return replace(built, timings=timings)
 
     # --- before ---
 

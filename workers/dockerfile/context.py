@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from watcher.dockerfile.ignore import keeper
@@ -19,20 +20,22 @@ def ignore_text(tree: Path, context: str, file: str) -> str:
     return ""
 
 
-def files_of(directory: Path, ignore: str = "") -> dict[str, str]:
-    """The files below a directory that an ignore file leaves, each with what stands for its mode and its content."""
+def paths_of(directory: Path, ignore: str = "") -> Iterator[str]:
+    """The files and links below a directory that an ignore file leaves, in no order. `.git` is none of them."""
     if not directory.is_dir():
         raise BuildRefused("context", f"expected a directory, got {directory.name!r}", "see apps.*.image.dockerfile")
-    keep = keeper(ignore)
-    found = {}
-    for root, directories, names in os.walk(directory):
-        linked = [name for name in directories if (Path(root) / name).is_symlink()]
-        for name in (*names, *linked):
-            path = Path(root) / name
-            relative = path.relative_to(directory).as_posix()
-            if keep(relative):
-                found[relative] = _key(path)
-    return dict(sorted(found.items()))
+    keep, top = keeper(ignore), str(directory)
+    for root, directories, names in os.walk(top):
+        if root == top and ".git" in directories:
+            directories.remove(".git")
+        inside = f"{root[len(top) :].lstrip('/')}/".lstrip("/")
+        linked = [name for name in directories if Path(root, name).is_symlink()]
+        yield from (path for name in (*names, *linked) if keep(path := f"{inside}{name}"))
+
+
+def files_of(directory: Path, ignore: str = "") -> dict[str, str]:
+    """The same, sorted, each with what stands for its mode and its content."""
+    return {path: _key(directory / path) for path in sorted(paths_of(directory, ignore))}
 
 
 def _key(path: Path) -> str:

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.rig.dockerfiles import CONTEXT, Sample, sample, samples
-from watcher.dockerfile.advice.cost import cost, sizes
+from watcher.dockerfile.advice.cost import cost
+from watcher.dockerfile.advice.cost import known as known_of
 from watcher.dockerfile.advice.lint import Advice, lint
 from watcher.dockerfile.parse import parse
 from watcher.dockerfile.project import Project
@@ -37,7 +38,7 @@ def test_the_origin_story_before_becomes_one_that_is_at_least_as_good_as_after()
     before, after = sample("02").text, sample("03").text
     found = advice(before)
     assert {"TL001", "TL002", "TL004"} <= set(codes(found))
-    known = sizes(parse(before), project())
+    known = known_of(parse(before), project())
     ours, theirs = (cost(parse(text), project(), known) for text in (found.fixed, after))
     assert ours.bytes <= theirs.bytes
     assert ours.delay <= theirs.delay
@@ -127,6 +128,89 @@ def test_a_finding_can_be_silenced_where_it_is_or_in_the_whole_file() -> None:
     assert codes(advice(text.format("# toplayer: ignore\n"))) == []
     assert codes(advice(text.format("# toplayer: ignore TL001\n"))) == ["TL004"]
     assert codes(advice("# toplayer: ignore-file TL004\n" + text.format(""))) == []
+
+
+LIST = "".join(f"cold{number}==1.0\n" for number in range(20)) + "hot-one==1.0 \\\n    --hash=sha256:aa\n"
+
+
+def bumps(*names: str, containerd: bool = False, **seconds: float) -> Project:
+    """A project whose list moves one package a commit."""
+    files = {"requirements.txt": LIST, "main.py": "1"}
+    return Project(
+        files={path: len(text) for path, text in files.items()},
+        read=files.get,
+        history=tuple(frozenset({"requirements.txt"}) for _ in names),
+        moved=tuple({"requirements.txt": frozenset({name})} for name in names),
+        seconds=seconds,
+        containerd=containerd,
+    )
+
+
+APART = (
+    "FROM python:3.12\nWORKDIR /app\nCOPY requirements.txt ./\nRUN pip install -r requirements.txt\nCOPY main.py ./\n"
+)
+
+
+def test_hot_packages_come_in_a_layer_of_their_own_above_the_cold_ones() -> None:
+    found = lint(parse(APART), bumps(*["hot-one"] * 10, "cold3"))
+    rows = found.fixed.splitlines()
+    assert rows[:2] == ["FROM python:3.12 AS lists", "COPY requirements.txt /lists/"]
+    assert "(cold3|hot-one)" in rows[2]
+    cold, hot = (next(n for n, row in enumerate(rows) if text in row) for text in ("--no-deps", "-r requirements.txt"))
+    assert (
+        rows.index("COPY --from=lists /lists/cold.txt /lists/cold.txt")
+        < cold
+        < rows.index("COPY requirements.txt ./")
+        < hot
+    )
+    assert found.after.bytes < 0.15 * found.before.bytes
+    assert lint(parse(found.fixed), bumps(*["hot-one"] * 10, "cold3")).fixed == found.fixed
+
+
+def test_packages_that_all_change_alike_stay_together() -> None:
+    names = [f"cold{number}" for number in range(20)]
+    assert "TL009" not in codes(lint(parse(APART), bumps(*names)))
+    assert "TL009" not in codes(lint(parse(APART), bumps("hot-one", "hot-one")))
+
+
+def test_what_was_downloaded_is_kept_beside_the_image() -> None:
+    names = [f"cold{number}" for number in range(20)]
+    found = lint(parse(APART), bumps(*names))
+    assert "RUN --mount=type=cache,target=/root/.cache/pip pip install --no-compile -r requirements.txt" in found.fixed
+    other = APART.replace("WORKDIR", "USER app\nWORKDIR")
+    assert "TL010" not in codes(lint(parse(other), bumps(*names)))
+
+
+def test_copies_are_linked_where_the_store_keeps_what_lies_above() -> None:
+    names = [f"cold{number}" for number in range(20)]
+    assert "TL011" not in codes(lint(parse(APART), bumps(*names)))
+    found = lint(parse(APART), bumps(*names, containerd=True))
+    assert "COPY --link main.py ./" in found.fixed
+
+
+def test_compilers_stay_in_a_stage_of_their_own() -> None:
+    apt = "RUN apt-get update && apt-get install -y gcc python3-dev"
+    text = APART.replace("COPY requirements", f"{apt}\nCOPY requirements")
+    found = lint(parse(text), bumps("cold1", "cold2"))
+    stage, image = found.fixed.split("\n\n")
+    assert "FROM python:3.12 AS venv" in stage
+    assert "python3 -m venv /opt/venv && /opt/venv/bin/pip install" in stage
+    assert "gcc" in stage
+    assert "gcc" not in image
+    assert "ENV PATH=/opt/venv/bin:$PATH" in image
+    assert "COPY --from=venv /opt/venv /opt/venv" in image
+    # A library comes with its headers: who needs it at run time is a person's question.
+    libraries = lint(parse(text.replace("python3-dev", "libpq-dev")), bumps("cold1", "cold2"))
+    assert libraries.fixed.count("FROM") == 1
+    assert "TL007" in codes(libraries)
+
+
+def test_seconds_are_those_of_past_builds_where_there_were_any() -> None:
+    told = {"RUN pip install -r requirements.txt": 300.0}
+    names = [f"cold{number}" for number in range(10)]
+    found = lint(parse(APART), bumps(*names, **told))
+    assert found.before.seconds == pytest.approx(3000.0)
+    assert lint(parse(APART), bumps(*names)).before.seconds < 300
 
 
 def test_comments_stay_with_what_they_are_about() -> None:

@@ -1,13 +1,14 @@
 """What a Dockerfile costs in a month: every commit of the past is predicted again, with today's files and sizes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from watcher.dockerfile.advice.lists import Lists
 from watcher.dockerfile.graph import Graph, Inputs, Step, graph
-from watcher.dockerfile.install import installs
+from watcher.dockerfile.install import Install, installs
 from watcher.dockerfile.layers import layers_of
 from watcher.dockerfile.parse import Parsed
-from watcher.dockerfile.predict import Fate, predict
+from watcher.dockerfile.predict import Fate, Prediction, predict
 from watcher.dockerfile.project import Project
 from watcher.image import Platform
 
@@ -18,6 +19,8 @@ _PACKED = 0.35
 """What a file of a source tree weighs when it is compressed, as a share."""
 PER_BYTE = 0.25e-6
 """Seconds that installing takes per byte of the layer that it makes (`make bench-dockerfile` prints them)."""
+DOWNLOAD = 0.1e-6
+"""Seconds that downloading takes per byte, at 10 MB/s, where no cache is mounted."""
 PER_STEP = 0.5
 _COMPILED = 2 / 3
 """What byte-code adds: a layer with it is three times as large raw, half as large again when packed."""
@@ -43,70 +46,107 @@ class Cost:
         return Cost(self.bytes - other.bytes, self.seconds - other.seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What past builds tell: `sizes` of layers in bytes, by the texts of their instructions and by the tools that
+    installed them, and `paces` of tools in seconds a byte."""
+
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    paces: Mapping[str, float] = field(default_factory=dict)
+
+
 def made(parsed: Parsed, project: Project, changed: frozenset[str] = frozenset()) -> Graph:
     """The steps of a build after these files have changed."""
     files = {path: f"{path in changed}" for path in project.files}
-    return graph(parsed, Inputs(files=files, platform=Platform("linux", "amd64")))
+    inputs = Inputs(files=files, platform=Platform("linux", "amd64"), merges=project.containerd)
+    return graph(parsed, inputs)
 
 
-def sizes(parsed: Parsed, project: Project) -> Mapping[str, int]:
-    """What each tool's packages and each text of an instruction weighed in the last image, by both names."""
+def known(parsed: Parsed, project: Project) -> Known:
+    """What the last image and past builds tell of a Dockerfile."""
     steps = made(parsed, project)
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for number, size in layers_of(steps, project.layers).items():
         step = steps.steps[number]
-        found[step.said] = size
+        sizes[step.said] = size
         for install in installs(step.instruction):
-            found[install.tool] = max(size, found.get(install.tool, 0))
-    return found
+            sizes[install.tool] = max(size, sizes.get(install.tool, 0))
+    paces: dict[str, float] = {}
+    for step in steps.steps:
+        took, size = project.seconds.get(step.said), weigh(step, steps, project, Known(sizes))
+        for install in installs(step.instruction) if took is not None else ():
+            paces[install.tool] = max(took or 0.0, paces.get(install.tool, 0.0) * size) / max(size, 1)
+    return Known(sizes, paces)
 
 
-def weigh(step: Step, steps: Graph, project: Project, known: Mapping[str, int]) -> int:
+def weigh(step: Step, steps: Graph, project: Project, known: Known, lists: Lists | None = None) -> int:
     """Bytes of the layer that a step makes, compressed."""
-    if step.said in known:
-        return known[step.said]
+    if step.said in known.sizes:
+        return known.sizes[step.said]
     if step.instruction.keyword == "WORKDIR":
         return 100
-    packages = installs(step.instruction)
     total = sum(project.files.get(path, 0) for path in step.takes | step.carries) * _PACKED
-    for one in packages:
-        if one.tool == "pip" and one.tree:
-            total += 10_000
-            continue
-        bare = "--no-compile" in one.command
-        total += known.get(one.tool, GUESSED.get(one.tool, _OTHER)) * (_COMPILED if bare else 1)
+    for one in installs(step.instruction):
+        total += _installed(one, known) * (lists.share(one) if lists else 1.0)
     for number in step.drawn if step.instruction.keyword in ("COPY", "ADD") else ():
-        for one in installs(steps.steps[number].instruction):
-            total += known.get(one.tool, GUESSED.get(one.tool, _OTHER))
+        # The system's packages lie where nobody copies from: what is taken is a directory of ours.
+        for one in (one for one in installs(steps.steps[number].instruction) if one.tool not in ("apt", "apk")):
+            total += _installed(one, known)
     return int(total) if total else (_OTHER if step.instruction.keyword == "RUN" else 100)
 
 
-def cost(parsed: Parsed, project: Project, known: Mapping[str, int]) -> Cost:
+def _installed(one: Install, known: Known) -> float:
+    if one.tool == "pip" and one.tree:
+        return 10_000
+    bare = "--no-compile" in one.command
+    return known.sizes.get(one.tool, GUESSED.get(one.tool, _OTHER)) * (_COMPILED if bare else 1)
+
+
+def takes(step: Step, size: int, project: Project, known: Known) -> float:
+    """Seconds that a RUN takes which makes a layer of that size: as it was measured, else at the pace of its tool."""
+    if step.said in project.seconds:
+        return project.seconds[step.said]
+    tools = {one.tool for one in installs(step.instruction)}
+    pace = max((known.paces[tool] for tool in tools & known.paces.keys()), default=0.0)
+    cached = any("type=cache" in value for value in step.instruction.all("mount"))
+    if pace:
+        return (max(pace - DOWNLOAD, pace / 2) if cached else pace) * size
+    return PER_STEP + (PER_BYTE + (DOWNLOAD if tools and not cached else 0.0)) * size
+
+
+def cost(parsed: Parsed, project: Project, known: Known) -> Cost:
     """A month of the project's own commits, with this Dockerfile."""
+    lists = Lists.of(parsed, project)
+    parsed, project = lists.model(parsed), lists.seen(project)
     before = made(parsed, project)
-    weights = [weigh(step, before, project, known) for step in before.steps]
+    weights = [weigh(step, before, project, known, lists) for step in before.steps]
+    seconds = [takes(step, size, project, known) for step, size in zip(before.steps, weights, strict=True)]
     files = [step.takes | step.carries for step in before.steps]
     # Commits that enter at the same steps cost the same: a long history has few kinds.
     kinds: dict[tuple[bool, ...], Cost] = {}
-    total = seconds = 0.0
+    total, working = 0.0, 0.0
     for commit in project.history:
         kind = tuple(not commit.isdisjoint(one) for one in files)
         if kind not in kinds:
-            kinds[kind] = _one(parsed, project, before, weights, commit) if any(kind) else Cost()
+            kinds[kind] = Cost()
+            if any(kind):
+                after = made(parsed, project, commit & frozenset(project.files))
+                foreseen = predict(after, before.keys, commit)
+                kinds[kind] = _one(foreseen, frozenset(before.image), weights, seconds, project.containerd)
         total += kinds[kind].bytes
-        seconds += kinds[kind].seconds
+        working += kinds[kind].seconds
     month = 30.0 / max(project.days, 1.0)
-    return Cost(total * month, seconds * month)
+    return Cost(total * month, working * month)
 
 
-def _one(parsed: Parsed, project: Project, before: Graph, weights: list[int], commit: frozenset[str]) -> Cost:
+def _one(
+    foreseen: Prediction, inside: frozenset[int], weights: list[int], seconds: list[float], containerd: bool
+) -> Cost:
     """Of one commit."""
-    after = made(parsed, project, commit & frozenset(project.files))
-    inside, above, pulled, seconds = set(before.image), False, 0.0, 0.0
-    for number, one in enumerate(predict(after, before.keys, commit).steps):
+    above, pulled, working = False, 0.0, 0.0
+    for number, one in enumerate(foreseen.steps):
         fresh = one.fate is not Fate.KEPT
-        if fresh and one.step.instruction.keyword == "RUN":
-            seconds += PER_STEP + PER_BYTE * weights[number]
+        working += seconds[number] if fresh and one.step.instruction.keyword == "RUN" else 0.0
         above = above or (fresh and number in inside)
-        pulled += weights[number] if above and number in inside else 0
-    return Cost(pulled, seconds)
+        pulled += weights[number] if number in inside and (fresh if containerd else above) else 0
+    return Cost(pulled, working)

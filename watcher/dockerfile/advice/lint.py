@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from watcher.dockerfile.advice import rewrites
-from watcher.dockerfile.advice.cost import Cost, cost, made, sizes
+from watcher.dockerfile.advice import apart, rewrites
+from watcher.dockerfile.advice.cost import Cost, Known, cost, known, made
 from watcher.dockerfile.advice.draft import drafts
 from watcher.dockerfile.advice.order import ordered
 from watcher.dockerfile.advice.rewrites import Rewrite, Rule
@@ -17,7 +17,8 @@ from watcher.dockerfile.source import DockerfileUnreadable
 _MOST, _ROUNDS = 12, 4
 _START = {"TL002": 60.0}
 """Seconds a month that a rewrite may cost at first, because the ones after it need it."""
-_COMPILERS = re.compile(r"\b(gcc|g\+\+|build-essential|make|cmake|[\w+-]+-dev|rustc|cargo)\b")
+_WORTH = {"TL010": 1.0, "TL011": 0.1}
+"""Seconds a month that a rewrite has to save. Others are right even where the past says nothing."""
 _FILE = re.compile(r"toplayer:\s*ignore-file\b\s*(.*)")
 
 
@@ -52,11 +53,33 @@ CODES = {
         ),
         Code("TL005", "apt-leftovers", "a recommended package that was used without being asked for is gone"),
         Code("TL006", "argument-above-install"),
-        Code("TL007", "compiler-in-the-image"),
+        Code(
+            "TL007",
+            "compiler-in-the-image",
+            "a library that came with a compiler (libstdc++) and is needed at run time has to be installed by name",
+        ),
         Code(
             "TL008",
             "editable-install",
             "an editable install is a path to the tree: the tree may not move, and its copy has to stay in the image",
+        ),
+        Code(
+            "TL009",
+            "hot-packages-below-cold-ones",
+            "the cold ones are installed without looking at what they need (`--no-deps`): what the list does not name "
+            "comes with the hot ones. The names in the stage `lists` are today's: have a look from time to time",
+        ),
+        Code(
+            "TL010",
+            "download-again",
+            "a cache mount needs BuildKit (the legacy builder refuses it), belongs to one builder, and starts empty "
+            "on a new one",
+        ),
+        Code(
+            "TL011",
+            "copy-without-link",
+            "`--link` needs Docker 23, or `# syntax=docker/dockerfile:1` in the first line; it follows no symbolic "
+            "link at the destination, and makes the directories above it anew (root, 0755)",
         ),
     )
 }
@@ -66,6 +89,10 @@ _RULES: Mapping[str, Rule] = {
     "TL002": rewrites.composer_stage,
     "TL005": rewrites.apt_leaves_nothing,
     "TL004": rewrites.pip_leaves_nothing,
+    "TL009": apart.hot_apart,
+    "TL007": apart.venv_stage,
+    "TL010": apart.cache_mounts,
+    "TL011": apart.linked,
 }
 
 
@@ -98,26 +125,26 @@ def lint(parsed: Parsed, project: Project) -> Advice:
     """Finds what would do better. A `DockerfileUnreadable` if the Dockerfile makes no sense."""
     made(parsed, project)
     silent = _silent(parsed)
-    known = sizes(parsed, project)
-    first = now = cost(parsed, project, known)
+    past = known(parsed, project)
+    first = now = cost(parsed, project, past)
     findings: list[Finding] = []
     current = parsed
     for _ in range(_ROUNDS):
         begun = current
         for code in (*_RULES, "TL003"):
             for _ in range(_MOST if code not in silent else 0):
-                rewrite = _next(code, current, project, known)
+                rewrite = _next(code, current, project, past)
                 if rewrite is None:
                     break
-                after, then = _tried(rewrite.text, parsed.path, project, known)
-                if code == "TL002" and after is not None and (in_order := _next("TL003", after, project, known)):
+                after, then = _tried(rewrite.text, parsed.path, project, past)
+                if code == "TL002" and after is not None and (in_order := _next("TL003", after, project, past)):
                     # A stage of its own pays off in the place that it lets its files have.
-                    after, then = _tried(in_order.text, parsed.path, project, known)
+                    after, then = _tried(in_order.text, parsed.path, project, past)
                 # One that costs more, by this project's own past, is none; but a stage may cost its own start.
                 if (
                     after is None
                     or after.text == current.text
-                    or then.delay > now.delay * 1.001 + _START.get(code, 0.0)
+                    or then.delay > now.delay * 1.001 + _START.get(code, 0.0) - _WORTH.get(code, 0.0)
                 ):
                     break
                 findings.append(Finding(code, _line(parsed, current, rewrite.line), rewrite.said, now - then))
@@ -140,19 +167,19 @@ def _joined(findings: list[Finding]) -> list[Finding]:
     return sorted(found.values(), key=lambda one: (one.line, one.code))
 
 
-def _next(code: str, parsed: Parsed, project: Project, known: Mapping[str, int]) -> Rewrite | None:
+def _next(code: str, parsed: Parsed, project: Project, past: Known) -> Rewrite | None:
     for draft in drafts(parsed):
         rule = _RULES.get(code)
-        found = rule(draft, project) if rule else ordered(draft, parsed, project, known)
+        found = rule(draft, project) if rule else ordered(draft, parsed, project, past)
         if found is not None:
             return found
     return None
 
 
-def _tried(text: str, path: str, project: Project, known: Mapping[str, int]) -> tuple[Parsed | None, Cost]:
+def _tried(text: str, path: str, project: Project, past: Known) -> tuple[Parsed | None, Cost]:
     try:
         parsed = parse(text, path)
-        return parsed, cost(parsed, project, known)
+        return parsed, cost(parsed, project, past)
     except DockerfileUnreadable:
         return None, Cost()
 
@@ -171,7 +198,7 @@ def _notes(parsed: Parsed) -> list[Finding]:
     for piece in drafts(parsed)[-1].pieces:
         line, packages = piece.instruction.first, installs(piece.instruction)
         system = [one.command for one in packages if one.tool in ("apt", "apk")]
-        compilers = sorted({name for command in system for name in _COMPILERS.findall(command)})
+        compilers = sorted({name for command in system for name in apart.COMPILERS.findall(command)})
         if compilers and not piece.silences("TL007"):
             way = "build in a stage of its own (a virtualenv, `pip install --user`) and copy what comes of it"
             found.append(Finding("TL007", line, f"{', '.join(compilers)} stay in the image: {way}", None))

@@ -6,10 +6,9 @@ passes a fence.
 
 import posixpath
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from watcher.dockerfile.advice.cost import PER_BYTE, PER_STEP, Cost, made, weigh
+from watcher.dockerfile.advice.cost import Cost, Known, made, takes, weigh
 from watcher.dockerfile.advice.draft import Draft, Piece
 from watcher.dockerfile.advice.rewrites import Rewrite
 from watcher.dockerfile.graph import Graph
@@ -54,7 +53,7 @@ class Unit:
         )
 
 
-def ordered(draft: Draft, parsed: Parsed, project: Project, known: Mapping[str, int]) -> Rewrite | None:
+def ordered(draft: Draft, parsed: Parsed, project: Project, known: Known) -> Rewrite | None:
     """The stage with its movable neighbours in the order that hosts wait least for."""
     steps = made(parsed, project)
     runs: list[list[Unit] | Piece] = []
@@ -73,7 +72,7 @@ def ordered(draft: Draft, parsed: Parsed, project: Project, known: Mapping[str, 
     return Rewrite(first.instruction.first, said, draft.text(pieces))
 
 
-def _units(draft: Draft, steps: Graph, project: Project, known: Mapping[str, int]) -> list[Unit | Piece]:
+def _units(draft: Draft, steps: Graph, project: Project, known: Known) -> list[Unit | Piece]:
     by_line = {step.instruction.first: step for step in steps.steps}
     found: list[Unit | Piece] = []
     for piece in draft.pieces:
@@ -95,7 +94,7 @@ def _units(draft: Draft, steps: Graph, project: Project, known: Mapping[str, int
             continue
         if _is_of_the_system(piece):
             size = weigh(step, steps, project, known)
-            wait = Cost(size, PER_STEP + PER_BYTE * size).delay
+            wait = Cost(size, takes(step, size, project, known)).delay
             found.append(Unit((piece,), 0.0, wait, _SYSTEM, (), frozenset(one.tool for one in packages)))
             continue
         lists = tuple(
@@ -107,7 +106,7 @@ def _units(draft: Draft, steps: Graph, project: Project, known: Mapping[str, int
             continue
         below, size = found[home], weigh(step, steps, project, known)
         assert isinstance(below, Unit)
-        wait = below.wait + Cost(size, PER_STEP + PER_BYTE * size).delay
+        wait = below.wait + Cost(size, takes(step, size, project, known)).delay
         tools = frozenset(one.tool for one in packages) | below.tools
         found[home] = Unit((*below.pieces, piece), below.changes, wait, below.writes, lists, tools)
     return found

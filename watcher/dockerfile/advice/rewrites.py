@@ -13,8 +13,8 @@ from watcher.dockerfile.advice.draft import Draft, Piece, install_of
 from watcher.dockerfile.install import Install, installs
 from watcher.dockerfile.project import Project
 
-_INCLUDED = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[=\s]*(\S+)", re.MULTILINE)
-_LOCAL = re.compile(r"^\s*(?:-e\b|--editable\b|\.|/|file:)", re.MULTILINE)
+INCLUDED = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[=\s]*(\S+)", re.MULTILINE)
+LOCAL = re.compile(r"^\s*(?:-e\b|--editable\b|\.|/|file:)", re.MULTILINE)
 _VOLATILE = re.compile(r"(?i)(commit|sha|revision|build|date|time|version|ref)")
 
 
@@ -30,13 +30,13 @@ class Rewrite:
 Rule = Callable[[Draft, Project], Rewrite | None]
 
 
-def _provided(pieces: tuple[Piece, ...], until: int, project: Project) -> Iterator[tuple[int, dict[str, str]]]:
+def provided(pieces: tuple[Piece, ...], until: int, project: Project) -> Iterator[tuple[int, dict[str, str]]]:
     for number, piece in reversed(list(enumerate(pieces[:until]))):
         if placed := piece.placed(project):
             yield number, placed
 
 
-def _bystander(piece: Piece) -> bool:
+def bystander(piece: Piece) -> bool:
     """Whether an instruction does not care whether those files are there."""
     if piece.keyword in ("ENV", "ARG", "LABEL", "EXPOSE", "CMD", "ENTRYPOINT", "STOPSIGNAL", "VOLUME"):
         return True
@@ -58,13 +58,13 @@ def manifest_first(draft: Draft, project: Project) -> Rewrite | None:
                 continue
             if install.tool == "uv" and any("--no-install-project" in one.text for one in draft.pieces[: number + 1]):
                 continue
-            found = _tree_below(draft.pieces, number, _cwd(piece.directory, chain[:place]), install, project)
+            found = _tree_below(draft.pieces, number, cwd_after(piece.directory, chain[:place]), install, project)
             if found and not piece.silences("TL001") and not draft.pieces[found[0]].silences("TL001"):
                 return _split(draft, number, place, chain, *found)
     return None
 
 
-def _cwd(directory: str, commands: list[str]) -> str:
+def cwd_after(directory: str, commands: list[str]) -> str:
     for command in commands:
         if command.startswith("cd ") and "$" not in command:
             directory = posixpath.normpath(posixpath.join(directory, command[3:].strip()))
@@ -78,13 +78,13 @@ def _tree_below(
     reads = [posixpath.normpath(posixpath.join(cwd, path)) for path in install.reads]
     if not reads or any("$" in path for path in reads):
         return None
-    for place, placed in _provided(pieces, number, project):
+    for place, placed in provided(pieces, number, project):
         listed = {path: placed[path] for path in reads if path in placed}
         if not listed:
             continue
         whole = _with_included(listed, placed, project)
         between = pieces[place + 1 : number]
-        if whole is None or len(placed) == len(whole) or not all(_bystander(one) for one in between):
+        if whole is None or len(placed) == len(whole) or not all(bystander(one) for one in between):
             return None
         return place, whole
     return None
@@ -98,9 +98,9 @@ def _with_included(listed: dict[str, str], placed: dict[str, str], project: Proj
         text = project.read(found[path]) or ""
         if not path.endswith(".txt"):
             continue
-        if _LOCAL.search(text):
+        if LOCAL.search(text):
             return None
-        for other in _INCLUDED.findall(text):
+        for other in INCLUDED.findall(text):
             to = posixpath.normpath(posixpath.join(posixpath.dirname(path), other))
             if to not in placed:
                 return None
@@ -144,13 +144,13 @@ def composer_stage(draft: Draft, project: Project) -> Rewrite | None:
         install = install_of(chain[0]) if len(chain) == 1 else None
         if install is None or install.tool != "composer" or piece.silences("TL002"):
             continue
-        cwd = _cwd(piece.directory, piece.chain() or [])
+        cwd = cwd_after(piece.directory, piece.chain() or [])
         if option := re.search(r"(?:--working-dir[= ]|-d ?)(\S+)", install.command):
             cwd = posixpath.normpath(posixpath.join(cwd, option[1]))
-        for below, placed in _provided(draft.pieces, number, project):
+        for below, placed in provided(draft.pieces, number, project):
             manifests = [placed[path] for name in install.reads if (path := posixpath.join(cwd, name)) in placed]
             between = draft.pieces[below + 1 : number]
-            if manifests and len(placed) > len(manifests) and all(_bystander(one) for one in between):
+            if manifests and len(placed) > len(manifests) and all(bystander(one) for one in between):
                 return _staged(draft, number, below, cwd, install, manifests)
     return None
 
