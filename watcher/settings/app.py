@@ -18,6 +18,7 @@ from watcher.run import RunSettings
 from watcher.settings.forge import ForgeSettings
 from watcher.settings.git import GitSettings
 from watcher.settings.image import ImageSettings
+from watcher.settings.tools import LockToolSettings
 from watcher.wishes import PolicySettings
 
 
@@ -38,6 +39,7 @@ class AppSettings(Model):
     git: GitSettings = GitSettings()
     forge: ForgeSettings | None = None
     policy: PolicySettings = PolicySettings()
+    lock_tools: LockToolSettings = LockToolSettings()
     image: ImageSettings
     run: RunSettings = RunSettings()
     fleet: Name

@@ -15,7 +15,8 @@ from watcher.errors import IndexRefused, IndexUnreachable, ToplayerError
 from watcher.inert import inert
 from watcher.settings import IndexSettings
 from workers.process import Ran, ToolFailed, environment
-from workers.propose.bench import Bench, Unsolved, on_disk
+from workers.propose.bench import DEADLINE, Bench, Unsolved, inside, on_disk
+from workers.propose.box import Box
 from workers.scratch import scratch
 
 UNSOLVABLE = 2
@@ -34,6 +35,7 @@ class Composer:
 
     state: Path
     indexes: tuple[IndexSettings, ...] = ()
+    box: Box | None = None
 
     @contextlib.contextmanager
     def bench(self, files: Mapping[str, str]) -> Iterator["ComposerBench"]:
@@ -43,7 +45,10 @@ class Composer:
             home.mkdir()
             (home / "config.json").write_text(json.dumps(self._configuration(files)))
             secrets = tuple(filter(None, map(_password, self.indexes)))
-            bench = ComposerBench(root / "work", self._environment(home), secrets)
+            box = self.box if self.box is not None and self.box.holds("composer") else None
+            cache = box.cache(self.state) if box else self.state
+            env = self._environment(home) | {"COMPOSER_CACHE_DIR": str(cache / "composer")}
+            bench = ComposerBench(root / "work", env, secrets, box=box, shared=(root, cache) if box else ())
             bench.root.mkdir()
             for path, text in files.items():
                 bench.write(path, text)
@@ -66,7 +71,6 @@ class Composer:
         return environment(
             home,
             COMPOSER_HOME=str(home),
-            COMPOSER_CACHE_DIR=str(self.state / "composer"),
             COMPOSER_AUTH=json.dumps({"http-basic": auth}),
             # It would else look for the root package's version with git, hg, fossil and svn.
             COMPOSER_ROOT_VERSION="1.0.0",
@@ -85,19 +89,33 @@ class Composer:
 
 @dataclass(frozen=True, slots=True)
 class ComposerBench(Bench):
-    """A throwaway directory, and Composer in it."""
+    """A throwaway directory, and Composer in it: in a `box` if there is one, which has the directories `shared`."""
+
+    box: Box | None = None
+    shared: tuple[Path, ...] = ()
 
     def composer(self, words: Sequence[str], directory: str, accept: Sequence[int] = (0,)) -> Ran:
         """Runs `composer words…`. Raises `Unsolved`, `IndexRefused`, `IndexUnreachable` and `ToolTimedOut`."""
+        argv = ["composer", *words]
         try:
-            return self.run(["composer", *words], directory, accept=accept)
+            if self.box is None:
+                return self.run(argv, directory, accept=accept)
+            return self.box.run(
+                argv,
+                cwd=self.root / inside(directory),
+                env=self.env,
+                shared=self.shared,
+                deadline=DEADLINE,
+                accept=accept,
+                secrets=self.secrets,
+            )
         except ToolFailed as error:
             raise translated(error) from None
 
     def update(self, words: Sequence[str], directory: str) -> str:
         """`composer update`, for the lock alone: nothing if it went well, else why there is no such lock."""
         # Extensions and libraries are the image's affair: those of this machine say nothing about it.
-        ignored = ("--ignore-platform-req=ext-*", "--ignore-platform-req=lib-*")
+        ignored = () if self.box else ("--ignore-platform-req=ext-*", "--ignore-platform-req=lib-*")
         ran = self.composer(["update", *words, *_ALWAYS, *ignored], directory, accept=(0, UNSOLVABLE))
         return "" if ran.code == 0 else (ran.stderr + ran.stdout).decode("utf-8", "replace")
 

@@ -38,6 +38,17 @@ class InterpreterMissing(Temporary):
         return f"uv has no Python to lock with: {self.why} ({self.hint})"
 
 
+class EngineAway(Temporary):
+    """The Docker engine in which lock tools are to run does not do what it is asked."""
+
+    def __init__(self, engine: str, why: str) -> None:
+        self.engine, self.why = engine, why
+        super().__init__(engine, why)
+
+    def __str__(self) -> str:
+        return f"the engine at {self.engine} cannot run a lock tool: {self.why}"
+
+
 class BranchTaken(Refused):
     """A person has committed to a branch of ours. It is theirs now."""
 

@@ -11,6 +11,7 @@ from watcher.errors import ToplayerError
 from watcher.gate import Arrival, Pass, arrivals, judge, pass_or_raise
 from watcher.head import Head
 from watcher.http import Http
+from watcher.image import Digest
 from watcher.known import Known, silenced
 from watcher.ledger import Ledger
 from watcher.lockfiles.diff import LockDiff
@@ -24,6 +25,7 @@ from workers.image.parts import COMPONENT
 from workers.indexes import open_index
 from workers.oci.manifest import Descriptor, Manifest
 from workers.oci.stores import open_store
+from workers.propose.box import Box
 from workers.propose.facts import Layer
 from workers.propose.forges import open_forge
 from workers.propose.forges.errors import patiently
@@ -48,7 +50,7 @@ def _due(desk: Desk, bump: Bump, now: datetime) -> bool:
 
 def _do(desk: Desk, bump: Bump) -> Bump:
     app = desk.settings.apps[bump.app]
-    shop = Workshop.of(app, desk.settings.indexes.values(), state_of(desk.settings))
+    shop = Workshop.of(app, desk.settings.indexes.values(), state_of(desk.settings), _box(desk, bump.app))
     repository = repository_of(desk.settings, bump.app)
     moves = [_move(desk.ledger, part, app) for part in bump.parts]
     teller = FromEverywhere(bump, desk.settings, desk.ledger, lambda: _layers(desk, bump.app))
@@ -84,11 +86,26 @@ def _move(ledger: Ledger, part: Part, app: AppSettings) -> Move:
     return Move(package=package, version=version, release=release, requirement=app.policy.of(package).requirement)
 
 
+def _newest(desk: Desk, name: str) -> Digest | None:
+    """The image that was built last, if there is one."""
+    built = (rollout.image for rollout in desk.ledger.all(Rollout, app=name, order="-generation"))
+    return next((digest for digest in built if digest), None)
+
+
+def _box(desk: Desk, name: str) -> Box | None:
+    """The newest image as a place for lock tools, where the settings want that and an engine can pull it."""
+    app, image = desk.settings.apps[name], _newest(desk, name)
+    tools, repository = app.lock_tools, app.image.repository
+    if image is None or tools.place == "machine" or repository.startswith("oci:"):
+        return None
+    keys = desk.settings.registries.get(repository.partition("/")[0])
+    login = {"username": keys.username, "password": keys.password.reveal()} if keys and keys.password else None
+    return Box(f"{repository}@{image}", tools.engine, tools.place == "image", login)
+
+
 def _layers(desk: Desk, name: str) -> tuple[Layer, ...]:
     """The layers of the newest image; none if that cannot be found out now."""
-    app = desk.settings.apps[name]
-    built = (rollout.image for rollout in desk.ledger.all(Rollout, app=name, order="-generation"))
-    image = next((digest for digest in built if digest), None)
+    app, image = desk.settings.apps[name], _newest(desk, name)
     if image is None:
         return ()
     try:

@@ -1,0 +1,130 @@
+"""Lock tools in the app's image, on a real engine: what counts is the image's PHP, and nothing of this machine's."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.rig.composer_repository import ComposerRepository
+from tests.rig.engine import RealEngine, engine
+from tests.rig.php_image import php_image
+from tests.rig.registry import registry
+from tests.workers.propose.test_composer_lock import locked, manifest, move, shop, ways
+from workers.oci.layout import LayoutStore
+from workers.oci.manifest import OCI_MANIFEST, Manifest
+from workers.oci.store import copy_blob
+from workers.oci.stores import open_store
+from workers.process import ToolTimedOut
+from workers.propose.bench import Unsolved
+from workers.propose.box import LABEL, Box
+from workers.propose.composer import Composer
+from workers.propose.errors import EngineAway, LockRefused
+from workers.propose.workshop import Workshop
+
+pytestmark = pytest.mark.journey
+
+
+@pytest.fixture(scope="module")
+def docker() -> Iterator[RealEngine]:
+    with engine() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def box(docker: RealEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    """An image with PHP and Composer in a registry, which the engine has not pulled yet."""
+    directory = tmp_path_factory.mktemp("image")
+    php_image(directory)
+    here = LayoutStore(directory)
+    digest = here.named("latest")
+    assert digest is not None
+    with registry(tmp_path_factory.mktemp("registry")) as real:
+        there = open_store(f"{real.address}/team/shop", {real.address: real.settings})
+        raw = here.manifest(digest)
+        assert raw is not None
+        parsed = Manifest.parse(raw, "")
+        for blob in (parsed.config, *parsed.layers):
+            copy_blob(blob, here, there)
+        there.put_manifest(raw, OCI_MANIFEST)
+        yield Box(f"{real.address}/team/shop@{digest}", docker.address, insists=True)
+
+
+@pytest.fixture
+def repository() -> Iterator[ComposerRepository]:
+    with ComposerRepository() as running:
+        running.publish("acme/app", "1.0.0")
+        running.publish("acme/other", "1.0.0")
+        yield running
+
+
+def in_box(directory: Path, box: Box) -> Workshop:
+    plain = shop(directory)
+    return replace(plain, composer=Composer(directory / "state", (), box))
+
+
+def test_composer_runs_in_the_image_and_judges_by_its_platform(
+    repository: ComposerRepository, box: Box, docker: RealEngine, tmp_path: Path
+) -> None:
+    files = locked(tmp_path / "desk", manifest(repository))
+    repository.publish("acme/app", "1.1.0", requires={"ext-mbstring": "*"})
+    repository.publish("acme/app", "1.2.0", requires={"ext-nobody-has-this": "*"})
+
+    assert ways(move(files, in_box(tmp_path, box), "1.1.0")) == ["acme/app 1.0.0 → 1.1.0"]
+    with pytest.raises(LockRefused, match="ext-nobody-has-this"):
+        move(files, in_box(tmp_path, box), "1.2.0")
+
+    # On the machine an extension is nobody's business.
+    assert ways(move(files, shop(tmp_path), "1.2.0")) == ["acme/app 1.0.0 → 1.2.0"]
+    with docker.api() as api:
+        assert api.containers(all=True, filters={"label": LABEL}) == []
+
+
+def test_what_is_not_in_the_image_runs_on_the_machine_unless_the_settings_insist(box: Box, docker: RealEngine) -> None:
+    assert box.holds("composer")
+    assert not replace(box, insists=False).holds("poetry")
+    with pytest.raises(Unsolved, match="has no poetry"):
+        box.holds("poetry")
+
+
+def test_an_image_that_the_engine_has_not_is_pulled_only_if_the_settings_insist(box: Box) -> None:
+    elsewhere = replace(box, image=f"{box.image[:-8]}00000000", insists=False)
+
+    assert not elsewhere.holds("composer")
+    with pytest.raises(EngineAway):
+        replace(elsewhere, insists=True).holds("composer")
+
+
+def test_an_engine_that_is_not_there_is_none(box: Box, tmp_path: Path) -> None:
+    nowhere = replace(box, engine=f"unix://{tmp_path}/none.sock", insists=False)
+
+    assert not nowhere.holds("composer")
+    with pytest.raises(EngineAway, match="No such file"):
+        replace(nowhere, insists=True).holds("composer")
+
+
+def test_a_tool_in_it_has_a_deadline_no_privileges_and_nothing_to_write_to(
+    box: Box, docker: RealEngine, tmp_path: Path
+) -> None:
+    assert box.holds("php")
+    mine = tmp_path / "mine"
+
+    def php(script: str, seconds: int) -> bytes:
+        argv, deadline = ["php", "-r", script], timedelta(seconds=seconds)
+        env, secrets = {"SECRET": "s3cret"}, ["s3cret"]
+        return box.run(argv, cwd=mine, env=env, shared=[mine], deadline=deadline, secrets=secrets).stdout
+
+    with pytest.raises(ToolTimedOut) as caught:
+        php("echo getenv('SECRET'); sleep(60);", 3)
+    said = php(
+        "file_put_contents('a', 'b'); echo @file_put_contents('/a', 'b') === false ? 'kept out' : 'written';"
+        "echo join(preg_grep('/^CapEff:\\s+0+$/', file('/proc/self/status')));",
+        60,
+    )
+
+    assert "s3cret" not in str(caught.value)
+    assert said.split() == [b"kept", b"outCapEff:", b"0" * 16]
+    assert (mine / "a").read_text() == "b"
+    with docker.api() as api:
+        assert api.containers(all=True, filters={"label": LABEL}) == []
