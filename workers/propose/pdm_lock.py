@@ -16,8 +16,9 @@ from workers.propose.bench import Unsolved
 from workers.propose.graft import grafted
 from workers.propose.manifest import unbuilt
 from workers.propose.move import Move
+from workers.propose.program import Program
 from workers.propose.requirement_edit import raised_in
-from workers.propose.uv import Program, Uv, UvBench
+from workers.propose.uv import Uv, UvBench
 from workers.propose.workshop import Workshop
 
 _WRITERS = (("4.5.1", ">=2.28.1"), ("4.5", ">=2.17,<2.28.1"), ("4.4.2", "==2.16.*"), ("4.4", ">=2.11,<2.16"))

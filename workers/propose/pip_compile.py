@@ -13,8 +13,9 @@ from workers.propose.bench import Unsolved
 from workers.propose.edit import edited
 from workers.propose.manifest import unbuilt
 from workers.propose.move import Move
+from workers.propose.program import Program
 from workers.propose.requirement_edit import raised_in
-from workers.propose.uv import Program, UvBench
+from workers.propose.uv import UvBench
 from workers.propose.uv_compile import like
 from workers.propose.workshop import Workshop
 
@@ -63,11 +64,14 @@ class PipCompile:
         asked = {"PIP_INDEX_URL": shop.uv.index.url or "", "PIP_EXTRA_INDEX_URL": " ".join(shop.uv.further(files))}
         env = {name: value for name, value in asked.items() if value}
         python = _PYTHON.search(files[path][:400])
-        program = Program("pip-compile", distribution="pip-tools", python=python[1] if python else "")
+        # It finds passwords where no container can look.
+        travels = not shop.uv.credentials()
+        number = python[1] if python else ""
+        program = Program("pip-compile", distribution="pip-tools", python=number, travels=travels)
         with shop.uv.bench(unbuilt({**files, **edits})) as bench:
             # pip would build a source distribution to learn what it needs.
             env |= {"PIP_ONLY_BINARY": ":all:", "PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INPUT": "1"}
-            env["PIP_TOOLS_CACHE_DIR"] = str(shop.uv.state / "pip-tools")
+            env["PIP_TOOLS_CACHE_DIR"] = str(bench.cache / "pip-tools")
             bench.tool(program, argv(made, path, moves), made.directory, **env)
             text = _whole(bench.read(path), files[path], path, bench)
             if "--only-binary" not in files[path]:

@@ -21,8 +21,9 @@ from watcher.lockfiles.wanted import beside
 from workers.propose.bench import Unsolved
 from workers.propose.json_edit import replaced
 from workers.propose.move import Move
+from workers.propose.program import Program
 from workers.propose.requirement_edit import raised_in
-from workers.propose.uv import Program, Uv, UvBench
+from workers.propose.uv import Uv, UvBench
 from workers.propose.workshop import Workshop
 
 _NO_PACKAGES = frozenset(("source", "requires", "scripts", "pipenv", "pipfile"))

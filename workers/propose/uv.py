@@ -9,7 +9,6 @@ import os
 import platform
 import posixpath
 import re
-import shutil
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,10 +25,12 @@ from watcher.inert import inert
 from watcher.route import address_of
 from watcher.settings import IndexSettings
 from watcher.wheels import Wheels
-from workers.process import ToolFailed, environment, run
-from workers.propose.bench import DEADLINE, Bench, Unsolved, on_disk
+from workers.process import ToolFailed, environment
+from workers.propose.bench import DEADLINE, Bench, Unsolved, inside, on_disk
+from workers.propose.box import Box
 from workers.propose.errors import InterpreterMissing
 from workers.propose.move import Move
+from workers.propose.program import Program
 from workers.scratch import scratch
 
 BUILDS_NOTHING = "toplayer builds nothing, and"
@@ -50,6 +51,7 @@ class Uv:
     index: IndexSettings
     target: Wheels
     more: tuple[IndexSettings, ...] = ()
+    box: Box | None = None
 
     @property
     def for_target(self) -> tuple[str, str]:
@@ -64,9 +66,9 @@ class Uv:
             (root / "uv.toml").touch()
             with _in_memory(self._netrc()) as netrc:
                 env = {**self._environment(root, files), "NETRC": f"/proc/{os.getpid()}/fd/{netrc}"}
-                bench = UvBench(
-                    root / "work", env, [word for _, _, word in self.credentials()], required=_required(files)
-                )
+                secrets = [word for _, _, word in self.credentials()]
+                cache = self.box.cache(self.state) if self.box else self.state
+                bench = UvBench(root / "work", env, secrets, required=_required(files), cache=cache, box=self.box)
                 bench.root.mkdir()
                 for path, text in files.items():
                     bench.write(path, text)
@@ -120,58 +122,15 @@ class Uv:
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
-    """A lock tool that is written in Python: its command, and the `distribution` that it comes with.
+class UvBench(Bench):
+    """A throwaway directory, and uv in it: ours, or the one that the project requires (a specifier).
 
-    `version` is a specifier (`==2.1.3`), empty for any. `extra` is what to install with it; `python` is the version
-    (`3.11`) to run it with, where that matters.
+    Other tools keep in `cache` what they keep, and work in the `box` if that has them.
     """
 
-    name: str
-    version: str = ""
-    distribution: str = ""
-    extra: str = ""
-    python: str = ""
-
-    def command(self, env: Mapping[str, str]) -> list[str]:
-        """What runs it with that environment: the one on PATH if that fits, else uv fetches it."""
-        there = shutil.which(self.name, path=env["PATH"])
-        return [there] if there is not None and self._is_at(there, env) else self._fetched()
-
-    def _is_at(self, place: str, env: Mapping[str, str]) -> bool:
-        """Whether that file is it: by its interpreter's version and by what it says of its own."""
-        if self.python and f" {self.python}." not in _said([_interpreter(place), "--version"], env):
-            return False
-        number = re.search(r"\d+(?:\.\d+)+", _said([place, "--version"], env)) if self.version else None
-        return not self.version or (number is not None and number[0] in SpecifierSet(self.version, prereleases=True))
-
-    def _fetched(self) -> list[str]:
-        wanted = f"{self.distribution or self.name}{self.extra and f'[{self.extra}]'}{self.version}"
-        python = ["--python", self.python] if self.python else ["--no-python-downloads"]
-        # What the project says to uv is not said to the one that fetches its tool.
-        return [uv.find_uv_bin(), "tool", "run", "--no-config", *python, "--from", wanted, self.name]
-
-
-def _interpreter(program: str) -> str:
-    """What the program's first line runs it with."""
-    with contextlib.suppress(OSError), Path(program).open("rb") as file:
-        return file.readline(1000).decode("utf-8", "replace").removeprefix("#!").strip() or program
-    return program
-
-
-def _said(argv: Sequence[str], env: Mapping[str, str]) -> str:
-    try:
-        ran = run(argv, cwd=None, env=env, deadline=DEADLINE, accept=range(256))
-    except ToolFailed:
-        return ""
-    return ran.stdout.decode("utf-8", "replace")
-
-
-@dataclass(frozen=True, slots=True)
-class UvBench(Bench):
-    """A throwaway directory, and uv in it: ours, or the one that the project requires (a specifier)."""
-
     required: str = ""
+    cache: Path = Path()
+    box: Box | None = None
 
     def uv(self, words: Sequence[str], directory: str = "", *, input: str = "", any_python: bool = True) -> str:
         """What `uv words…` says on stdout, run in a directory of the copy.
@@ -213,7 +172,17 @@ class UvBench(Bench):
         Raises `Unsolved`, `IndexRefused`, `IndexUnreachable` and `ToolTimedOut`.
         """
         try:
-            ran = self.run([*program.command(self.env), *words], directory, env=env)
+            if self.box is not None and program.is_in(self.box):
+                ran = self.box.run(
+                    [program.name, *words],
+                    cwd=self.root / inside(directory),
+                    env={**self.env, **env},
+                    shared=(self.root.parent, self.cache),
+                    deadline=DEADLINE,
+                    secrets=self.secrets,
+                )
+            else:
+                ran = self.run([*program.command(self.env), *words], directory, env=env)
         except ToolFailed as error:
             raise translated_from(error.said, error.hint) from None
         return ran.stdout.decode("utf-8", "replace")

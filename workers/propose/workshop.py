@@ -30,6 +30,6 @@ class Workshop:
         usual = [index for index in pypi if not index.only and not index.explicit] or pypi
         last = usual[-1]
         return cls(
-            uv=Uv(state, last, Wheels.of(app.image), tuple(index for index in pypi if index is not last)),
+            uv=Uv(state, last, Wheels.of(app.image), tuple(index for index in pypi if index is not last), box),
             composer=Composer(state, tuple(index for index in known if index.kind == "packagist"), box),
         )

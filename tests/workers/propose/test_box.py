@@ -1,5 +1,6 @@
 """Lock tools in the app's image, on a real engine: what counts is the image's PHP, and nothing of this machine's."""
 
+import platform
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -21,6 +22,7 @@ from workers.propose.bench import Unsolved
 from workers.propose.box import LABEL, Box
 from workers.propose.composer import Composer
 from workers.propose.errors import EngineAway, LockRefused
+from workers.propose.program import Program
 from workers.propose.workshop import Workshop
 
 pytestmark = pytest.mark.journey
@@ -79,6 +81,20 @@ def test_composer_runs_in_the_image_and_judges_by_its_platform(
     assert ways(move(files, shop(tmp_path), "1.2.0")) == ["acme/app 1.0.0 → 1.2.0"]
     with docker.api() as api:
         assert api.containers(all=True, filters={"label": LABEL}) == []
+
+
+@pytest.mark.parametrize(
+    ("program", "is_in"),
+    [
+        (Program("composer", ">=2", travels=True), True),
+        (Program("composer", ">=99", travels=True), False),
+        (Program("composer", ">=2"), False),
+        (Program("composer", python=".".join(platform.python_version_tuple()[:2]), travels=True), True),
+        (Program("composer", python="2.7", travels=True), False),
+    ],
+)
+def test_a_tool_in_the_image_has_to_be_the_right_one(box: Box, program: Program, is_in: bool) -> None:
+    assert program.is_in(box) is is_in
 
 
 def test_what_is_not_in_the_image_runs_on_the_machine_unless_the_settings_insist(box: Box, docker: RealEngine) -> None:
