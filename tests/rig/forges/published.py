@@ -3,10 +3,13 @@
 import datetime as dt
 import inspect
 import types
+import typing
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from githubkit.typing import Missing
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tests.rig.forges.server import Misfit
 
@@ -29,13 +32,31 @@ _NOT_SENT = {"self", "owner", "repo", "index", "ref", "branch", "request_options
 def sent(operation: Callable[..., Any], what: Mapping[str, Any]) -> None:
     """Raises a `Misfit` for what the described operation does not take, or does not get."""
     takes = {
-        "Do" if name == "do" else name.rstrip("_"): one.default
+        "Do" if name == "do" else name.rstrip("_"): one
         for name, one in inspect.signature(operation).parameters.items()
         if name not in _NOT_SENT
     }
-    needs = {name for name, default in takes.items() if default is inspect.Parameter.empty}
+    needs = {name for name, one in takes.items() if one.default is inspect.Parameter.empty}
     if not needs <= set(what) <= takes.keys():
         raise Misfit(f"{operation.__name__} takes {sorted(takes)}, got {sorted(what)}")
+    for name, value in what.items():
+        try:
+            _described(takes[name].annotation).validate_python(value)
+        except ValidationError as error:
+            raise Misfit(f"{operation.__name__}: {name}: {error}") from None
+
+
+@cache
+def _described(annotation: Any) -> TypeAdapter[Any]:
+    """What a value has to be. githubkit has annotations as texts; pyforgejo lets in words that are not described."""
+    if isinstance(annotation, str):
+        annotation = eval(annotation, {"Missing": Missing, "Literal": Literal})
+    members = tuple(one for one in _members(annotation) if one is not Any)
+    # Of labels it is described that they can be anything, which pyforgejo takes for objects.
+    return TypeAdapter(Any if _OBJECTS in members else Union[members])  # noqa: UP007
+
+
+_OBJECTS = typing.Sequence[typing.Dict[str, Any]]  # noqa: UP006
 
 
 def whole(kind: type[BaseModel], known: Mapping[str, Any]) -> dict[str, Any]:
