@@ -1,5 +1,6 @@
 """A JSON answer, read with care: it may be anything at all."""
 
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic_core import from_json
@@ -32,3 +33,14 @@ def expect(value: object, kind: type[T], url: str, where: str, expected: str) ->
 def shown(value: object) -> str:
     """A value of an answer for a message: short, and without anything that a terminal would obey."""
     return repr(value[:80]) if isinstance(value, str) else "nothing" if value is None else type(value).__name__
+
+
+def moment(value: object) -> datetime | None:
+    """A time in ISO 8601, in UTC (which one without an offset is taken to be); None for what is none."""
+    if not isinstance(value, str) or len(value) > 40:
+        return None
+    try:
+        at = datetime.fromisoformat(value)
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None

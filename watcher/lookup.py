@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from watcher.advisory import Advisory
 from watcher.entry import Entry
@@ -24,23 +24,47 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lookup(Entry):
-    """The last lookup of one package on one index, with what was known before it if it failed.
+class Word(Entry):
+    """What somebody said of a package when asked for the last time, with what was said before if that failed.
 
-    `looked_at` is the last time that we asked, `answered_at` the last time that the index answered, `changed_at` the
-    last time that this was other than before (UTC). `etag` and `last_modified` make the next request conditional;
-    `digest` is the last answer's, to see that it is the same where the index has no such marks. `releases` are oldest
-    first. `status` is what the index says of the project as a whole, in one word (`archived`, `deprecated`,
-    `quarantined`, `abandoned`; empty: nothing), and `status_said` in more. `remark` is what is odd about the answer.
-    `advisories` are the index's own.
+    `looked_at` is the last time that we asked, `answered_at` the last time that there was an answer, `changed_at` the
+    last time that this was other than before (UTC). `advisories` are all of the package's, whichever version they are
+    about.
     """
 
-    index: str
     package: str
     outcome: Outcome = Outcome.UNKNOWN
     looked_at: datetime | None = None
     answered_at: datetime | None = None
     changed_at: datetime | None = None
+    advisories: Sequence[Advisory] = ()
+
+    def answered(self, now: datetime, **said: Any) -> Self:
+        """The word, with what an answer says."""
+        return replace(self, looked_at=now, answered_at=now, reason="", attempts=0, due_at=None, **said)
+
+    def unanswered(self, now: datetime, error: Temporary | Refused) -> Self:
+        """The word after no answer: *unknown*, and else as it was."""
+        if isinstance(error, Refused):
+            return self.refused(now, error)
+        return replace(self.again(now, error), outcome=Outcome.UNKNOWN, looked_at=now)
+
+    def refused(self, now: datetime, error: Refused) -> Self:
+        later = now + REFUSED_AGAIN
+        return replace(self, outcome=Outcome.UNKNOWN, looked_at=now, reason=inert(str(error)), due_at=later)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup(Word):
+    """The last lookup of one package on one index.
+
+    `etag` and `last_modified` make the next request conditional; `digest` is the last answer's, to see that it is the
+    same where the index has no such marks. `releases` are oldest first. `status` is what the index says of the project
+    as a whole, in one word (`archived`, `deprecated`, `quarantined`, `abandoned`; empty: nothing), and `status_said` in
+    more. `remark` is what is odd about the answer. `advisories` are the index's own.
+    """
+
+    index: str
     etag: str = ""
     last_modified: str = ""
     digest: str = ""
@@ -48,42 +72,22 @@ class Lookup(Entry):
     status_said: str = ""
     remark: str = ""
     releases: Sequence[Release] = ()
-    advisories: Sequence[Advisory] = ()
 
     @property
     def name(self) -> str:
         return f"{self.index}:{self.package}"
 
-    def refused(self, now: datetime, error: Refused) -> Self:
-        return replace(
-            self, outcome=Outcome.UNKNOWN, looked_at=now, reason=inert(str(error)), due_at=now + REFUSED_AGAIN
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bulletin(Entry):
-    """What one source of advisories says of one package: with the same three outcomes as a lookup.
-
-    `advisories` are all of the package's, whichever version they are about, as of the last answer.
-    """
+class Bulletin(Word):
+    """What one source of advisories says of one package."""
 
     source: str
     ecosystem: str
-    package: str
-    outcome: Outcome = Outcome.UNKNOWN
-    looked_at: datetime | None = None
-    answered_at: datetime | None = None
-    changed_at: datetime | None = None
-    advisories: Sequence[Advisory] = ()
 
     @property
     def name(self) -> str:
         return f"{self.source}:{self.ecosystem}:{self.package}"
-
-    def refused(self, now: datetime, error: Refused) -> Self:
-        return replace(
-            self, outcome=Outcome.UNKNOWN, looked_at=now, reason=inert(str(error)), due_at=now + REFUSED_AGAIN
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,7 +62,7 @@ class _Round:
         news = self._news(marks([one for one in known if self._learn.is_complete(one)], self._learn.now))
         if news is not None and news.mark.alone:
             silent = {lookup.package for lookup in known if news.is_quiet_about(lookup.package)}
-            yield from (self._learn.answered(quiet(one, news.mark)) for one in known if one.package in silent)
+            yield from (quiet(one, news.mark).answered(self._learn.now) for one in known if one.package in silent)
             known = [lookup for lookup in known if lookup.package not in silent]
         if not known:
             return
@@ -70,7 +70,7 @@ class _Round:
             self._root = fetch_root(self._url, self._fetch)
             news = news or self._first_news()
         except (Temporary, Refused) as error:
-            yield from (self._learn.unanswered(lookup, error) for lookup in known)
+            yield from (lookup.unanswered(self._learn.now, error) for lookup in known)
             return
         yield from self._warned(self._asked(known, news))
 
@@ -143,7 +143,7 @@ class _Round:
         """What the root alone tells of a package, or None if it has a file of its own."""
         root, package = self._root, lookup.package
         if news is not None and news.is_quiet_about(package):
-            return self._learn.answered(quiet(lookup, news.mark))
+            return quiet(lookup, news.mark).answered(self._learn.now)
         if package in root.inline:
             return self._learn.inline(lookup, root.inline[package], root.url)
         if not root.may_have(package) or not root.file_of(package):
@@ -201,7 +201,7 @@ class _Round:
         """Where a package's own file does not tell its advisories, nothing is known of it without them."""
         if self._root.tells_advisories and not self._root.malware:
             return replace(lookup, remark=f"of its advisories only the ids are known: {error}")
-        return self._learn.unanswered(replace(lookup, etag=""), error)
+        return replace(lookup, etag="").unanswered(self._learn.now, error)
 
     def _told(self, lookups: Sequence[Lookup]) -> dict[str, list[Advisory]]:
         found: dict[str, list[Advisory]] = {}

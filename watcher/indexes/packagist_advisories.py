@@ -1,8 +1,6 @@
 """What a Composer repository knows against its packages: https://packagist.org/apidoc#list-security-advisories."""
 
 from collections.abc import Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 from watcher import document
@@ -49,7 +47,7 @@ def _advisory(row: Mapping[str, Any]) -> Advisory:
         summary=_text(row, "title", 300),
         severity=_SEVERITIES.get(_text(row, "severity", 20).lower(), ""),
         url=_text(row, "link", 500),
-        published_at=_time(row.get("reportedAt")),
+        published_at=document.moment(row.get("reportedAt")),
         constraint=affected(row.get("affectedVersions")),
     )
 
@@ -57,11 +55,3 @@ def _advisory(row: Mapping[str, Any]) -> Advisory:
 def _text(row: Mapping[str, Any], key: str, longest: int) -> str:
     value = row.get(key)
     return inert(value, longest) if isinstance(value, str) else ""
-
-
-def _time(value: object) -> datetime | None:
-    if isinstance(value, str):
-        with suppress(ValueError, OverflowError):
-            at = datetime.fromisoformat(value[:40])
-            return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    return None

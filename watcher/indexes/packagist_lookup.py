@@ -76,7 +76,7 @@ class Learning:
                 found.append(metadata or Metadata())
                 modified.append(since)
         except (Temporary, Refused) as error:
-            return self.unanswered(lookup, error)
+            return lookup.unanswered(self.now, error)
         return self._known(lookup, found, _BETWEEN.join(modified), mark)
 
     def inline(self, lookup: Lookup, versions: object, url: str) -> Lookup:
@@ -84,25 +84,13 @@ class Learning:
         try:
             metadata = self._only_wanted(lookup, read(versions, lookup.package, url))
         except IndexLied as error:
-            return self.unanswered(lookup, error)
+            return lookup.unanswered(self.now, error)
         return self._known(lookup, [metadata], "", "")
 
     def absent(self, lookup: Lookup, mark: str) -> Lookup:
         """The lookup of a package that is not there."""
-        gone = replace(
-            lookup, outcome=Outcome.ABSENT, releases=(), advisories=(), last_modified="", status="", status_said=""
-        )
-        return self.answered(replace(gone, etag=mark, remark=""))
-
-    def answered(self, lookup: Lookup) -> Lookup:
-        """The lookup, as of now."""
-        return replace(lookup, looked_at=self.now, answered_at=self.now, reason="", attempts=0, due_at=None)
-
-    def unanswered(self, lookup: Lookup, error: Temporary | Refused) -> Lookup:
-        """The lookup after no answer."""
-        if isinstance(error, Refused):
-            return lookup.refused(self.now, error)
-        return replace(lookup.again(self.now, error), outcome=Outcome.UNKNOWN, looked_at=self.now)
+        nothing = dict.fromkeys(("last_modified", "status", "status_said", "remark"), "")
+        return lookup.answered(self.now, outcome=Outcome.ABSENT, releases=(), advisories=(), etag=mark, **nothing)
 
     def _only_wanted(self, lookup: Lookup, metadata: Metadata) -> Metadata:
         """Version 1 has tags and branches in one place."""
@@ -130,18 +118,16 @@ class Learning:
         before = {release.version: release for release in lookup.releases}
         releases = [moved(before.get(one.version, one), one) for metadata in found for one in metadata.releases]
         tags = found[0]
-        return self.answered(
-            replace(
-                lookup,
-                outcome=Outcome.ANSWER,
-                releases=same(lookup.releases, releases),
-                advisories=tags.advisories,
-                status=ABANDONED if tags.abandoned else "",
-                status_said=tags.abandoned,
-                last_modified=modified,
-                etag=mark,
-                remark="",
-            )
+        return lookup.answered(
+            self.now,
+            outcome=Outcome.ANSWER,
+            releases=same(lookup.releases, releases),
+            advisories=tags.advisories,
+            status=ABANDONED if tags.abandoned else "",
+            status_said=tags.abandoned,
+            last_modified=modified,
+            etag=mark,
+            remark="",
         )
 
 

@@ -7,7 +7,6 @@ out where it is as in the entry above.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from watcher import document
@@ -116,7 +115,7 @@ def _file(row: Mapping[str, Any], package: str, version: str) -> File:
         url=_matching(part.get("url"), _ADDRESS),
         hashes={**hashes, "sha1": shasum} if shasum else hashes,
         # `time` is the tag's, which its author can set to any day; this is the index's own clock.
-        uploaded_at=_time(row.get("published-time")),
+        uploaded_at=document.moment(row.get("published-time")),
     )
 
 
@@ -127,16 +126,6 @@ def _table(row: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _matching(value: object, pattern: re.Pattern[str]) -> str:
     return value if isinstance(value, str) and pattern.fullmatch(value) else ""
-
-
-def _time(value: object) -> datetime | None:
-    if not isinstance(value, str) or len(value) > 40:
-        return None
-    try:
-        at = datetime.fromisoformat(value)
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _replacement(value: object) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from watcher.errors import IndexLied, IndexRefused, IndexUnreachable, Temporary
+from watcher.errors import IndexLied, IndexRefused, IndexUnreachable, Refused, Temporary
 from watcher.http import Http, Request, Response
 from watcher.indexes.key import key_of
 from watcher.indexes.simple import parse
@@ -72,11 +72,9 @@ def learned(known: Lookup, result: Response | IndexUnreachable, now: datetime) -
         if isinstance(result, IndexUnreachable):
             raise result
         answer = _read(known, result)
-    except IndexRefused as error:
-        return known.refused(now, error)
-    except Temporary as error:
-        return replace(known.again(now, error), outcome=Outcome.UNKNOWN, looked_at=now)
-    return replace(answer, looked_at=now, answered_at=now, reason="", attempts=0, due_at=None)
+    except (Temporary, Refused) as error:
+        return known.unanswered(now, error)
+    return answer.answered(now)
 
 
 def _read(known: Lookup, response: Response) -> Lookup:

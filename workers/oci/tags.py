@@ -39,12 +39,10 @@ class Tags:
             digest = open_image(reference, self._registries, patience=self._patience).named(reference.name)
         except ValueError:
             digest = None
-        except Refused as error:
-            return known.refused(now, error)
-        except Temporary as error:
-            return replace(known.again(now, error), outcome=Outcome.UNKNOWN, looked_at=now)
+        except (Temporary, Refused) as error:
+            return known.unanswered(now, error)
         outcome = Outcome.ABSENT if digest is None else Outcome.ANSWER
-        answer = replace(known, outcome=outcome, looked_at=now, answered_at=now, reason="", attempts=0, due_at=None)
+        answer = known.answered(now, outcome=outcome)
         before = [release.version for release in known.releases]
         if before == ([] if digest is None else [digest]):
             return answer

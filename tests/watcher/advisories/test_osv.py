@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import MONDAY
 from tests.rig.osv import OsvServer
-from watcher.advisories.osv import Osv, parse
+from watcher.advisories.osv import Osv
+from watcher.advisories.osv_record import parse
 from watcher.advisory import Advisory, Span
 from watcher.errors import IndexLied
 from watcher.http import Http, Limits
