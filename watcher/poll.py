@@ -20,7 +20,8 @@ from watcher.watchlist import Watchlist
 
 L = TypeVar("L", Lookup, Bulletin)
 _AT_ONCE = 250
-"""Answers that are written together. A process that dies half-way has asked for no more than these in vain."""
+"""News that is written together: a process that dies half-way has asked for no more in vain. What is as it was can wait
+for the last of it, and is one write for a thousand packages."""
 _BOOKKEEPING = frozenset(
     ("looked_at", "answered_at", "changed_at", "etag", "last_modified", "digest", "reason", "attempts", "due_at")
 ) | {"revision"}
@@ -145,20 +146,27 @@ def _kept(known: dict[str, L], answers: Iterable[L], ledger: Ledger, now: dateti
     """The answers, written some at a time."""
     kept: list[L] = []
     waiting: list[tuple[L | None, L]] = []
+    news = 0
     for one in answers:
         before = known.get(one.name)
         changed = before is None or _differs(before, one)
         waiting.append((before, replace(one, changed_at=now) if changed else one))
-        if len(waiting) == _AT_ONCE:
+        news += changed
+        if news == _AT_ONCE:
             kept += ledger.write(waiting, now)
-            waiting = []
+            waiting, news = [], 0
     return kept + ledger.write(waiting, now)
 
 
 def _differs(before: L, after: L) -> bool:
     """Whether it says something else, and not only at another time."""
-    pairs = ((getattr(before, f.name), getattr(after, f.name)) for f in fields(after) if f.name not in _BOOKKEEPING)
+    pairs = ((getattr(before, name), getattr(after, name)) for name in _SAID[type(after)])
     return any(old is not new and old != new for old, new in pairs)
+
+
+_SAID = {
+    kind: tuple(field.name for field in fields(kind) if field.name not in _BOOKKEEPING) for kind in (Lookup, Bulletin)
+}
 
 
 def _after(state: IndexState, found: Sequence[Lookup | Bulletin], now: datetime) -> IndexState:
