@@ -7,34 +7,27 @@ with it. Nothing is deleted but leases, holds and the note of which decision sta
 import contextlib
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from sqlalchemy import (
     Connection,
-    Engine,
-    Select,
-    Table,
-    bindparam,
-    create_engine,
     delete,
-    event,
     func,
     insert,
-    make_url,
     select,
     update,
 )
-from sqlalchemy.exc import DatabaseError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 
 from watcher import schema, standing, transfers
+from watcher.database import Database
 from watcher.decision import Decision
 from watcher.entry import Entry
-from watcher.errors import LedgerRefused, LedgerUnreachable, Overtaken, ToplayerError
+from watcher.errors import Overtaken, ToplayerError
 from watcher.event import Event, told
 from watcher.holder import is_dead, new_holder
+from watcher.rows import Updates, query
 from watcher.standing import Standing, Weighing
 from watcher.tables import SHELVES, events, holds, leases
 from watcher.transfers import Transfer
@@ -44,7 +37,6 @@ LEASE = timedelta(seconds=60)
 EVERYTHING = "*"
 """The scope of a hold that pauses every app."""
 
-_BUSY_MS = 15_000
 _HOST = "host:"
 
 
@@ -65,20 +57,12 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         """Opens the database at `url`, bringing its tables up to date. A ledger error if that cannot be done."""
-        self._engine = _engine(url)
-        self._quiet = _engine(url, durable=False)
-        self.where = self._engine.url.render_as_string(hide_password=True)
-        try:
-            with self._translated():
-                schema.upgrade(self._engine, self.where)
-        except ToplayerError:
-            self.close()
-            raise
+        self._database = Database(url)
+        self.where = self._database.where
 
     def close(self) -> None:
         """Gives the connections back."""
-        self._engine.dispose()
-        self._quiet.dispose()
+        self._database.close()
 
     # --- entries ---
 
@@ -91,9 +75,9 @@ class Ledger:
         """The entries with these fields; a list as a value means "one of". `order` names a field, `-field` falls."""
         several = frozenset(name for name, value in where.items() if isinstance(value, (list, tuple, set)))
         where |= {name: list(where[name]) for name in several}
-        query = _query(SHELVES[kind], tuple(where), several, order)
-        with self._reading() as connection:
-            rows = connection.execute(query.limit(limit) if limit is not None else query, where)
+        asked = query(SHELVES[kind], tuple(where), several, order)
+        with self._database.reading() as connection:
+            rows = connection.execute(asked.limit(limit) if limit is not None else asked, where)
             fields = tuple(rows.keys())
             return tuple(kind(**dict(zip(fields, row, strict=True))) for row in rows)
 
@@ -103,7 +87,7 @@ class Ledger:
         query = select(*(table.c[name] for name in columns))
         for name, wanted in where.items():
             query = query.where(table.c[name] == wanted)
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return [tuple(row) for row in connection.execute(query)]
 
     def tally(self, kind: type[Entry], **where: Any) -> str:
@@ -112,7 +96,7 @@ class Ledger:
         query = select(func.count(), func.coalesce(func.sum(table.c.revision), 0))
         for name, wanted in where.items():
             query = query.where(table.c[name] == wanted)
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             count, revisions = connection.execute(query).one()
             return f"{count}/{revisions}"
 
@@ -133,8 +117,8 @@ class Ledger:
         changes = list(changes)
         if all(before == after for before, after in changes):
             return [after for _, after in changes]
-        with self._writing() as connection:
-            updates = _Updates(connection)
+        with self._database.writing() as connection:
+            updates = Updates(connection)
             for before, after in changes:
                 if before is not None and before == after:
                     written.append(after)
@@ -150,7 +134,7 @@ class Ledger:
 
     def note(self, happened: Event) -> None:
         """Adds an event that is no change of an entry: what a person ordered, say."""
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             _note(connection, happened)
 
     def events(
@@ -161,7 +145,7 @@ class Ledger:
         if app:
             query = query.where(events.c.app == app)
         query = query.order_by(events.c.id.desc() if newest_first else events.c.id)
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(query.limit(limit) if limit is not None else query)
             return tuple(Event(**row._mapping) for row in rows)
 
@@ -179,39 +163,39 @@ class Ledger:
 
         `basis` says for each package what its decision was made from.
         """
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             for one in happened:
                 _note(connection, one)
             return standing.keep(connection, made, basis or {})
 
     def standing(self, app: str) -> dict[str, Standing]:
         """The decisions that stand for the pins of an app, by package."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return standing.standing(connection, app)
 
     def decisions(
         self, app: str, package: str = "", *, before: datetime | None = None, limit: int | None = None
     ) -> tuple[Decision, ...]:
         """The decisions for an app, or for one package of it, newest first; those made until `before` (UTC)."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(standing.past(app, package, before, limit))
             return tuple(Decision(**row._mapping) for row in rows)
 
     def weighing(self, app: str) -> Weighing | None:
         """How the pins of an app were weighed last."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return standing.weighing(connection, app)
 
     def weighed(self, app: str, made: Weighing, gone: Collection[str] = ()) -> None:
         """Notes that the pins of an app have been weighed, and that those of the packages `gone` are no more."""
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             standing.weighed(connection, app, made, gone)
 
     # --- holds ---
 
     def hold(self, scope: str, by: str, why: str, now: datetime) -> bool:
         """Pauses an app (or EVERYTHING), or cordons a host; tells whether it was not held before."""
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             if connection.execute(select(holds).where(holds.c.scope == scope)).first():
                 return False
             connection.execute(insert(holds).values(scope=scope, at=now, by=by, why=why))
@@ -220,7 +204,7 @@ class Ledger:
 
     def unhold(self, scope: str, by: str, why: str, now: datetime) -> bool:
         """Lets an app (or EVERYTHING, or a host) go on; tells whether it was held."""
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             gone = connection.execute(delete(holds).where(holds.c.scope == scope)).rowcount > 0
             if gone:
                 _note(
@@ -230,7 +214,7 @@ class Ledger:
 
     def holds(self) -> dict[str, str]:
         """What is paused or cordoned: scope → "by whom: why"."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return {
                 row.scope: f"{row.by}: {row.why}" if row.why else row.by for row in connection.execute(select(holds))
             }
@@ -261,7 +245,7 @@ class Ledger:
         finally:
             done.set()
             renewal.join()
-            with contextlib.suppress(ToplayerError), self._noting() as connection:
+            with contextlib.suppress(ToplayerError), self._database.noting() as connection:
                 connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))
 
     def post(self, names: Collection[str], now: datetime, ttl: timedelta = LEASE) -> list[str]:
@@ -273,7 +257,7 @@ class Ledger:
         if not names:
             return []
         holder = _POSTED + new_holder()
-        with self._noting() as connection:
+        with self._database.noting() as connection:
             rows = connection.execute(select(leases).where(leases.c.name.in_(names)))
             alive = {row.name for row in rows if row.until > now and not is_dead(row.holder.removeprefix(_POSTED))}
             posted = [name for name in names if name not in alive]
@@ -284,12 +268,12 @@ class Ledger:
 
     def answered(self, name: str) -> None:
         """Takes the note of `post` away: what is asked for from now on is a new order."""
-        with self._noting() as connection:
+        with self._database.noting() as connection:
             connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder.startswith(_POSTED)))
 
     def _take(self, name: str, holder: str, now: datetime, ttl: timedelta) -> bool:
         try:
-            with self._noting() as connection:
+            with self._database.noting() as connection:
                 row = connection.execute(select(leases).where(leases.c.name == name)).first()
                 if row is not None:
                     if row.until > now and not is_dead(row.holder) and not row.holder.startswith(_POSTED):
@@ -304,7 +288,7 @@ class Ledger:
         self, name: str, holder: str, clock: Callable[[], datetime], ttl: timedelta, done: threading.Event
     ) -> None:
         while not done.wait(ttl.total_seconds() / 3):
-            with contextlib.suppress(ToplayerError), self._noting() as connection:
+            with contextlib.suppress(ToplayerError), self._database.noting() as connection:
                 connection.execute(
                     update(leases).where(leases.c.name == name, leases.c.holder == holder).values(until=clock() + ttl)
                 )
@@ -313,116 +297,13 @@ class Ledger:
 
     def moved(self, host: str, now: Transfer | None) -> None:
         """Notes how far the bytes of a host's pull are (None: it is over). `host` is its name in its rollout."""
-        with self._noting() as connection:
+        with self._database.noting() as connection:
             transfers.keep(connection, host, now)
 
     def transfers(self) -> dict[str, Transfer]:
         """How far the pulls are that are under way, by the host's name in its rollout."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return transfers.under_way(connection)
-
-    # --- the database's door ---
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._translated(), self._engine.connect() as connection:
-            yield connection.execution_options(isolation_level="AUTOCOMMIT")
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with self._translated(), self._engine.begin() as connection:
-            yield connection
-
-    @contextlib.contextmanager
-    def _noting(self) -> Iterator[Connection]:
-        """A transaction of leases, or of what is only watched: nothing is lost with it if a power cut takes it back."""
-        with self._translated(), self._quiet.begin() as connection:
-            yield connection
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except IntegrityError as error:
-            raise Overtaken(f"an entry of the ledger ({_words(error)})") from error
-        except (OperationalError, InterfaceError) as error:
-            words = _words(error)
-            if any(sign in words for sign in ("full", "readonly", "read-only", "unable to open", "permission")):
-                raise LedgerRefused(self.where, words, "check the disk's free space and the file's owner") from error
-            raise LedgerUnreachable(self.where, words) from error
-        except DatabaseError as error:
-            raise LedgerRefused(self.where, _words(error), "is this file a ledger of toplayer?") from error
-
-
-@lru_cache(maxsize=256)
-def _query(table: Table, names: tuple[str, ...], several: frozenset[str], order: str) -> Select[Any]:
-    """The entries whose fields `names` are as given; those in `several` one of the given. A step asks some ten times,
-    and putting the question into words took longer than the answer."""
-    query = select(table)
-    for name in names:
-        column, given = table.c[name], bindparam(name, expanding=name in several, type_=table.c[name].type)
-        query = query.where(column.in_(given) if name in several else column == given)
-    if order:
-        column = table.c[order.removeprefix("-")]
-        query = query.order_by(column.desc() if order.startswith("-") else column)
-    return query
-
-
-class _Updates:
-    """Writes entries, those in one statement that are new, or that change in the same fields: a thousand lookups that
-    found nothing new are one."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._key: tuple[type[Entry], tuple[str, ...]] | None = None
-        self._rows: list[dict[str, Any]] = []
-        self._names: list[str] = []
-
-    def put(self, before: E | None, after: E) -> E:
-        """The entry as it will be written."""
-        if before is None:
-            self._add((type(after), ()), _row(after), after.name)
-            return after
-        after = replace(after, revision=before.revision + 1)
-        # Only what is another value is written: the releases of a package that has not changed are not packed again.
-        old = _row(before)
-        changed = {name: value for name, value in _row(after).items() if value is not old[name]}
-        same = {f"{_WAS}{name}": old[name] for name in (*_keys(type(after)), "revision")}
-        self._add((type(after), tuple(changed)), changed | same, after.name)
-        return after
-
-    def _add(self, key: tuple[type[Entry], tuple[str, ...]], row: dict[str, Any], name: str) -> None:
-        if key != self._key:
-            self.run()
-            self._key = key
-        self._rows.append(row)
-        self._names.append(name)
-
-    def run(self) -> None:
-        """Writes what waits. `Overtaken` if one of the entries is no longer as it was."""
-        if self._key is None or not self._rows:
-            return
-        (kind, changed), rows, names = self._key, self._rows, self._names
-        self._rows, self._names = [], []
-        table = SHELVES[kind]
-        if not changed:
-            self._connection.execute(insert(table), rows)
-            return
-        same = [table.c[name] == bindparam(f"{_WAS}{name}") for name in (*_keys(kind), "revision")]
-        query = update(table).where(*same).values({name: bindparam(name) for name in changed})
-        if self._connection.execute(query, rows).rowcount != len(rows):
-            raise Overtaken(names[0] if len(names) == 1 else f"one of {len(names)} entries")
-
-
-_WAS = "was_"
-
-
-def _keys(kind: type[Entry]) -> list[str]:
-    return [column.name for column in SHELVES[kind].primary_key]
-
-
-def _row(entry: Entry) -> dict[str, Any]:
-    return {field.name: getattr(entry, field.name) for field in fields(entry)}
 
 
 def _note(connection: Connection, happened: Event) -> None:
@@ -437,44 +318,6 @@ def _note(connection: Connection, happened: Event) -> None:
 def _ordered(kind: str, scope: str, by: str, why: str, now: datetime) -> Event:
     app = "" if scope == EVERYTHING or _is_host(scope) else scope
     return Event(at=now, kind=kind, app=app, subject=scope, facts={"by": by, "why": why})
-
-
-def _words(error: SQLAlchemyError) -> str:
-    return str(getattr(error, "orig", error)).strip().splitlines()[0][:200]
-
-
-def _engine(url: str, *, durable: bool = True) -> Engine:
-    """`durable`: what is committed is on the disk. It costs a wait for the disk, and most of a step's time."""
-    try:
-        parsed = make_url(url)
-        if parsed.drivername == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        engine = create_engine(parsed, **_options(parsed.get_backend_name(), durable))
-    except (SQLAlchemyError, ModuleNotFoundError) as error:
-        hint = 'PostgreSQL needs its driver: pip install "toplayer[postgres]"' if "psycopg" in str(error) else ""
-        raise LedgerRefused(url.partition("://")[0] + "://…", str(error).splitlines()[0], hint) from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", partial(_as_wal, "FULL" if durable else "NORMAL"))
-        # SQLite's driver begins late, and a transaction that first reads and then writes can then lose its lock race
-        # half-way. Every transaction here writes, so it says so from the start.
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    return engine
-
-
-def _options(backend: str, durable: bool) -> dict[str, Any]:
-    if backend == "sqlite":
-        return {"connect_args": {"timeout": _BUSY_MS / 1000, "check_same_thread": False}}
-    commits = {} if durable else {"options": "-c synchronous_commit=off"}
-    return {"pool_size": 10, "pool_pre_ping": True, "connect_args": {"connect_timeout": 10} | commits}
-
-
-def _as_wal(synchronous: str, connection: Any, _record: Any) -> None:
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute(f"PRAGMA synchronous={synchronous}")
-    cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
-    cursor.close()
 
 
 def utcnow() -> datetime:

@@ -1,5 +1,6 @@
 """The ledger keeps its word on both of its databases."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from tests.rig.postgres import postgres
 from watcher.bump import Bump, BumpStage
+from watcher.database import Database
 from watcher.decision import Decision, Reason, Verdict
 from watcher.errors import LedgerRefused, LedgerUnreachable, Overtaken, Temporary
 from watcher.head import Head
@@ -290,14 +292,14 @@ def test_many_processes_may_open_an_empty_ledger_at_the_same_time(url: str) -> N
     assert [opener.communicate()[1] for opener in openers] == [""] * 4
 
 
-def test_the_migrations_make_exactly_the_tables_that_the_program_uses(ledger: Ledger) -> None:
-    with ledger._engine.connect() as connection:
+def test_the_migrations_make_exactly_the_tables_that_the_program_uses(ledger: Ledger, url: str) -> None:
+    with contextlib.closing(Database(url)) as database, database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
 
 
 def test_a_ledger_from_the_future_is_left_alone(ledger: Ledger, url: str) -> None:
-    with ledger._engine.begin() as connection:
+    with contextlib.closing(Database(url)) as database, database.writing() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(LedgerRefused, match="newer than this toplayer"):
         Ledger(url)

@@ -1,0 +1,84 @@
+"""Rows of entries: how they are asked for, and how they are written over exactly the revision that was read."""
+
+from dataclasses import fields, replace
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Select, Table, bindparam, insert, select, update
+
+from watcher.entry import Entry
+from watcher.errors import Overtaken
+from watcher.tables import SHELVES
+
+E = TypeVar("E", bound=Entry)
+
+
+@lru_cache(maxsize=256)
+def query(table: Table, names: tuple[str, ...], several: frozenset[str], order: str) -> Select[Any]:
+    """The entries whose fields `names` are as given; those in `several` one of the given. A step asks some ten times,
+    and putting the question into words took longer than the answer."""
+    query = select(table)
+    for name in names:
+        column, given = table.c[name], bindparam(name, expanding=name in several, type_=table.c[name].type)
+        query = query.where(column.in_(given) if name in several else column == given)
+    if order:
+        column = table.c[order.removeprefix("-")]
+        query = query.order_by(column.desc() if order.startswith("-") else column)
+    return query
+
+
+class Updates:
+    """Writes entries, those in one statement that are new, or that change in the same fields: a thousand lookups that
+    found nothing new are one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._key: tuple[type[Entry], tuple[str, ...]] | None = None
+        self._rows: list[dict[str, Any]] = []
+        self._names: list[str] = []
+
+    def put(self, before: E | None, after: E) -> E:
+        """The entry as it will be written."""
+        if before is None:
+            self._add((type(after), ()), _row(after), after.name)
+            return after
+        after = replace(after, revision=before.revision + 1)
+        # Only what is another value is written: the releases of a package that has not changed are not packed again.
+        old = _row(before)
+        changed = {name: value for name, value in _row(after).items() if value is not old[name]}
+        same = {f"{_WAS}{name}": old[name] for name in (*_keys(type(after)), "revision")}
+        self._add((type(after), tuple(changed)), changed | same, after.name)
+        return after
+
+    def _add(self, key: tuple[type[Entry], tuple[str, ...]], row: dict[str, Any], name: str) -> None:
+        if key != self._key:
+            self.run()
+            self._key = key
+        self._rows.append(row)
+        self._names.append(name)
+
+    def run(self) -> None:
+        """Writes what waits. `Overtaken` if one of the entries is no longer as it was."""
+        if self._key is None or not self._rows:
+            return
+        (kind, changed), rows, names = self._key, self._rows, self._names
+        self._rows, self._names = [], []
+        table = SHELVES[kind]
+        if not changed:
+            self._connection.execute(insert(table), rows)
+            return
+        same = [table.c[name] == bindparam(f"{_WAS}{name}") for name in (*_keys(kind), "revision")]
+        query = update(table).where(*same).values({name: bindparam(name) for name in changed})
+        if self._connection.execute(query, rows).rowcount != len(rows):
+            raise Overtaken(names[0] if len(names) == 1 else f"one of {len(names)} entries")
+
+
+_WAS = "was_"
+
+
+def _keys(kind: type[Entry]) -> list[str]:
+    return [column.name for column in SHELVES[kind].primary_key]
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    return {field.name: getattr(entry, field.name) for field in fields(entry)}
