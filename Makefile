@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo test tools check unit journeys kill forges promises dockerfiles clean constraints \
+.PHONY: demo test tools check unit journeys real-images kill forges promises dockerfiles clean constraints \
   bench-watch bench-bump bench-build bench-layers bench-php bench-dockerfile bench-rollout
 
 demo: $(VENV)/.demo  ## the main job on real PyPI, with no root, no Docker and no Redis
@@ -37,6 +37,9 @@ kill: $(VENV)/.test  ## SIGKILL at every single effect of the main job, not only
 
 forges: $(VENV)/.test  ## the life of a proposal on each kind of forge, not only where the kinds differ
 	TOPLAYER_EVERY_FORGE=1 $(BIN)/pytest tests/workers/propose/forges/test_life.py
+
+real-images: $(VENV)/.test  ## Django, Celery, pandas, sdists, a workspace: locked, built, pulled, run (as root)
+	$(BIN)/pytest -s tests/journeys/real_images.py
 
 promises: $(VENV)/.test  ## 5,000 random lives of a fleet: orders, faults, jumps of the clock
 	TOPLAYER_LIVES=5000 $(BIN)/pytest -x tests/workers/fleet/test_promises.py

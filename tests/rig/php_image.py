@@ -56,6 +56,7 @@ def _php() -> Iterator[tuple[str, Entry]]:
     yield "usr/local/etc/php.ini", ini
     yield "usr/bin/php", File(b'#!/bin/sh\nexec /usr/lib/toplayer-php -c /usr/local/etc/php.ini "$@"\n')
     yield "usr/bin/env", Link("/bin/busybox")
+    yield "usr/bin/unzip", Link("/bin/busybox")
     composer = Path(str(shutil.which("composer"))).resolve()
     yield str(composer).lstrip("/"), File(composer.read_bytes())
     library = Path("/usr/share/php")

@@ -160,3 +160,16 @@ def test_the_tags_do_not_depend_on_the_python_that_runs_us() -> None:
 
     assert "cp314-cp314-manylinux2014_s390x" in tags
     assert not any("x86_64" in tag or "manylinux_2_16" in tag or "cp311-cp311" in tag for tag in tags)
+
+
+def test_a_source_distribution_fits_where_it_can_be_built_and_nothing_better_is_there() -> None:
+    builds = Wheels("3.12", "manylinux_2_28", "x86_64", builds=True)
+
+    assert [file.filename for file in builds.fit(pin(), release("sdist")).files] == ["shop_api-2.0.tar.gz"]
+    assert [file.filename for file in builds.fit(pin(), release("sdist", "py3-none-any")).files] == [
+        "shop_api-2.0-py3-none-any.whl"
+    ]
+    assert builds.fit(pin(), release("sdist", "cp312-cp312-win_amd64")).files
+    assert not builds.fit(pin(), release("sdist", requires_python=">=3.13")).files
+    assert not builds.fit(pin(), release("sdist", yanked="broken")).files
+    assert builds.rank(release("sdist").files[0]) > builds.rank(release("py3-none-any").files[0])

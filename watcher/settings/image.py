@@ -70,6 +70,7 @@ class ImageSettings(Model):
     command: tuple[str, ...] = ()
     user: str = ""
     bytecode: bool = False
+    composer: tuple[Literal["plugins", "scripts"], ...] = ()
     sandbox: SandboxSettings | None = None
     dockerfile: DockerfileSettings | None = None
 
@@ -95,6 +96,8 @@ class ImageSettings(Model):
             if address.startswith("oci:"):
                 absolute(address.removeprefix("oci:"))
         Platform.parse(self.platform)
+        if self.composer and self.sandbox is None:
+            raise ValueError("composer: expected a table `sandbox` beside it, where plugins and scripts are run")
         return self
 
     @property
@@ -113,7 +116,7 @@ class ImageSettings(Model):
     def _is_left_to_the_dockerfile(self) -> None:
         if self.repository.startswith("oci:"):
             raise ValueError("repository: expected a registry, because that is where a Docker engine can push to")
-        ours = ("base", "interpreter", "venv", "code", "env", "command", "user", "bytecode", "sandbox")
+        ours = ("base", "interpreter", "venv", "code", "env", "command", "user", "bytecode", "composer", "sandbox")
         if twice := next((name for name in ours if name in self.model_fields_set), None):
             raise ValueError(f"{twice}: expected nothing, because that is what the Dockerfile says")
 

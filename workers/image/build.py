@@ -87,7 +87,7 @@ def build(
         workshop = Workshop(recipe.image, wheelhouse, sandbox, tools.resolve, tools.cache)
         packages = Packages(recipe.pins, recipe.sources, workshop, now)
         vendors = [
-            Vendor(recipe.tree, lock, recipe.image, composer, directory)
+            Vendor(recipe.tree, lock, recipe.image, composer, directory, sandbox)
             for lock in recipe.every_lock
             if format_of(lock).ecosystem == PHP
         ]

@@ -18,6 +18,7 @@ from docker.tls import TLSConfig
 from urllib3.exceptions import HTTPError
 
 from watcher.errors import Temporary
+from watcher.image import Digest
 from watcher.inert import inert
 from watcher.settings import SandboxSettings
 from workers.image.base import LARGEST_CONFIG, Base
@@ -68,6 +69,11 @@ class Sandbox:
 
     def __init__(self, settings: SandboxSettings, base: Base, directory: Path) -> None:
         self._settings, self._base, self._directory = settings, base, directory
+
+    @property
+    def digest(self) -> Digest | None:
+        """That of the base that it is made of."""
+        return self._base.digest
 
     def run(self, job: Job, into: Path) -> int:
         """Runs a job, puts what it left at its `out` into the directory `into`, and tells its exit code.

@@ -31,6 +31,8 @@ from workers.image.composer_project import Project, paths
 from workers.image.content import chunks
 from workers.image.entry import Entry, shown, tree
 from workers.image.errors import BuildRefused
+from workers.image.plugins import installed
+from workers.image.sandbox import Sandbox
 from workers.image.supply import Brought
 from workers.process import ToolFailed
 
@@ -44,8 +46,17 @@ class Vendor:
     `components` are known without installing anything. Raises `LockfileUnreadable` and `BuildRefused`.
     """
 
-    def __init__(self, root: Path, lock: str, image: ImageSettings, composer: Composer, scratch: Path) -> None:
-        self._project = Project.read(root, lock)
+    def __init__(
+        self,
+        root: Path,
+        lock: str,
+        image: ImageSettings,
+        composer: Composer,
+        scratch: Path,
+        sandbox: Sandbox | None = None,
+    ) -> None:
+        """`sandbox` is where what the settings let Composer run is run."""
+        self._project, self._sandbox = Project.read(root, lock), sandbox if image.composer else None
         self._image, self._composer, self._scratch = image, composer, scratch
         self._guard = threading.Lock()
         self._runs = 0
@@ -107,6 +118,7 @@ class Vendor:
             "type": one.row.get("type"),
             "target": one.row.get("target-dir"),
             "vendor": posixpath.join(self._image.code, self._project.vendor),
+            **self._runs_what(),
         }
         return Component(f"packagist:{one.package}", key_of(facts), one.version)
 
@@ -117,10 +129,17 @@ class Vendor:
             "name": AUTOLOADER,
             "lock": _digest(project.texts[0]),
             "manifest": _digest(project.texts[1]),
-            "tree": project.contents() if project.is_scanned else "",
+            "tree": project.contents() if project.is_scanned or "scripts" in self._image.composer else "",
             "vendor": posixpath.join(self._image.code, project.vendor),
+            **self._runs_what(),
         }
         return Component(AUTOLOADER, key_of(facts))
+
+    def _runs_what(self) -> dict[str, object]:
+        """What plugins may make of any package depends on all of the lock, and on the base that they run in."""
+        if self._sandbox is None:
+            return {}
+        return {"runs": self._image.composer, "in": self._sandbox.digest, "of": _digest(self._project.texts[0])}
 
     # --- what is in it ---
 
@@ -135,12 +154,18 @@ class Vendor:
         before = set(paths(copy))
         _pretend(copy / project.vendor, [one for one in project.packages if not self._is_needed(one)])
         _settle(copy / project.lock, project, self._image)
+        # The cache that all share has what belongs to others.
+        composer = replace(self._composer, cache=mine / "cache") if self._sandbox else self._composer
         try:
-            self._composer.install(copy / project.directory, home, project.suffix)
+            composer.install(copy / project.directory, home, project.suffix)
         except ToolFailed as error:
             raise BuildRefused(
                 project.lock, f"Composer does not install it: {words(error.said)}", error.hint
             ) from error
+        if self._sandbox:
+            for path in sorted(set(paths(copy)) - before, reverse=True):
+                _remove(copy / path)
+            copy = installed(self._sandbox, self._image, project.lock, copy, project.directory, mine)
         owners = dict(_owners(copy, project))
         found: dict[str, list[Entry]] = {}
         # A package that is installed from its sources is a checkout; its history is nothing for an image.
@@ -157,7 +182,11 @@ class Vendor:
         is_scanned = "classmap" in autoload or self._project.is_optimized or one.row.get("bin")
         is_cheap = one.row.get("type") == _METAPACKAGE or one.part("dist").get("type") == "path"
         return bool(
-            f"packagist:{one.package}" in self._wanted or is_scanned or is_cheap or "preferred-install" in config
+            self._sandbox
+            or f"packagist:{one.package}" in self._wanted
+            or is_scanned
+            or is_cheap
+            or "preferred-install" in config
         )
 
 
@@ -169,6 +198,13 @@ def _identity(part: Mapping[str, Any]) -> list[object]:
     """What says which bytes come of it: the reference; its address only where there is none."""
     reference = part.get("reference")
     return [part.get("type"), reference, part.get("shasum"), None if reference else part.get("url")]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _linked(source: str, target: str) -> str:

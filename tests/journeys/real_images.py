@@ -1,0 +1,248 @@
+"""Real applications: locked by uv, built and pushed by `toplayer build`, pulled and run by a real engine.
+
+    make real-images
+
+needs the public index and takes minutes, so it is no part of `make test`. Every image is asked what `pip check` says,
+that no file of a package is missing, and that imports come from where they should.
+"""
+
+import gzip
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uv
+from docker import APIClient
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+from tests.rig.base_image import PYTHON, base_image, libraries
+from tests.rig.engine import RealEngine, engine
+from tests.rig.image import File, layer, publish
+from tests.rig.registry import Registry, registry
+from tests.rig.world import World, make_world
+from workers.oci.layout import LayoutStore
+from workers.oci.manifest import Manifest
+from workers.oci.store import small_blob
+from workers.process import environment
+
+SOUND = """
+import importlib.metadata as m, subprocess, sys
+files = [file for one in m.distributions() for file in one.files or ()]
+lost = [str(file) for file in files if not file.locate().exists()]
+assert len(files) > 10 and not lost, lost[:5]
+checked = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True)
+assert checked.stdout == "No broken requirements found.\\n", checked.stdout + checked.stderr
+"""
+DJANGO = {
+    "requirements.in": "django\ndjangorestframework\ngunicorn\nwhitenoise\npip\n",
+    "manage.py": "import os, sys\nos.environ['DJANGO_SETTINGS_MODULE'] = 'site1.settings'\n"
+    "from django.core.management import execute_from_command_line\nexecute_from_command_line(sys.argv)\n",
+    "site1/__init__.py": "",
+    "site1/settings.py": "SECRET_KEY = 'x'\nROOT_URLCONF = 'site1.urls'\nALLOWED_HOSTS = ['*']\n"
+    "INSTALLED_APPS = ['django.contrib.contenttypes', 'django.contrib.auth', 'rest_framework', 'site1']\n"
+    "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': ':memory:'}}\n",
+    "site1/urls.py": "from django.http import HttpResponse\nfrom django.urls import path\n"
+    "urlpatterns = [path('', lambda request: HttpResponse('open'))]\n",
+    "site1/tests.py": "from django.contrib.auth.models import User\nfrom django.test import TestCase\n\n"
+    "class Shop(TestCase):\n    def test_it_is_open(self):\n        User.objects.create(username='x')\n"
+    "        assert self.client.get('/').content == b'open'\n",
+    "check.py": SOUND + "import django\nassert django.__file__.startswith('/opt/venv/'), django.__file__\n"
+    "for words in (['manage.py', 'check'], ['manage.py', 'test']):\n"
+    "    subprocess.run([sys.executable, *words], check=True)\n"
+    "subprocess.run(['django-admin', '--version'], check=True)\n"
+    "subprocess.run(['gunicorn', '--check-config', 'django.core.wsgi:get_wsgi_application'], check=True,\n"
+    "               env={'PATH': '/opt/venv/bin', 'DJANGO_SETTINGS_MODULE': 'site1.settings'})\nprint('it is sound')\n",
+}
+CELERY = {
+    "requirements.in": "celery\nredis\npip\n",
+    "jobs.py": "from celery import Celery\napp = Celery('jobs', broker='memory://', backend='cache+memory://')\n\n"
+    "@app.task\ndef add(a, b):\n    return a + b\n",
+    "check.py": SOUND
+    + "import celery\nfrom celery.contrib.testing.worker import start_worker\nfrom jobs import add, app\n"
+    "app.loader.import_task_module('celery.contrib.testing.tasks')\n"
+    "with start_worker(app, perform_ping_check=False, pool='solo'):\n"
+    "    assert add.delay(20, 22).get(timeout=20) == 42\n"
+    "subprocess.run(['celery', '--version'], check=True)\nprint('it is sound')\n",
+}
+DATA = {
+    "requirements.in": "numpy\npandas\nlxml\npillow\npip\n",
+    "check.py": SOUND + "import numpy, pandas, lxml.etree, PIL.Image\n"
+    "assert all(one.__file__.startswith('/opt/venv/') for one in (numpy, pandas, lxml.etree))\n"
+    "assert numpy.linalg.inv(numpy.eye(3)).sum() == 3\n"
+    "frame = pandas.DataFrame({'a': [1, 2, 3], 'b': list('xyx')})\nassert frame.groupby('b').a.sum()['x'] == 4\n"
+    "assert lxml.etree.fromstring('<a><b/></a>').xpath('count(//b)') == 1\nprint('it is sound')\n",
+    "start.py": "import pandas, lxml.etree\n",
+}
+SOURCES = {
+    "requirements.in": "docopt==0.6.2\nzope.interface\nzope.event\nsetuptools\npip\n",
+    "check.py": SOUND + "import docopt, zope.event, zope.interface\n"
+    "assert m.version('docopt') == '0.6.2' and docopt.__file__.startswith('/opt/venv/')\nprint('it is sound')\n",
+}
+WORKSPACE = {
+    "pyproject.toml": '[project]\nname = "shop-root"\nversion = "1.0"\nrequires-python = ">=3.11"\n'
+    'dependencies = ["shop-lib", "click", "pip"]\n[project.scripts]\nroot = "shop_root:main"\n'
+    '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+    '[tool.uv.sources]\nshop-lib = { workspace = true }\n[tool.uv.workspace]\nmembers = ["libs/*"]\n',
+    "src/shop_root/__init__.py": "import click, shop_lib\n\n@click.command()\n"
+    "def main():\n    click.echo(shop_lib.NAME)\n",
+    "libs/shop-lib/pyproject.toml": '[project]\nname = "shop-lib"\ndynamic = ["version"]\nrequires-python = ">=3.11"\n'
+    '[build-system]\nrequires = ["setuptools>=61"]\nbuild-backend = "setuptools.build_meta"\n'
+    '[tool.setuptools.dynamic]\nversion = { attr = "shop_lib.VERSION" }\n',
+    "libs/shop-lib/shop_lib/__init__.py": "NAME, VERSION = 'lib', '3.2'\n",
+    "check.py": SOUND + "import shop_lib, shop_root\nassert m.version('shop-lib') == '3.2'\n"
+    "assert shop_lib.__file__ == '/app/libs/shop-lib/shop_lib/__init__.py', shop_lib.__file__\n"
+    "assert shop_root.__file__ == '/app/src/shop_root/__init__.py'\n"
+    "assert subprocess.run(['root'], capture_output=True, text=True, check=True).stdout == 'lib\\n'\n"
+    "print('it is sound')\n",
+}
+APPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "django": ("requirements.txt", DJANGO),
+    "celery": ("requirements.txt", CELERY),
+    "data": ("requirements.txt", DATA),
+    "sources": ("requirements.txt", SOURCES),
+    "workspace": ("uv.lock", WORKSPACE),
+}
+
+
+@pytest.fixture(scope="module")
+def docker() -> Iterator[RealEngine]:
+    with engine() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The tests' base, and the libraries that manylinux wheels may count on."""
+    here = base_image()
+    store = LayoutStore(here.directory)
+    raw = store.manifest(here.digest)
+    assert raw is not None
+    below = [gzip.decompress(small_blob(blob, store, 2**30)) for blob in Manifest.parse(raw, "").layers]
+    found = [next(Path("/usr/lib").glob(f"*-linux-gnu/{name}")) for name in ("libstdc++.so.6", "libgcc_s.so.1")]
+    more = {str(path).lstrip("/"): File(content) for path, content in libraries(found)}
+    libc = next(path for path in more if path.endswith("/libc.so.6"))
+    more["usr/share/zoneinfo/UTC"] = File(Path("/usr/share/zoneinfo/UTC").read_bytes())
+    more |= {f"{Path(libc).parent}/{path.name}": File(path.read_bytes()) for path in found}
+    directory = tmp_path_factory.mktemp("base")
+    env = ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"]
+    publish(LayoutStore(directory), [*below, layer(more)], tag="latest", Env=env)
+    return f"oci:{directory}:latest"
+
+
+def locked(files: Mapping[str, str], lock: str, place: Path) -> dict[str, str]:
+    """The files with a lock that uv makes of them, from the public index."""
+    for name, text in files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(text)
+    program, env = os.fsdecode(uv.find_uv_bin()), environment(place, UV_CACHE_DIR=str(place.parent / "uv"))
+    words = ["lock"]
+    if lock == "requirements.txt":
+        words = ["pip", "compile", "--python-version", PYTHON, "--python-platform", "x86_64-manylinux_2_28"]
+        words += ["--generate-hashes", "--no-emit-package", "x", "requirements.in", "-o", lock]
+    done = subprocess.run([program, "-q", *words, "--python", sys.executable], cwd=place, env=env, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return {**files, lock: (place / lock).read_text()}
+
+
+def configured(tmp: Path, name: str, docker: RealEngine, real: Registry, base: str) -> World:
+    lock, files = APPS[name]
+    world = make_world(tmp / "world", locked(files, lock, tmp / "tree"), PYPI_SIMPLE_ENDPOINT)
+    image = {
+        "repository": f"{real.address}/team/{name}",
+        "base": base,
+        "interpreter": "/usr/local/bin/python3",
+        "libc": "manylinux_2_28",
+        "command": ["python", "check.py"],
+        "sandbox": {"engine": docker.address},
+    }
+    world.configure({"one": docker.address}, image=image, app={"lock": lock}, run={"network": "none"})
+    return world
+
+
+def first(world: World) -> dict[str, Any]:
+    """The first image, and nothing more: no host gets it."""
+    world.toplayer("pause", "shop")
+    world.toplayer("run", "--once")
+    world.toplayer("resume", "shop")
+    built: dict[str, Any] = world.json("build", "shop")
+    return built
+
+
+def run(api: APIClient, image: str, *command: str, volume: str = "", env: Mapping[str, str] | None = None) -> str:
+    limits = api.create_host_config(network_mode="none", binds=[f"{volume}:/var/cache/python"] if volume else None)
+    more = {"command": list(command)} if command else {}
+    container = api.create_container(image, host_config=limits, environment=dict(env or {}), **more)
+    try:
+        api.start(container)
+        code = api.wait(container, timeout=120)["StatusCode"]
+        said: bytes = api.logs(container, stderr=True)
+        assert code == 0, said.decode()
+        return said.decode()
+    finally:
+        api.remove_container(container, force=True)
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_a_real_application_is_built_pulled_and_runs(
+    tmp_path: Path, name: str, docker: RealEngine, real: Registry, base: str
+) -> None:
+    world = configured(tmp_path, name, docker, real, base)
+
+    built = first(world)
+
+    image = f"{real.address}/team/{name}@{built['image']}"
+    with docker.api() as api:
+        api.pull(f"{real.address}/team/{name}", tag=built["image"])
+        assert run(api, image).endswith("it is sound\n")
+    again = world.json("build", "shop")
+    assert again["image"] == built["image"]
+
+
+def test_what_bytecode_costs_and_saves(
+    tmp_path: Path, docker: RealEngine, real: Registry, base: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = configured(tmp_path, "data", docker, real, base)
+    rows: list[tuple[str, int, float]] = []
+    with docker.api() as api:
+        for bytecode in (False, True):
+            text = world.config.read_text().replace("bytecode = false\n", "")
+            line = f"bytecode = {str(bytecode).lower()}\n"
+            world.config.write_text(text.replace("[apps.shop.image]\n", f"[apps.shop.image]\n{line}"))
+            built = world.json("build", "shop") if bytecode else first(world)
+            image = f"{real.address}/team/data@{built['image']}"
+            api.pull(f"{real.address}/team/data", tag=built["image"])
+            run(api, image, "python", "start.py")
+            rows.append(("bytecode" if bytecode else "none", built["size"], timed(api, image)))
+            if not bytecode:
+                api.create_volume("toplayer-pyc")
+                env = {"PYTHONPYCACHEPREFIX": "/var/cache/python"}
+                run(api, image, "python", "start.py", volume="toplayer-pyc", env=env)
+                rows.append(("a volume", built["size"], timed(api, image, volume="toplayer-pyc", env=env)))
+    with capsys.disabled():
+        sys.stdout.write("\n\nBYTE-CODE   IMAGE      `import pandas, lxml.etree` in a container\n")
+        for name, size, seconds in rows:
+            sys.stdout.write(f"{name:10}  {size / 1e6:6.1f} MB  {seconds:.2f} s\n")
+    none, volume, compiled = rows
+    assert volume[2] < none[2]
+    assert compiled[2] < none[2]
+
+
+def timed(api: APIClient, image: str, volume: str = "", env: Mapping[str, str] | None = None) -> float:
+    """Seconds of the fastest of three."""
+    found = []
+    for _ in range(3):
+        began = time.monotonic()
+        run(api, image, "python", "start.py", volume=volume, env=env)
+        found.append(time.monotonic() - began)
+    return min(found)
