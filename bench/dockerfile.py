@@ -45,6 +45,7 @@ from workers.dockerfile import build as dockerfile
 from workers.dockerfile.project import project
 from workers.image import build as layers
 from workers.image.base import open_base
+from workers.image.recipe import Recipe
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.layout import LayoutStore
 from workers.oci.manifest import Manifest
@@ -85,6 +86,9 @@ SHOP = "<?php require __DIR__ . '/vendor/autoload.php'; echo Acme\\Lib0\\Version
 LOCKS = ("python/src/requirements.txt", "php/src/composer.lock")
 HISTORY = ("php/src/composer.lock",) * 12 + ("python/src/requirements.txt",) * 2 + ("python/src/main.py",) * 2
 """What the project's past is: the PHP library comes out every few days."""
+RATES = {f"{kind}{number}": 0.001 for kind in ("packagist:acme/lib", "pypi:lib") for number in range(8)}
+RATES |= {"packagist:acme/lib0": 12 / 30, "pypi:lib7": 2 / 30, "code": 2 / 30}
+"""The same, a day, as the layers builder is told it."""
 
 
 @dataclass
@@ -195,7 +199,7 @@ class Bench:
             code=ROOT,
             command=("python3", f"{ROOT}/python/src/main.py"),
         )
-        recipe = layers.Recipe(
+        recipe = Recipe(
             image=image,
             pins=lockfiles.read_all(LOCKS, lambda path: (self.shop.tree / path).read_bytes()),
             locks=LOCKS,
@@ -203,7 +207,7 @@ class Bench:
             commit=self.commit(),
             committed_at=datetime.now(UTC),
             previous=previous,
-            rates={"composer:acme/lib0": 0.4, "pypi:lib7": 0.07, "code": 0.07},
+            rates=RATES,
         )
         composer = Composer((IndexSettings(kind="packagist", url=self.shop.repository.url),), cache)
         base = open_base(image.base, Platform.parse(image.platform), {})
@@ -268,7 +272,7 @@ def base(root: Path, to: Registry, index: str) -> str:
         for path in sorted(own.rglob("*"))
         if path.is_file() and "__pycache__" not in path.parts
     }
-    tools |= {f"bin/{name}": Link("busybox") for name in ("unzip", "mkdir", "rm", "cp", "mv", "chmod", "which", "grep")}
+    tools |= {f"bin/{name}": Link("busybox") for name in ("unzip", "mkdir", "rm", "cp", "mv", "chmod", "which", "grep", "sed")}
     tools["usr/local/bin/pip"] = File(b'#!/bin/sh\nexec python3 -m pip "$@"\n')
     env = ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "COMPOSER_HOME=/tmp/composer", "HOME=/root"]
     env += [f"PIP_INDEX_URL={index}", "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_ROOT_USER_ACTION=ignore"]
@@ -327,7 +331,9 @@ def fixed(bench: Bench, text: str, way: str) -> str:
     file.write_text(text)
     store = open_store(f"{bench.registry.address}/{way}", {})
     found = project(file, bench.shop.tree, 30, dockerfile.earlier(store, dockerfile.tag_of(f"{1:040x}"[::-1])))
-    return lint(parse(text), replace(found, history=tuple(frozenset({path}) for path in HISTORY))).fixed
+    past = tuple(frozenset({path}) for path in HISTORY)
+    moved = tuple({LOCKS[0]: frozenset({"lib7"})} if path == LOCKS[0] else {} for path in HISTORY)
+    return lint(parse(text), replace(found, history=past, moved=moved)).fixed
 
 
 def table(found: dict[str, list[Row]]) -> None:

@@ -87,7 +87,7 @@ def hottest(path: str, project: Project) -> tuple[str, ...]:
     names = packages(project.read(path) or "")
     changes = [found[path] & frozenset(names) for found in project.moved if path in found]
     changes = [change for change in changes if change]
-    if len(names) < 3 or len(changes) < 3:
+    if len(names) < 3 or len(changes) < 2:
         return ()
     often = sorted(names, key=lambda name: (-sum(name in change for change in changes), name))
     choices = [often[:count] for count in range(1, min(_MOST, len(names) - 1) + 1)]
