@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo test tools check unit journeys real-images kill forges promises dockerfiles clean constraints \
+.PHONY: demo test tools check unit journeys real-images kill forges promises dockerfiles newer clean constraints \
   bench-watch bench-bump bench-build bench-layers bench-php bench-dockerfile bench-rollout
 
 demo: $(VENV)/.demo  ## the main job on real PyPI, with no root, no Docker and no Redis
@@ -46,6 +46,10 @@ promises: $(VENV)/.test  ## 5,000 random lives of a fleet: orders, faults, jumps
 
 dockerfiles: $(VENV)/.test  ## fifty Dockerfiles: every prediction compared with a real BuildKit (as root)
 	EXHAUSTIVE=1 $(BIN)/pytest tests/watcher/dockerfile tests/workers/dockerfile/test_prediction.py
+
+newer: $(VENV)/.test  ## what only Docker 24 and later can: buildx, caches of all stages, --link (as root, on Debian; unpacks it)
+	sh tests/rig/newer.sh $(CURDIR)/var/newer
+	PROGRAMS=$(CURDIR)/var/newer/bin $(BIN)/pytest tests/workers/dockerfile/test_newer.py
 
 # Side by side with what you would do without toplayer, in the same run.
 

@@ -272,7 +272,9 @@ def base(root: Path, to: Registry, index: str) -> str:
         for path in sorted(own.rglob("*"))
         if path.is_file() and "__pycache__" not in path.parts
     }
-    tools |= {f"bin/{name}": Link("busybox") for name in ("unzip", "mkdir", "rm", "cp", "mv", "chmod", "which", "grep", "sed")}
+    tools |= {
+        f"bin/{name}": Link("busybox") for name in ("unzip", "mkdir", "rm", "cp", "mv", "chmod", "which", "grep", "sed")
+    }
     tools["usr/local/bin/pip"] = File(b'#!/bin/sh\nexec python3 -m pip "$@"\n')
     env = ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "COMPOSER_HOME=/tmp/composer", "HOME=/root"]
     env += [f"PIP_INDEX_URL={index}", "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_ROOT_USER_ACTION=ignore"]

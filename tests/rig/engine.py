@@ -146,8 +146,9 @@ def engine(
             yield running
         finally:
             # A container that does not listen to signals would hold up the engine's own end.
-            with contextlib.suppress(DockerException, OSError):
-                running.clear()
+            if running.process.poll() is None:
+                with contextlib.suppress(DockerException, OSError):
+                    running.clear()
 
 
 @contextlib.contextmanager

@@ -1,19 +1,28 @@
 """`builder = "dockerfile"` on real parts: Debian's engine, a real registry, and everything that can go wrong."""
 
 import contextlib
+import gzip
+import io
+import os
+import shutil
+import subprocess
+import tarfile
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
 import pytest
 
 from tests.rig.engine import RealEngine, engine
-from tests.rig.image import Link, busybox, publish
-from tests.rig.process import need, wait_for
+from tests.rig.image import Entry, File, Link, busybox, publish
+from tests.rig.process import need, server, wait_for
 from tests.rig.registry import Registry, registry
+from watcher.dockerfile.advice.lint import lint
+from watcher.dockerfile.parse import parse
 from watcher.errors import Refused, Temporary
 from watcher.image import Digest
 from watcher.rollout import Built
@@ -22,7 +31,8 @@ from watcher.settings import ImageSettings
 from workers.dockerfile.build import Recipe, build, earlier
 from workers.dockerfile.client import find
 from workers.dockerfile.errors import BuildFailed, BuildRefused, BuildTimedOut, EngineGone
-from workers.oci.store import Store
+from workers.dockerfile.project import project
+from workers.oci.store import Store, small_blob
 from workers.oci.stores import open_store
 
 pytestmark = pytest.mark.journey
@@ -66,6 +76,7 @@ class Shop:
         self.tree = self.root / "tree"
         self.said: list[str] = []
         self.commits = 0
+        self.scratch = self.root / "scratch"
         self.changed: list[str] = []
         base = open_store(f"{self.registry.address}/base", self.registries)
         programs = {f"bin/{name}": Link("busybox") for name in ("date", "mkdir", "touch", "tail", "cp")}
@@ -106,7 +117,7 @@ class Shop:
             parents=(f"{self.commits - 1:040x}"[::-1],),
             changed=lambda before, after: changed,
         )
-        return build(recipe, self.store, self.registries, scratch=self.root / "scratch", report=self.said.append)
+        return build(recipe, self.store, self.registries, scratch=self.scratch, report=self.said.append)
 
     def labels(self, image: Digest) -> Mapping[str, str]:
         found = earlier(self.store, image)
@@ -191,6 +202,116 @@ def test_secrets_are_neither_in_the_image_nor_in_what_is_said(shop: Shop, monkey
         shop.build(secrets=secrets)
     assert not any("hunter2" in line for line in shop.said)
     assert not list((shop.root / "scratch").glob("*/secret*"))
+
+
+def test_an_agent_of_ssh_answers_while_a_step_runs_and_is_nowhere_afterwards(shop: Shop, tmp_path: Path) -> None:
+    text = "FROM {base}-ssh\nRUN --mount=type=ssh ssh-add -L > /keys\nRUN test ! -S /run/buildkit/ssh_agent.0\n"
+    base = open_store(f"{shop.registry.address}/base", shop.registries)
+    publish(base, [busybox(with_libraries("ssh-add"))], tag="1-ssh", Env=["PATH=/bin:/usr/bin"])
+    shop.write({"Dockerfile": text})
+    with agent(tmp_path / "agent") as (socket, public):
+        built = shop.build(ssh={"default": str(socket)})
+        assert public in files_in(shop, built.image)["keys"]
+    shop.write({"Dockerfile": text.replace("/keys", "/others")})
+    with pytest.raises(BuildFailed):
+        shop.build()
+
+
+@contextlib.contextmanager
+def agent(directory: Path) -> Iterator[tuple[Path, str]]:
+    """A real agent with a new key: its socket, and the public half."""
+    need("ssh-agent", "ssh-add", "ssh-keygen")
+    directory.mkdir()
+    socket, key = directory / "socket", directory / "key"
+    with server(["ssh-agent", "-D", "-a", str(socket)], directory / "log", socket.exists):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+        env = {**os.environ, "SSH_AUTH_SOCK": str(socket)}
+        subprocess.run(["ssh-add", "-q", str(key)], check=True, env=env, capture_output=True)
+        yield socket, key.with_name("key.pub").read_text().split()[1]
+
+
+def with_libraries(program: str) -> dict[str, Entry]:
+    """A program of this machine, for an image: with everything that it is linked with."""
+    need(program)
+    path = str(shutil.which(program))
+    said = subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout
+    libraries = [word for word in said.split() if word.startswith("/")]
+    return {name.lstrip("/"): File(Path(name).read_bytes()) for name in (path, *libraries)}
+
+
+def files_in(shop: Shop, image: Digest) -> dict[str, str]:
+    """The small files of the image's own layers, by their names."""
+    made = earlier(shop.store, image)
+    assert made
+    found = {}
+    for layer in made.manifest.layers[1:]:
+        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(small_blob(layer, shop.store, 10_000_000)))) as tar:
+            for member in tar:
+                content = tar.extractfile(member) if member.isfile() else None
+                found[member.name] = content.read().decode("utf-8", "replace") if content else ""
+    return found
+
+
+def test_an_engine_that_is_killed_leaves_nothing_half_made_and_the_next_one_builds_it(shop: Shop) -> None:
+    shop.write({"Dockerfile": "FROM {base}\nRUN echo slowly; sleep 3; echo done > /done\n"})
+    with engine() as other:
+        threading.Timer(2, lambda: killed(other)).start()
+        with pytest.raises(EngineGone):
+            shop.build(docker=other)
+        assert not shop.store.manifest("commit-1" + "0" * 11)
+    shop.commits -= 1
+    assert "done" in files_in(shop, shop.build().image)
+    assert not list((shop.root / "scratch").glob("tmp*"))
+
+
+def killed(docker: RealEngine) -> None:
+    """As a machine that loses its power: the engine, and the containerd that it started."""
+    docker.process.kill()
+    os.kill(int((docker.root / "exec/containerd/containerd.pid").read_text()), SIGKILL)
+
+
+def test_our_own_full_disk_is_told_as_one(shop: Shop, tmp_path: Path) -> None:
+    shop.write({"Dockerfile": SOUND})
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(small)], check=True)
+    try:
+        shop.scratch = small
+        with pytest.raises(Refused) as refused:
+            shop.build(secrets={"large": {"env": "PATH"}})
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+    assert "No space left" in str(refused.value)
+    assert "nothing was published" in refused.value.hint
+
+
+PIP = """#!/bin/sh
+for word; do list=$word; done
+sort $list >> /installed-by-$$
+"""
+
+
+def test_what_lint_takes_apart_makes_only_the_hot_layer_anew(shop: Shop) -> None:
+    base = open_store(f"{shop.registry.address}/base", shop.registries)
+    tools = {f"bin/{name}": Link("busybox") for name in ("sed", "grep", "sort", "mkdir")}
+    publish(base, [busybox({**tools, "bin/pip": File(PIP.encode())})], tag="1-pip", Env=["PATH=/bin"])
+    cold = "".join(f"cold{number}==1.0\n" for number in range(9))
+    text = "FROM {base}-pip\nCOPY requirements.txt /\nRUN pip install -r /requirements.txt\nCOPY code /code\n"
+    shop.write({"Dockerfile": text, "requirements.txt": f"{cold}hot==1 \\\n  --hash=sha256:aa\n"})
+    file = shop.tree / "Dockerfile"
+    hot = ({"requirements.txt": frozenset({"hot"})},) * 5
+    past = replace(project(file, shop.tree, 30), history=(frozenset({"requirements.txt"}),) * 5, moved=hot)
+    fixed = lint(parse(file.read_text()), past).fixed
+    assert "(hot)" in fixed
+    shop.write({"Dockerfile": fixed})
+    first = shop.build()
+    shop.write({"requirements.txt": f"{cold}hot==2 \\\n  --hash=sha256:bb\n"})
+    second = shop.build(first.image)
+
+    # The list, what is installed of it, and the code above; neither the cold list nor what came of that.
+    assert (second.layers - second.new_layers, second.warning) == (3, "")
+    names = files_in(shop, second.image)
+    assert any("cold8" in content and "hot" not in content for content in names.values())
 
 
 def test_a_build_that_fails_says_the_last_lines_of_its_step_and_nothing_else(shop: Shop) -> None:

@@ -87,10 +87,12 @@ def hottest(path: str, project: Project) -> tuple[str, ...]:
     names = packages(project.read(path) or "")
     changes = [found[path] & frozenset(names) for found in project.moved if path in found]
     changes = [change for change in changes if change]
-    if len(names) < 3 or len(changes) < 2:
+    times = {name: sum(name in change for change in changes) for name in names}
+    # What has moved once may never move again.
+    often = sorted((name for name in names if times[name] > 1), key=lambda name: (-times[name], name))
+    choices = [often[:count] for count in range(1, min(_MOST, len(often), len(names) - 1) + 1)]
+    if not choices:
         return ()
-    often = sorted(names, key=lambda name: (-sum(name in change for change in changes), name))
-    choices = [often[:count] for count in range(1, min(_MOST, len(names) - 1) + 1)]
     best = min(choices, key=lambda hot: _bytes(hot, changes, len(names)))
     return tuple(sorted(best)) if _bytes(best, changes, len(names)) <= len(changes) * 2 / 3 else ()
 

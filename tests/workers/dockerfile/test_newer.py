@@ -1,0 +1,141 @@
+"""What only a newer Docker can: buildx, caches of all stages in a registry, `--link`. Run by `make newer`, as root.
+
+PROGRAMS is a directory with the `docker` (with its buildx plugin) and `dockerd` of a release from 24 on.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.rig.dockerfiles import CONTEXT, Sample, samples, write
+from tests.rig.engine import RealEngine, engine
+from tests.rig.image import busybox, publish
+from tests.rig.registry import Registry, registry
+from tests.rig.toolbox import load_images
+from tests.workers.dockerfile.test_build import SOUND, Shop, agent, files_in, with_libraries
+from tests.workers.dockerfile.test_prediction import CHANGES, Bench, foreseen
+from watcher.dockerfile.advice.lint import lint
+from watcher.dockerfile.parse import parse
+from watcher.dockerfile.predict import Fate, predict
+from workers.dockerfile.build import earlier
+from workers.dockerfile.project import project
+from workers.oci.stores import open_store
+
+PROGRAMS = os.environ.get("PROGRAMS", "")
+STAGES = """FROM {base} AS build
+COPY requirements.txt ./
+RUN cat /proc/uptime > /built
+FROM {base}
+COPY --from=build /built /built
+COPY code ./code
+"""
+
+
+@pytest.fixture(scope="module")
+def newer() -> Iterator[RealEngine]:
+    with engine(programs=PROGRAMS, containerd=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with registry(tmp_path_factory.mktemp("registry"), auth=True) as running:
+        yield running
+
+
+@pytest.fixture
+def shop(
+    tmp_path: Path,
+    newer: RealEngine,
+    real: Registry,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Shop:
+    monkeypatch.setenv("PATH", f"{PROGRAMS}:{os.environ['PATH']}")
+    return Shop(tmp_path, newer, real, f"newer-{abs(hash(request.node.name)) % 10**8}")
+
+
+def test_buildx_builds_what_was_foreseen(shop: Shop) -> None:
+    shop.write({"Dockerfile": SOUND})
+    first = shop.build()
+    shop.write({"code/main.py": "2\n"})
+    second = shop.build(first.image)
+
+    assert (second.layers, second.new_layers, second.warning) == (first.layers, 1, "")
+    assert second.foreseen == pytest.approx(second.new_size, abs=20)
+
+
+def test_a_cache_of_all_stages_warms_a_cold_builder(shop: Shop) -> None:
+    cache = f"{shop.registry.address}/{shop.name}:cache"
+    shop.write({"Dockerfile": STAGES})
+    first = shop.build(cache=cache)
+    assert not any("cannot keep a cache" in row for row in shop.said)
+    shop.write({"code/main.py": "2\n"})
+    with engine(programs=PROGRAMS, containerd=True) as cold:
+        second = shop.build(first.image, docker=cold, cache=cache)
+
+    # The stage `build` is in no image: without the cache it would be built again, and be another one.
+    assert (second.new_layers, second.warning) == (1, "")
+
+
+def test_an_agent_of_ssh_answers_through_buildx(shop: Shop, tmp_path: Path) -> None:
+    base = open_store(f"{shop.registry.address}/base", shop.registries)
+    publish(base, [busybox(with_libraries("ssh-add"))], tag="1-ssh", Env=["PATH=/bin:/usr/bin"])
+    shop.write({"Dockerfile": "FROM {base}-ssh\nRUN --mount=type=ssh ssh-add -L > /keys\n"})
+    with agent(tmp_path / "agent") as (socket, public):
+        built = shop.build(ssh={"default": str(socket)})
+    assert public in files_in(shop, built.image)["keys"]
+
+
+def test_what_lint_links_stays_when_what_is_below_it_changes(shop: Shop) -> None:
+    text = "FROM {base}\nWORKDIR /app\nCOPY requirements.txt ./\nRUN echo pip install -r requirements.txt\n"
+    text += "COPY code ./code\n"
+    shop.write({"Dockerfile": text})
+    file = shop.tree / "Dockerfile"
+    past = replace(
+        project(file, shop.tree, 30), history=(frozenset({"requirements.txt"}),) * 9, containerd=True, moved=()
+    )
+    fixed = lint(parse(file.read_text()), past).fixed
+    assert "COPY --link code ./code" in fixed
+    shop.write({"Dockerfile": fixed})
+    first = shop.build()
+    shop.write({"requirements.txt": "six==2\n"})
+    second = shop.build(first.image)
+
+    before, after = earlier(shop.store, first.image), earlier(shop.store, second.image)
+    assert before is not None
+    assert after is not None
+    assert before.manifest.layers[-1].digest == after.manifest.layers[-1].digest
+    assert before.manifest.layers[2].digest != after.manifest.layers[2].digest
+
+
+@pytest.mark.parametrize("one", [one for one in samples() if one.needs], ids=lambda one: one.name)
+def test_the_dockerfiles_that_need_a_newer_buildkit_are_foreseen_too(
+    one: Sample, newer: RealEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{PROGRAMS}:{os.environ['PATH']}")
+    if one.needs in ("named contexts", "--parents and --exclude"):
+        pytest.skip("its frontend is none that an engine has built in")
+    with newer.api() as api:
+        load_images(api)
+    bench = Bench(one, newer, tmp_path)
+    context = dict(CONTEXT)
+    before = foreseen(one, context)
+    bench.build()
+    for path in CHANGES:
+        context[path] += f"\n# changed for {one.name}\n".encode()
+        now = foreseen(one, context)
+        prediction = predict(now, before.keys, [path])
+        before = now
+        if not prediction.rebuilt:
+            continue
+        write({path: context[path]}, bench.context)
+        done = bench.build().steps
+        for step in prediction.steps:
+            seen = done.get(step.step.label)
+            worked = seen is not None and not seen.cached
+            if step.step.instruction.keyword != "FROM" and step.fate is not Fate.OPEN:
+                assert worked == (step.fate is Fate.REBUILT), f"{path}: {step.step.name}: {step.why}"
