@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo test tools check unit journeys real-images kill forges promises dockerfiles newer clean constraints \
+.PHONY: demo test tools check unit journeys real-images kill forges promises faults dockerfiles newer clean constraints \
   bench-watch bench-bump bench-build bench-layers bench-php bench-dockerfile bench-rollout
 
 demo: $(VENV)/.demo  ## the main job on real PyPI, with no root, no Docker and no Redis
@@ -44,6 +44,10 @@ real-images: $(VENV)/.test  ## Django, Celery, pandas, sdists, a workspace: lock
 promises: $(VENV)/.test  ## 5,000 random lives of a fleet: orders, faults, jumps of the clock
 	TOPLAYER_LIVES=5000 $(BIN)/pytest -x tests/workers/fleet/test_promises.py
 
+faults: $(VENV)/.test  ## what can go wrong with a rollout, on four real engines behind links, with all the rest (as root)
+	CI=true $(BIN)/pytest tests/workers/fleet/test_docker_deaths.py tests/workers/fleet/test_docker.py \
+	  tests/workers/fleet/test_pull.py tests/workers/fleet/test_tunnel.py tests/journeys/faults.py
+
 dockerfiles: $(VENV)/.test  ## fifty Dockerfiles: every prediction compared with a real BuildKit (as root)
 	EXHAUSTIVE=1 $(BIN)/pytest tests/watcher/dockerfile tests/workers/dockerfile/test_prediction.py
 
@@ -73,7 +77,8 @@ bench-php: $(VENV)/.test  ## what a bump of one PHP package costs, beside `compo
 bench-dockerfile: $(VENV)/.test  ## the origin story: four ways to build, four hosts behind 2 Mbit/s (as root; a quarter of an hour)
 	@$(BIN)/python -m bench.dockerfile
 
-bench-rollout: $(VENV)/.test  ## what a rollout to 1,000 hosts costs the controller (other sizes: python -m bench.rollout N ...)
+bench-rollout: $(VENV)/.test  ## one bump to four real hosts beside other ways (as root), then 1,000 and 10,000 in memory
+	@$(BIN)/python -m bench.links
 	@$(BIN)/python -m bench.rollout
 
 $(BIN)/python:

@@ -24,6 +24,11 @@ from tests.rig.process import free_port, need, need_root, server
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
+EVERYWHERE = "10.200.255.1"
+"""An address that every engine with networks of its own has a way to, where somebody gives it to this machine. Engines
+take a registry there without TLS, so that one name of an image does for all of them."""
+
+
 @dataclass
 class RealEngine:
     """A running dockerd. `address` is its unix socket; `tcp` is where it listens with mutual TLS, if it was asked to.
@@ -128,7 +133,7 @@ def engine(
         if networks:
             namespace, near = stack.enter_context(_namespace())
             argv = ["nsenter", f"--net=/run/netns/{namespace}", *argv]
-            settings |= {"bip": "172.31.255.1/24", "insecure-registries": [f"{near}/32"]}
+            settings |= {"bip": "172.31.255.1/24", "insecure-registries": [f"{near}/32", f"{EVERYWHERE}/32"]}
         else:
             settings |= {"bridge": "none", "iptables": False, "ip-forward": False}
         (root / "daemon.json").write_text(json.dumps(settings))
@@ -165,6 +170,7 @@ def _namespace() -> Iterator[tuple[str, str]]:
         _run("ip", "-n", name, "addr", "add", f"{near + 1}/30", "dev", "eth0")
         for device in ("lo", "eth0"):
             _run("ip", "-n", name, "link", "set", device, "up")
+        _run("ip", "-n", name, "route", "add", "default", "via", str(near))
         yield name, str(near)
     finally:
         # The link goes with it.
