@@ -12,9 +12,10 @@ class Pin:
     `source` is `index` for what an index serves; a `git`, `path` or `url` pin is never moved by us. `registry` is the
     index's address (`watcher.address.normal`), where the lock names it, and `registries` are several that may have it:
     the first one that does is the one that counts, unless it is one of those `open` to versions that stand behind them.
-    `hashes` say which files the lock accepts (`sha256:…`, or what its
-    ecosystem has instead), sorted. `stability` is the least stable release that the project lets in, in the word of its
-    ecosystem; empty where only a policy has a say in that.
+    `hashes` say which files the lock accepts (`sha256:…`, or what its ecosystem has instead), sorted. `groups` are the
+    extras and groups of the project of which one has to be asked for: without any, the package is always installed.
+    `stability` is the least stable release that the project lets in, in the word of its ecosystem; empty where only a
+    policy has a say in that.
     """
 
     ecosystem: str
@@ -28,6 +29,7 @@ class Pin:
     registry: str = ""
     hashes: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     stability: str = ""
     registries: tuple[str, ...] = ()
     open: tuple[str, ...] = ()

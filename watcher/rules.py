@@ -68,7 +68,8 @@ class Case:
         if rules.policy.watch is Watch.NONE:
             return "ignore", f"{pin.package} is ignored by the policy"
         if not rules.target.wants(pin):
-            return "marker", f"{pin.package} is not installed in the image ({pin.marker})"
+            why = f"only with {' or '.join(pin.groups)}" if pin.groups else pin.marker
+            return "marker", f"{pin.package} is not installed in the image ({why})"
         if rules.unrouted:
             return "index", rules.unrouted
         if self.lookup.status == "quarantined":

@@ -16,7 +16,7 @@ class Source:
     `kind` is `git` (`at` is an address, and `commit` one there), `url` (`at` is the address of an archive) or `path`
     (`at` is a file or a directory of the repository, "." its root). `directory` is the part of it that counts. A source
     that is `editable` stays where it is, and is only linked to. `package` is empty where only the source can tell, and
-    so is `version`. `lock`, `marker`, `hashes` and `extras` are as with a `Pin`.
+    so is `version`. `lock`, `marker`, `hashes`, `extras` and `groups` are as with a `Pin`.
     """
 
     package: str
@@ -30,6 +30,7 @@ class Source:
     marker: str = ""
     hashes: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:

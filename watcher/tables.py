@@ -111,7 +111,7 @@ class Pack(TypeDecorator[Any]):
 
 
 def _pins(rows: Any) -> tuple[Pin, ...]:
-    several = ("hashes", "extras", "registries", "open")
+    several = ("hashes", "extras", "registries", "open", "groups")
     return tuple(Pin(**{**row, **{name: tuple(row.get(name, ())) for name in several}}) for row in rows)
 
 

@@ -36,13 +36,15 @@ class Wheels:
     """Python `python` (`3.12` or `3.12.4`) with the C library `libc` (`manylinux_2_28`) on a machine (`x86_64`).
 
     Without a patch level it is taken to be 0, as uv does: a file that needs a later one is refused. `builds` says that
-    there is a place to build what has no wheel.
+    there is a place to build what has no wheel; `groups` are
+    the extras and groups of the project that are installed.
     """
 
     python: str
     libc: str
     machine: str
     builds: bool = False
+    groups: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, image: ImageSettings) -> "Wheels":
@@ -50,7 +52,7 @@ class Wheels:
         platform = Platform.parse(image.platform)
         full = f"{platform.architecture}/{platform.variant}"
         machine = _MACHINES.get(full) or _MACHINES.get(platform.architecture, platform.architecture)
-        return cls(image.python, image.libc, machine, image.sandbox is not None)
+        return cls(image.python, image.libc, machine, image.sandbox is not None, image.groups)
 
     def __str__(self) -> str:
         return f"Python {self.python} on {self.libc}_{self.machine}"
@@ -69,6 +71,8 @@ class Wheels:
 
     def wants(self, pin: Pin) -> bool:
         """See `Target`. A marker that cannot be evaluated is for the installer to judge: the pin counts as wanted."""
+        if pin.groups and not set(pin.groups) & set(self.groups):
+            return False
         try:
             return not pin.marker or Marker(pin.marker).evaluate(dict(self.environment))
         except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName, ValueError):

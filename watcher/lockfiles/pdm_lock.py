@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from watcher.lockfiles.place import Place
 from watcher.lockfiles.pyproject import NAME, wanted_of
-from watcher.lockfiles.table import Table, toml
+from watcher.lockfiles.table import Table, groups_of, toml
 from watcher.lockfiles.wanted import Wanted, beside, constraint_of
 from watcher.lockfiles.where import in_git, in_repository, on_web
 from watcher.pin import Pin
@@ -57,6 +57,7 @@ def _source(row: Table, kind: str) -> Source:
         version=at.version(version) if version is not None else "",
         marker=where.marker(marker),
         hashes=tuple(sorted({place.digest(value) for value, place in hashes})),
+        groups=groups_of(row, "default"),
         **found,
     )
 
@@ -76,5 +77,6 @@ def _pin(row: Table, wanted: tuple[Wanted, ...] | None) -> Pin:
         marker=condition,
         source=next((source for key, source in _ELSEWHERE.items() if key in row.data), "index"),
         hashes=tuple(sorted({place.digest(value) for value, place in hashes})),
+        groups=groups_of(row, "default"),
         extras=tuple(sorted(row.texts("extras", Place.package))) if extras else (),
     )

@@ -4,6 +4,7 @@ The format: https://pipenv.pypa.io/en/stable/pipfile.html; version 6 of its spec
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -45,10 +46,12 @@ class PipfileLock:
             raise at.wrong("6, the format that is known here", str(spec))
         indexes = {str(row.data.get("name")): row.value("url") for row in meta.rows("sources")}
         found: dict[tuple[str, str, str], Pin] = {}
-        for section in (name for name in lock.data if name != "_meta"):
+        # What everybody gets comes first: of what is in several sections, that row counts.
+        for section in sorted((name for name in lock.data if name != "_meta"), key=lambda name: name != "default"):
             for name in lock.table(section).data:
                 pin = _pin(name, lock.table(section).table(name), indexes, wanted)
                 if pin is not None:
+                    pin = replace(pin, groups=() if section == "default" else (section,))
                     found.setdefault((pin.package, pin.version, pin.marker), pin)
         return tuple(found.values())
 

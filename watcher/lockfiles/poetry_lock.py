@@ -6,7 +6,7 @@ from typing import Any
 from watcher.address import normal
 from watcher.lockfiles.place import Place
 from watcher.lockfiles.pyproject import NAME, wanted_of
-from watcher.lockfiles.table import Table, toml
+from watcher.lockfiles.table import Table, groups_of, toml
 from watcher.lockfiles.wanted import Wanted, beside, constraint_of
 from watcher.lockfiles.where import in_git, in_repository, on_web
 from watcher.pin import Pin
@@ -56,6 +56,7 @@ def _pin(row: Table, apart: Table, wanted: Iterable[Wanted] | None) -> Pin:
         source=kind,
         registry=normal(where.a(str, url, "an address")) if kind == "index" and url is not None else "",
         hashes=_hashes(row, apart),
+        groups=groups_of(row, "main"),
     )
 
 
@@ -84,6 +85,7 @@ def _source(row: Table, apart: Table) -> Source:
         version=at.version(version),
         marker=_marker(row),
         hashes=_hashes(row, apart),
+        groups=groups_of(row, "main"),
         **where,
     )
 

@@ -46,6 +46,12 @@ class Table:
         return place.package(value)
 
 
+def groups_of(row: Table, always: str) -> tuple[str, ...]:
+    """The groups of a package as its row has them; none if one of them is the group that is always installed."""
+    found = row.texts("groups", lambda place, text: place.a(str, text, "the name of a group"))
+    return () if always in found else tuple(sorted(found))
+
+
 def toml(text: str, path: str) -> dict[str, Any]:
     """A file of TOML; a `LockfileUnreadable` if it is none."""
     place = Place(path)

@@ -7,7 +7,7 @@ version 1 is read by every uv that knows version 1, whatever its revision.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from watcher.address import normal
@@ -37,9 +37,9 @@ class UvLock:
         lock = _Table(_read(text, path), Place(path))
         packages = [(table, table.source()) for table in lock.rows("package")]
         wanted = _wanted(lock, [table for table, source in packages if source in _OWN])
-        edges = _every_edge(lock)
+        edges, groups = _every_edge(lock), _reach(lock)
         return tuple(
-            _pin(table, source, wanted, edges)
+            replace(_pin(table, source, wanted, edges), groups=groups.get(table.package(), ()))
             for table, source in packages
             # A source tree can leave its version to its build: then it has none to move.
             if source in _SOURCES and (source == "registry" or "version" in table.data)
@@ -48,9 +48,9 @@ class UvLock:
     def sources(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Source, ...]:
         """See `Format`. What is virtual is code, and is not installed."""
         lock = _Table(_read(text, path), Place(path))
-        edges = _every_edge(lock)
+        edges, groups = _every_edge(lock), _reach(lock)
         return tuple(
-            _source(table, kind, edges)
+            replace(_source(table, kind, edges), groups=groups.get(table.package(), ()))
             for table in lock.rows("package")
             for kind in [table.source()]
             if kind in ("git", "url", "path", "directory", "editable")
@@ -119,6 +119,49 @@ def _every_edge(lock: _Table) -> Mapping[str, Sequence[_Edge]]:
         for edge in _edges(table):
             found[edge.package].append(edge)
     return found
+
+
+def _reach(lock: _Table) -> Mapping[str, tuple[str, ...]]:
+    """The extras and groups of the project that each package is there for; none, if it is always installed."""
+    tables: defaultdict[str, list[_Table]] = defaultdict(list)
+    for table in lock.rows("package"):
+        tables[table.package()].append(table)
+    starts: defaultdict[str, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
+    own = [table for rows in tables.values() for table in rows if table.source() in _OWN]
+    for table in own:
+        starts[""] += [(table.package(), ()), *_ends(table.rows("dependencies"))]
+        for key in ("optional-dependencies", "dev-dependencies"):
+            for name in table.table(key).data:
+                starts[name] += _ends(table.table(key).rows(name))
+    manifest = lock.table("manifest")
+    starts[""] += _ends(manifest.rows("requirements"))
+    for name in manifest.table("dependency-groups").data:
+        starts[name] += _ends(manifest.table("dependency-groups").rows(name))
+    reached = {name: _reached(ends, tables) for name, ends in starts.items()}
+    always = reached.pop("", set())
+    return {
+        package: tuple(sorted(name for name, found in reached.items() if package in found))
+        for package in tables
+        if package not in always
+    }
+
+
+def _ends(rows: Iterable[_Table]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(row.package(), row.texts("extra", Place.package)) for row in rows]
+
+
+def _reached(ends: Iterable[tuple[str, tuple[str, ...]]], tables: Mapping[str, Sequence[_Table]]) -> set[str]:
+    found: set[tuple[str, str]] = set()
+    waiting = [(package, extra) for package, extras in ends for extra in ("", *extras)]
+    while waiting:
+        package, extra = waiting.pop()
+        if (package, extra) in found:
+            continue
+        found.add((package, extra))
+        for table in tables.get(package, ()):
+            more = table.table("optional-dependencies").rows(extra) if extra else table.rows("dependencies")
+            waiting += [(name, one) for name, extras in _ends(more) for one in ("", *extras)]
+    return {package for package, _ in found}
 
 
 def _edges(table: _Table) -> Iterator[_Edge]:

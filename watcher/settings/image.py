@@ -69,6 +69,7 @@ class ImageSettings(Model):
     env: dict[str, str] = Field(default_factory=dict)
     command: tuple[str, ...] = ()
     user: str = ""
+    groups: tuple[Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}", "the name of a group")], ...] = ()
     bytecode: bool = False
     composer: tuple[Literal["plugins", "scripts"], ...] = ()
     sandbox: SandboxSettings | None = None

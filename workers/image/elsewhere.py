@@ -190,6 +190,7 @@ def _pin(source: Source) -> Pin:
         marker=source.marker,
         source=source.kind,
         extras=source.extras,
+        groups=source.groups,
     )
 
 
