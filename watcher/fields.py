@@ -114,6 +114,20 @@ def memory(value: object) -> int:
 Memory = Annotated[int, BeforeValidator(memory)]
 
 
+def rate(value: object) -> int:
+    """`"200 kB/s"`, `"1.5 MB/s"`, `"2 Mbit/s"`: bytes in a second, by powers of 1000 as links count them."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kM])(B|bit)/s", value) if isinstance(value, str) else None
+    speed = (
+        round(float(found[1]) * {"k": 1_000, "M": 1_000_000}[found[2]] / {"B": 1, "bit": 8}[found[3]]) if found else 0
+    )
+    if speed < 1_000:
+        raise ValueError(f'expected a rate such as "200 kB/s" or "2 Mbit/s", at least "1 kB/s", got {value!r}')
+    return speed
+
+
+Rate = Annotated[int, BeforeValidator(rate)]
+
+
 class Model(BaseModel):
     """No unknown keys, no changes after loading."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from watcher.fields import Absolute, Duration, Model, Name, matching
+from watcher.fields import Absolute, Duration, Model, Name, Rate, matching
 from watcher.image import Reference
 from watcher.plan import Place, Plan
 from watcher.wave import Share, share
@@ -54,6 +54,7 @@ class HostSettings(Model):
     site: Name | None = None
     target: Literal["docker", "compose"] = "docker"
     images: Literal["pull", "load"] | None = None
+    rate: Rate | None = None
 
     @property
     def kind(self) -> str:
@@ -77,7 +78,7 @@ class SiteSettings(Model):
     """Hosts behind one link: how many move at once, and at which hours they may be touched (empty: the fleet's).
 
     `images` is how they get theirs: their engines pull, or, where they cannot reach the registry, toplayer sends what
-    they lack by the connection to their engines (`load`).
+    they lack by the connection to their engines (`load`), to each with no more than `rate` bytes in a second.
 
     `kind` is what the site has in common with others: the first host of each kind is proven before the second.
     """
@@ -87,6 +88,7 @@ class SiteSettings(Model):
     freeze: tuple[Days, ...] = ()
     kind: str = ""
     images: Literal["pull", "load"] = "pull"
+    rate: Rate | None = None
 
 
 class FleetSettings(Model):
@@ -118,6 +120,11 @@ class FleetSettings(Model):
         if twice:
             raise ValueError(f"hosts: expected every name once, got {', '.join(twice)} more than once")
         for n, host in enumerate(self.hosts):
+            site = self.sites.get(host.site or "", SiteSettings())
+            if (host.rate or site.rate) and (host.images or site.images) != "load":
+                raise ValueError(
+                    f'hosts[{n}]: expected a rate only with images = "load": an engine\'s own pull has none'
+                )
             if host.site is not None and host.site not in self.sites:
                 known = ", ".join(self.sites) or "none"
                 raise ValueError(f"hosts[{n}].site: expected one of the fleet's sites ({known}), got {host.site!r}")
@@ -129,9 +136,10 @@ class FleetSettings(Model):
         return {host.name: self._at_site(host) for host in self.hosts}
 
     def _at_site(self, host: HostSettings) -> HostSettings:
-        if host.images is not None or host.site is None:
+        if host.site is None:
             return host
-        return host.model_copy(update={"images": self.sites[host.site].images})
+        site = self.sites[host.site]
+        return host.model_copy(update={"images": host.images or site.images, "rate": host.rate or site.rate})
 
     @cached_property
     def plan(self) -> Plan:

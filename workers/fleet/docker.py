@@ -17,7 +17,7 @@ from workers.fleet.engine import Engine, Listed
 from workers.fleet.health import died, presentable, proof_of, proof_of_command
 from workers.fleet.host import Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
 from workers.fleet.image import manifest_of, read_manifest
-from workers.fleet.load import archive, metered
+from workers.fleet.load import archive, metered, paced
 from workers.fleet.pull import Pull
 from workers.fleet.room import free, lacking, needed, short_of
 from workers.fleet.spec import (
@@ -100,7 +100,7 @@ class DockerHost:
             gone = now
             tell(now, known)
 
-        self._engine.load(metered(parts, sum(layer.size for layer in held), count))
+        self._engine.load(metered(paced(parts, self._engine.rate), sum(layer.size for layer in held), count))
         self._take(service, image, manifest)
         return gone
 
@@ -350,7 +350,7 @@ def reach(settings: HostSettings) -> Iterator[tuple[Engine, str]]:
         path = urlsplit(address).path
         if address.startswith("ssh://"):
             address = stack.enter_context(tunnel(settings.name, address, settings.ssh or SshSettings()))
-        engine = Engine(settings.name, address, settings.tls, loads=settings.images == "load")
+        engine = Engine(settings.name, address, settings.tls, loads=settings.images == "load", rate=settings.rate)
         stack.callback(engine.close)
         yield engine, path if scheme != "tcp" and path else SOCKET
 

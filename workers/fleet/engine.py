@@ -55,10 +55,18 @@ class Engine:
     """One engine, by `unix:///path` or `tcp://host:port`. Connects when it is first asked something."""
 
     def __init__(
-        self, host: str, address: str, tls: TlsSettings | None = None, *, stalled: float = STALLED, loads: bool = False
+        self,
+        host: str,
+        address: str,
+        tls: TlsSettings | None = None,
+        *,
+        stalled: float = STALLED,
+        loads: bool = False,
+        rate: int | None = None,
     ) -> None:
-        """`loads`: the engine cannot reach the registry, and gets its images by this connection."""
-        self.loads = loads
+        """`loads`: the engine cannot reach the registry, and gets its images by this connection, with at most `rate`
+        bytes in a second."""
+        self.loads, self.rate = loads, rate
         self.host, self._address, self._tls, self._stalled = host, address, tls, stalled
         self._connected: APIClient | None = None
 

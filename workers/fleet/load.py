@@ -7,6 +7,7 @@ never lies on a disk of ours.
 
 import json
 import tarfile
+import time
 from collections.abc import Iterable, Iterator
 
 from watcher.image import Digest
@@ -55,6 +56,16 @@ def metered(chunks: Iterable[bytes], total: int, tell: Tell) -> Iterator[bytes]:
         yield chunk
         gone += len(chunk)
         tell(gone, max(total, gone))
+
+
+def paced(chunks: Iterable[bytes], rate: int | None) -> Iterator[bytes]:
+    """The same chunks, with at most `rate` bytes in a second. Whoever sends them waits: that is what the limit is."""
+    began, gone = time.monotonic(), 0
+    for chunk in chunks:
+        if rate and (early := gone / rate - (time.monotonic() - began)) > 0:
+            time.sleep(early)
+        yield chunk
+        gone += len(chunk)
 
 
 def _path(digest: Digest) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from tests.rig.registry import Registry
 from tests.workers.fleet.worlds import DockerWorld, deploy, docker_world, made
 from watcher.fleet import HostSettings
 from workers.fleet.image import read_manifest
-from workers.fleet.load import archive, metered
+from workers.fleet.load import archive, metered, paced
 from workers.fleet.spec import kept_as
 from workers.fleet.targets import connect
 from workers.oci.manifest import MAX_MANIFEST, Manifest
@@ -102,3 +103,10 @@ def test_the_archive_is_a_tar_and_an_image_layout_without_what_is_left_out() -> 
             assert top.read() == stream.read()
     assert {"oci-layout", "index.json", "manifest.json", f"blobs/sha256/{image.hex}"} <= set(names)
     assert f"blobs/sha256/{manifest.layers[0].digest.hex}" not in names
+
+
+def test_a_rate_is_kept() -> None:
+    began = time.monotonic()
+    assert b"".join(paced([b"x" * 1_000] * 11, 50_000)) == b"x" * 11_000
+    assert time.monotonic() - began >= 0.2
+    assert list(paced([b"x"] * 3, None)) == [b"x"] * 3
