@@ -216,6 +216,7 @@ class _Build:
         cache = self._settings.cache
         if cache and not self._engine.keeps_caches:
             self._report(f"the engine cannot keep a cache in {cache}: it needs buildx and the containerd image store")
+        labels = {**self._settings.labels, **self._labels()}
         return Plan(
             dockerfile=file,
             name=self._settings.file,
@@ -226,7 +227,8 @@ class _Build:
             arguments=self._settings.arguments,
             secrets=secrets,
             ssh=self._settings.ssh,
-            labels={**self._settings.labels, **self._labels()},
+            labels=labels,
+            annotations={name: text for name, text in labels.items() if _is_annotation(name, self._engine)},
             cache_from=(f"{self._store.where}{at}",) if self._before else (),
             cache=cache if self._engine.keeps_caches else "",
             network=self._settings.network,
@@ -309,6 +311,11 @@ def told(prediction: Prediction, *, first: bool = False) -> Iterator[str]:
         yield f"{_stage(one.step.stage.name)}{one.step.name} {may}: {one.why}"
     least, most = size(prediction.least), size(prediction.most)
     yield f"a host will pull {most if least == most else f'{least} to {most}'}" if rebuilt else "nothing is made anew"
+
+
+def _is_annotation(name: str, engine: Engine) -> bool:
+    """Whether a label is one of those that are the same as annotations (image specification), and can be written so."""
+    return engine.annotates and name.startswith("org.opencontainers.image.")
 
 
 def _stage(name: str) -> str:

@@ -11,6 +11,8 @@ from workers.dockerfile.errors import BuildRefused
 from workers.process import ToolFailed, run
 
 _VERSION = re.compile(rb"Docker version (\d+)\.(\d+)")
+_BUILDX = re.compile(rb"buildx v?(\d+)\.(\d+)")
+_ANNOTATES = (0, 12)
 _OLDEST, _WITHOUT_PLUGIN = (18, 9), (23, 0)
 _QUICKLY = timedelta(seconds=20)
 _REMEDY = (
@@ -22,10 +24,12 @@ _REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A `docker` command. With `has_buildx` it builds by that plugin, else by itself (18.09 to 20.10)."""
+    """A `docker` command. With `has_buildx` it builds by that plugin, else by itself (18.09 to 20.10). `annotates`: the
+    plugin can write annotations (from 0.12 on)."""
 
     program: str
     has_buildx: bool
+    annotates: bool = False
 
     @property
     def build(self) -> tuple[str, ...]:
@@ -37,8 +41,8 @@ def find(env: Mapping[str, str]) -> Client:
     """The first `docker` on PATH that can build with BuildKit. A `BuildRefused` names the remedy if none can."""
     seen = []
     for program in _programs(env.get("PATH", os.defpath)):
-        if _succeeds(program, "buildx", "version", env=env):
-            return Client(program, has_buildx=True)
+        if (buildx := _buildx(program, env)) is not None:
+            return Client(program, has_buildx=True, annotates=buildx >= _ANNOTATES)
         version = _version(program, env)
         if _OLDEST <= version < _WITHOUT_PLUGIN:
             return Client(program, has_buildx=False)
@@ -54,12 +58,13 @@ def _programs(path: str) -> Iterator[str]:
             yield str(program)
 
 
-def _succeeds(*argv: str, env: Mapping[str, str]) -> bool:
+def _buildx(program: str, env: Mapping[str, str]) -> tuple[int, int] | None:
+    """The version of the plugin, or None without it."""
     try:
-        run(argv, cwd=None, env=env, deadline=_QUICKLY)
+        found = _BUILDX.search(run([program, "buildx", "version"], cwd=None, env=env, deadline=_QUICKLY).stdout)
     except ToolFailed:
-        return False
-    return True
+        return None
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _version(program: str, env: Mapping[str, str]) -> tuple[int, int]:

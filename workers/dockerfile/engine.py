@@ -50,6 +50,7 @@ class Plan:
     secrets: Mapping[str, Path] = field(default_factory=dict)
     ssh: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
     cache_from: Sequence[str] = ()
     cache: str = ""
     network: str = "default"
@@ -69,6 +70,7 @@ def argv(client: Client, plan: Plan, image_id: Path) -> list[str]:
     words += [f"--secret=id={id},src={path}" for id, path in sorted(plan.secrets.items())]
     words += [f"--ssh={id}={path}" for id, path in sorted(plan.ssh.items())]
     words += [f"--label={name}={value}" for name, value in sorted(plan.labels.items())]
+    words += [f"--annotation={name}={value}" for name, value in sorted(plan.annotations.items())]
     words += [f"--cache-from={image}" for image in plan.cache_from]
     if plan.cache:
         words += [f"--cache-from=type=registry,ref={plan.cache}"]
@@ -96,6 +98,8 @@ class Engine:
         self.client = find(self._env)
         self._env["DOCKER_BUILDKIT"] = "1"
         self.keeps_caches = self._meet()
+        # Only the containerd store keeps manifests, and with them what is written there.
+        self.annotates = self.keeps_caches and self.client.annotates
 
     def _meet(self) -> bool:
         """Whether the engine can keep a cache in a registry. A `BuildRefused` if it has no BuildKit at all."""
