@@ -220,7 +220,8 @@ def test_what_bytecode_costs_and_saves(
             text = world.config.read_text().replace("bytecode = false\n", "")
             line = f"bytecode = {str(bytecode).lower()}\n"
             world.config.write_text(text.replace("[apps.shop.image]\n", f"[apps.shop.image]\n{line}"))
-            built = world.json("build", "shop") if bytecode else first(world)
+            world.origin.write({"bytecode.txt": line}, "Byte-code")
+            built = first(world)
             image = f"{real.address}/team/data@{built['image']}"
             api.pull(f"{real.address}/team/data", tag=built["image"])
             run(api, image, "python", "start.py")

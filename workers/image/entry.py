@@ -18,6 +18,8 @@ _KINDS = (
     (stat.S_ISCHR, "a character device"),
 )
 _OUTSIDE = ("..", "../")
+LONGEST_NAME, LONGEST_PATH = 255, 4000
+"""Bytes. Linux takes 4095 in a path, and the engine's own directories come in front of it."""
 DIRECTORY_MODES = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700}
 """Directories of every base whose mode is not 0755. A layer that has something in one of them says its mode again."""
 
@@ -55,6 +57,7 @@ def with_parents(entries: Iterable[Entry]) -> list[Entry]:
     """
     found: dict[str, Entry] = {}
     for entry in entries:
+        _check_length(entry.path)
         before = found.get(entry.path, entry)
         if before.is_directory != entry.is_directory:
             raise BuildRefused(shown(entry.path), "one part of the layer has a file here, another one a directory")
@@ -63,6 +66,16 @@ def with_parents(entries: Iterable[Entry]) -> list[Entry]:
             if not found.setdefault(parent, Entry(parent)).is_directory:
                 raise BuildRefused(shown(entry.path), f"{shown(parent)} is a file, and no directory")
     return [found[path] for path in sorted(found)]
+
+
+def _check_length(path: str) -> None:
+    """Refuses what Linux has no room for: a host would find that out in the middle of a pull."""
+    if len(path) * 4 < LONGEST_NAME:
+        return
+    raw = os.fsencode(path)
+    if len(raw) > LONGEST_PATH or max(map(len, raw.split(b"/"))) > LONGEST_NAME:
+        why = f"expected at most {LONGEST_NAME} bytes in a name and {LONGEST_PATH} in a path, got more"
+        raise BuildRefused(shown(path), why)
 
 
 def _parents(path: str) -> Iterator[str]:

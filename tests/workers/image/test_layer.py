@@ -175,3 +175,18 @@ def test_memory_does_not_grow_with_the_layer(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20_000_000
+
+
+def test_names_that_differ_in_case_alone_are_two_files(tmp_path: Path) -> None:
+    entries = [Entry("app/Readme", b"one"), Entry("app/README", b"two")]
+
+    made = write_layer(entries, tmp_path / "layer")
+
+    with tarfile.open(made.path) as archive:
+        assert {"app/Readme", "app/README"} <= set(archive.getnames())
+
+
+@pytest.mark.parametrize("path", [f"app/{'é' * 128}", f"app/{'x' * 256}/y", "/".join(["d" * 200] * 21)])
+def test_a_name_that_no_host_can_hold_is_refused(tmp_path: Path, path: str) -> None:
+    with pytest.raises(BuildRefused, match="bytes"):
+        write_layer([Entry(path, b"")], tmp_path / "layer")

@@ -122,29 +122,26 @@ def files(shop: Shop, built: Built) -> dict[str, bytes]:
     return found
 
 
-def test_a_plugin_puts_a_package_where_it_belongs(
-    tmp_path: Path, repository: ComposerRepository, docker: RealEngine
-) -> None:
-    shop, plain = built(tmp_path / "plain", repository, docker)
-    there = files(shop, plain)
-    assert "srv/app/php/vendor/acme/theme/look.css" in there
-
-    shop, done = built(tmp_path / "plugins", repository, docker, "plugins")
-
-    there = files(shop, done)
-    assert "srv/app/php/themes/theme/look.css" in there
-    assert "srv/app/php/vendor/acme/theme/look.css" not in there
-    assert "srv/app/php/made.json" not in there
-
-
-def test_a_script_runs_without_network_and_without_secrets(
+def test_plugins_put_packages_where_they_belong_and_scripts_have_no_network_and_no_secrets(
     tmp_path: Path, repository: ComposerRepository, docker: RealEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOP_TOKEN", "secret")
 
-    shop, done = built(tmp_path, repository, docker, "scripts")
+    shop, done = built(tmp_path, repository, docker, "plugins", "scripts")
 
-    made = json.loads(files(shop, done)["srv/app/php/made.json"])
+    there = files(shop, done)
+    assert "srv/app/php/themes/theme/look.css" in there
+    assert "srv/app/php/vendor/acme/theme/look.css" not in there
+    made = json.loads(there["srv/app/php/made.json"])
     assert not made["net"]
     assert made["route"] == 1
     assert not {"SHOP_TOKEN", "COMPOSER_AUTH"} & set(made["env"])
+
+
+def test_without_a_word_of_the_app_neither_runs(
+    tmp_path: Path, repository: ComposerRepository, docker: RealEngine
+) -> None:
+    there = files(*built(tmp_path, repository, docker))
+
+    assert "srv/app/php/vendor/acme/theme/look.css" in there
+    assert "srv/app/php/made.json" not in there

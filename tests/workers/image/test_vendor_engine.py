@@ -25,8 +25,16 @@ from workers.image.wheelhouse import Wheelhouse
 from workers.oci.manifest import Manifest
 from workers.oci.stores import open_store
 
-CALL = """import subprocess, alpha
-print(alpha.VERSION, subprocess.run(["php", "php/main.php"], capture_output=True, text=True, check=True).stdout)
+TILL = """import subprocess, alpha
+def main():
+    said = subprocess.run(["php", "php/main.php"], capture_output=True, text=True, check=True).stdout
+    print(alpha.VERSION, said)
+"""
+PROJECT = """[project]
+name = "till"
+version = "1.0"
+dependencies = ["alpha"]
+scripts = { till = "till:main" }
 """
 LOCKS = ("requirements.txt", "php/composer.lock")
 
@@ -37,13 +45,14 @@ def test_python_calls_php_in_a_container(tmp_path: Path, docker: RealEngine, rea
         index.publish("alpha", "1.0", files={"alpha/__init__.py": "VERSION = '1.0'\n"})
         publish(repository, "1.0.0")
         shop = Shop(tmp_path / "shop", repository, require={"acme/http": "*", "acme/near": "*", "ext-mbstring": "*"})
-        shop.write({"app.py": CALL, "requirements.txt": "alpha==1.0\n", "php/main.php": MAIN})
+        shop.write({"src/till.py": TILL, "pyproject.toml": PROJECT, "requirements.txt": "alpha==1.0\n-e .\n"})
+        shop.write({"php/main.php": MAIN})
         image = ImageSettings(
             repository=f"{real.address}/team/both",
             base=base_address,
             python=base_image().python,
             php="8.2",
-            command=("python", "app.py"),
+            command=("till",),
         )
         base = open_base(image.base, Platform.parse(image.platform), {})
         store = open_store(image.repository, {real.address: real.settings})
@@ -52,6 +61,7 @@ def test_python_calls_php_in_a_container(tmp_path: Path, docker: RealEngine, rea
             recipe = Recipe(
                 image=image,
                 pins=lockfiles.read_all(LOCKS, lambda path: (shop.tree / path).read_bytes()),
+                sources=lockfiles.elsewhere(LOCKS, lambda path: (shop.tree / path).read_bytes()),
                 locks=LOCKS,
                 tree=shop.tree,
                 commit=commit * 40,
