@@ -7,6 +7,7 @@ Composer and pip work on loopback, in the BuildKit of a real engine; a real regi
 behind a link of 2 Mbit/s of its own.
 """
 
+import argparse
 import contextlib
 import gzip
 import json
@@ -163,6 +164,7 @@ class Bench:
     base: str
     shop: Shop
     hosts: list[RealEngine]
+    only_bytes: bool = False
     count: int = field(default=0)
 
     def commit(self) -> str:
@@ -229,9 +231,12 @@ class Bench:
                 said = ran(api, f"{name}@{image}")
                 assert said.strip() == self.shop.says(), said
 
-        with shaping(self.hosts) if shaped else contextlib.nullcontext(), ThreadPoolExecutor(HOSTS) as pool:
+        with (
+            shaping(self.hosts) if shaped and not self.only_bytes else contextlib.nullcontext(),
+            ThreadPoolExecutor(HOSTS) as pool,
+        ):
             list(pool.map(host, self.hosts))
-        return (self.registry.pulled() - before) // HOSTS, time.monotonic() - began
+        return (self.registry.pulled() - before) // len(self.hosts), time.monotonic() - began
 
 
 def ran(api: APIClient, image: str) -> str:
@@ -306,8 +311,10 @@ def by_dockerfile(bench: Bench, way: str, text: str) -> list[Row]:
         for change in changes(bench.shop):
             before, built = built, bench.build(way, docker, built.image)
             pulled, rolled = bench.roll(way, built.image, shaped=True)
-            with engine() as fresh:
-                cold = bench.build(way, fresh, before.image)
+            cold = built
+            if not bench.only_bytes:
+                with engine() as fresh:
+                    cold = bench.build(way, fresh, before.image)
             rows.append(Row(change, built.seconds, cold.seconds, built.pushed, pulled, built.seconds + rolled))
             print(f"{way}: {rows[-1]}", file=sys.stderr)
     return rows
@@ -360,7 +367,19 @@ def table(found: dict[str, list[Row]]) -> None:
         print()
 
 
+def bytes_table(found: dict[str, list[Row]]) -> None:
+    print("| change | built by | pushed | pulled per host |")
+    print("| --- | --- | ---: | ---: |")
+    for number in range(3):
+        for way, rows in found.items():
+            row = rows[number]
+            print(f"| {row.change} | {way} | {row.pushed:,} | {row.pulled:,} |")
+
+
 def main() -> None:
+    arguments = argparse.ArgumentParser(description="The origin story, measured.")
+    arguments.add_argument("--bytes", action="store_true", help="only bytes: one host, no slow link, no cold builder")
+    only_bytes = arguments.parse_args().bytes
     with contextlib.ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="toplayer-bench-")))
         index, repository = stack.enter_context(SimpleIndex()), stack.enter_context(ComposerRepository())
@@ -373,8 +392,8 @@ def main() -> None:
         shop = Shop(root / "tree", index, repository)
         shop.publish()
         shop.write()
-        hosts = [stack.enter_context(engine(networks=True)) for _ in range(HOSTS)]
-        bench = Bench(root, local, base(root, local, index.url), shop, hosts)
+        hosts = [stack.enter_context(engine(networks=True)) for _ in range(1 if only_bytes else HOSTS)]
+        bench = Bench(root, local, base(root, local, index.url), shop, hosts, only_bytes)
         texts = {"before": BEFORE.replace("{base}", bench.base), "after": AFTER.replace("{base}", bench.base)}
         found = {"before": by_dockerfile(bench, "before", texts["before"])}
         found["after"] = by_dockerfile(bench, "after", texts["after"])
@@ -382,7 +401,7 @@ def main() -> None:
         print(better, file=sys.stderr)
         found["lint"] = by_dockerfile(bench, "lint", better)
         found["layers"] = by_layers(bench)
-        table(found)
+        bytes_table(found) if only_bytes else table(found)
 
 
 if __name__ == "__main__":

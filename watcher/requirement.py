@@ -103,6 +103,7 @@ def _as_precise(numbers: list[int], like: str) -> str:
 
 
 _SPELLINGS: dict[str, tuple[Callable[[str, str], bool], Callable[[str, str, Raise], str | None]]] = {
+    "oci": (SCHEMES["oci"].allows, lambda *_: None),  # nobody constrains a digest
     "packagist": (SCHEMES["packagist"].allows, _packagist),
     "pypi": (SCHEMES["pypi"].allows, _pypi),
     "poetry": (poetry.allows, _poetry),
