@@ -159,7 +159,11 @@ class Fleet:
 
     def ends(self, id: str, stage: RolloutStage = RolloutStage.DONE, within: float = 120.0) -> Rollout:
         """Waits for the rollout's end, which has to be this one."""
-        wait_for(lambda: not self.stage(id).is_open, f"the end of {id}", within)
+        try:
+            wait_for(lambda: not self.stage(id).is_open, f"the end of {id}", within)
+        except AssertionError as error:
+            stages = {name: (str(state.stage), state.reason) for name, state in self.states(id).items()}
+            raise AssertionError(f"{error}: {self.ledger.find(Rollout, id=id)}, {stages}") from None
         found = self.ledger.find(Rollout, id=id)
         assert found is not None
         assert found.stage is stage, f"{id} is {found.stage}: {found.reason}"

@@ -258,6 +258,12 @@ def test_a_look_that_was_asked_for_is_not_asked_for_again_until_it_begins(ledger
     assert ledger.post(["nudge"], now) == ["nudge"]
 
 
+def test_a_fleet_may_have_more_hosts_than_a_statement_takes_values(ledger: Ledger, now: datetime) -> None:
+    names = [f"roll:{n}" for n in range(40_000)]
+    assert ledger.post(names, now) == names
+    assert ledger.post(names, now) == []
+
+
 def test_an_order_that_got_lost_is_sent_again_after_a_while(ledger: Ledger, now: datetime) -> None:
     ledger.post(["roll:a"], now)
     assert ledger.post(["roll:a"], now + timedelta(seconds=59)) == []
