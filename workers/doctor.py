@@ -25,6 +25,8 @@ from workers import sentry
 from workers.dockerfile.engine import Engine
 from workers.fleet.targets import connect
 from workers.git import Repository
+from workers.image.base import Base
+from workers.image.sandbox import Sandbox
 from workers.indexes import open_index
 from workers.notify.tell import channel
 from workers.oci.stores import open_store, split
@@ -148,6 +150,9 @@ def _app(settings: Settings, name: str, app: AppSettings) -> Iterator[Finding]:
         yield _found(f"{name}: builder", lambda: _builder(settings, app))
     elif not app.image.base_file:
         yield _found(f"{name}: base", lambda: _base(settings, app))
+    if app.image.sandbox is not None:
+        sandbox = Sandbox(app.image.sandbox, Base(), Path(settings.toplayer.state))
+        yield _found(f"{name}: sandbox", sandbox.engine)
     for host in settings.fleets[app.fleet].hosts:
         yield _found(f"{name}: host {host.name}", lambda host=host: _host(settings, name, app, host))  # type: ignore[misc]
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from watcher.inert import inert
 from watcher.pin import Pin
 from watcher.settings import ImageSettings
 from watcher.source import GIT, PATH, URL, Source
@@ -86,14 +87,14 @@ class Elsewhere:
     def _named(self, source: Source) -> Source:
         """The source with its name, wherever that stands."""
         if source.kind == PATH and not (self._root / source.at).exists():
-            raise BuildRefused(source.lock, f"it asks for {source.at}, which is not in the repository")
+            raise BuildRefused(source.lock, f"it asks for {_shown(source)}, which is not in the repository")
         if source.package:
             return source
         is_directory = source.kind == PATH and (self._root / source.at).is_dir()
         name = name_of(self._root, source.path) if is_directory else _wheel_name(source)
         if not name:
             hint = f"write `name @ …` in {source.lock}"
-            raise BuildRefused(source.lock, f"what package is at {source.at}, only its code can tell", hint)
+            raise BuildRefused(source.lock, f"what package is at {_shown(source)}, only its code can tell", hint)
         return replace(source, package=name)
 
     def _link(self, source: Source) -> Link | None:
@@ -137,7 +138,7 @@ class Elsewhere:
         made = self._links.get(source)
         if made:
             return made.write(place)
-        name = f"{source.package} from {source.at}" + (f" at {source.commit[:12]}" if source.commit else "")
+        name = f"{source.package} from {_shown(source)}" + (f" at {source.commit[:12]}" if source.commit else "")
         file = self._file(source, place)
         if file and file.name.endswith(".whl"):
             return file
@@ -201,13 +202,21 @@ def _wheel_name(source: Source) -> str:
         return ""
 
 
+def _bare(source: Source) -> str:
+    """Where it is, without a user and a password."""
+    parts = urlsplit(source.at)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.scheme else source.at
+
+
+def _shown(source: Source) -> str:
+    return inert(_bare(source), 200)
+
+
 def _direct_url(source: Source, image: ImageSettings) -> bytes:
     """What tells in an environment where a package is from: PEP 610, without credentials."""
-    parts = urlsplit(source.at)
-    bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.scheme else source.at
     hashes = dict(one.split(":", 1) for one in source.hashes[:1]) if len(source.hashes) == 1 else {}
     archive = {"archive_info": {"hashes": hashes} if hashes else {}}
-    found: dict[str, Any] = {"url": bare}
+    found: dict[str, Any] = {"url": _bare(source)}
     if source.kind == PATH:
         at = posixpath.normpath(posixpath.join(image.code, source.path))
         is_file = posixpath.basename(at).endswith((".whl", ".tar.gz", ".zip"))

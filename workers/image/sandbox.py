@@ -6,6 +6,7 @@ limit on memory and processes, and an end; the container is deleted whatever hap
 
 import contextlib
 import json
+import socket
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,8 +33,8 @@ from workers.process import ToolTimedOut
 
 _NAME = "toplayer.invalid/base"
 _PROCESSES = 1024
+_GREETING = 10.0
 _CHUNK = 1024 * 1024
-_API = "1.40"
 _LABEL = "io.toplayer.sandbox"
 
 
@@ -158,6 +159,12 @@ class Sandbox:
 
     # --- the engine ---
 
+    def engine(self) -> str:
+        """What the engine says it is. Raises what `run` raises."""
+        with self._asking() as api:
+            found = api.version()
+        return inert(f"Docker {found.get('Version', '')} ({found.get('Arch', '')})", 100)
+
     @contextlib.contextmanager
     def _asking(self) -> Iterator[APIClient]:
         tls: TLSConfig | bool = False
@@ -165,7 +172,12 @@ class Sandbox:
             given = self._settings.tls
             tls = TLSConfig((given.cert, given.key), given.ca, verify=True)
         try:
-            with contextlib.closing(APIClient(self._settings.engine, version=_API, timeout=120, tls=tls)) as api:
+            if self._settings.engine.startswith("unix://"):
+                # The library leaves the socket of a failed attempt open; this one is closed.
+                with socket.socket(socket.AF_UNIX) as first:
+                    first.settimeout(_GREETING)
+                    first.connect(self._settings.engine.removeprefix("unix://"))
+            with contextlib.closing(APIClient(self._settings.engine, version="auto", timeout=120, tls=tls)) as api:
                 # Or else REQUESTS_CA_BUNDLE decides which certificates are good, and HTTP_PROXY which way to go.
                 api.trust_env = False
                 yield api

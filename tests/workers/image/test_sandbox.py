@@ -25,10 +25,11 @@ from watcher.rollout import Built
 from watcher.settings import GitSettings, ImageSettings, IndexSettings, SandboxSettings
 from watcher.wheels import Wheels
 from workers.git import Repository
-from workers.image.base import open_base
+from workers.image.base import Base, open_base
 from workers.image.build import build
 from workers.image.errors import BuildRefused
 from workers.image.recipe import Recipe
+from workers.image.sandbox import Sandbox, SandboxGone
 from workers.image.tools import Tools
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.stores import open_store
@@ -169,6 +170,17 @@ def test_what_does_not_build_is_refused_with_its_last_words(yard: Yard) -> None:
     with pytest.raises(BuildRefused, match=r"`ext` 2\.0 has no wheel") as caught:
         yard.build([pin("ext", "2.0")], "1", sandbox=None)
     assert "sandbox" in caught.value.hint
+
+
+def test_an_engine_that_is_away_is_asked_again_later(yard: Yard, docker: RealEngine) -> None:
+    assert yard.image.sandbox
+    assert Sandbox(yard.image.sandbox, Base(), yard.tmp).engine().startswith("Docker ")
+    away = SandboxSettings(engine=f"unix://{yard.tmp}/nobody.sock")
+    yard.index.add("ext", "ext-2.0.tar.gz", sdist("ext-2.0", source_tree("ext", "2.0")))
+    write(yard.tmp / "tree", {"requirements.txt": "ext==2.0"})
+
+    with pytest.raises(SandboxGone, match=r"nobody\.sock does not answer"):
+        yard.build([pin("ext", "2.0")], "1", sandbox=away)
 
 
 def test_a_build_ends_at_its_deadline(yard: Yard) -> None:
