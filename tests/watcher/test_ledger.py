@@ -259,7 +259,7 @@ def test_a_look_that_was_asked_for_is_not_asked_for_again_until_it_begins(ledger
 
 
 def test_a_fleet_may_have_more_hosts_than_a_statement_takes_values(ledger: Ledger, now: datetime) -> None:
-    names = [f"roll:{n}" for n in range(40_000)]
+    names = [f"roll:{n}" for n in range(33_000)]
     assert ledger.post(names, now) == names
     assert ledger.post(names, now) == []
 
