@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from watcher.lockfiles.place import Place
-from watcher.lockfiles.pyproject import NAME, wanted_of
+from watcher.lockfiles.pyproject import NAME, project_of, wanted_of
 from watcher.lockfiles.table import Table, groups_of, toml
 from watcher.lockfiles.wanted import Wanted, beside, constraint_of
 from watcher.lockfiles.where import in_git, in_repository, on_web
@@ -36,9 +36,10 @@ class PdmLock:
         return tuple(found.values())
 
     def sources(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Source, ...]:
-        """See `Format`."""
+        """See `Format`. The project itself is not in its lock, and is installed all the same."""
         lock = Table(toml(text, path), Place(path))
-        return tuple(_source(row, kind) for row in lock.rows("package") for kind in _ELSEWHERE if kind in row.data)
+        others = (_source(row, kind) for row in lock.rows("package") for kind in _ELSEWHERE if kind in row.data)
+        return (*project_of(manifests, path), *others)
 
 
 def _source(row: Table, kind: str) -> Source:

@@ -5,7 +5,7 @@ from typing import Any
 
 from watcher.address import normal
 from watcher.lockfiles.place import Place
-from watcher.lockfiles.pyproject import NAME, wanted_of
+from watcher.lockfiles.pyproject import NAME, project_of, wanted_of
 from watcher.lockfiles.table import Table, groups_of, toml
 from watcher.lockfiles.wanted import Wanted, beside, constraint_of
 from watcher.lockfiles.where import in_git, in_repository, on_web
@@ -34,10 +34,11 @@ class PoetryLock:
         return tuple(_pin(row, apart, wanted) for row in lock.rows("package"))
 
     def sources(self, text: str, path: str, manifests: Mapping[str, str]) -> tuple[Source, ...]:
-        """See `Format`."""
+        """See `Format`. The project itself is not in its lock, and is installed all the same."""
         lock = Table(toml(text, path), Place(path))
         apart = lock.table("metadata").table("files")
-        return tuple(_source(row, apart) for row in lock.rows("package") if _kind(row) != "index")
+        others = (_source(row, apart) for row in lock.rows("package") if _kind(row) != "index")
+        return (*project_of(manifests, path), *others)
 
 
 def _pin(row: Table, apart: Table, wanted: Iterable[Wanted] | None) -> Pin:

@@ -5,8 +5,11 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from watcher.lockfiles.place import Place
 from watcher.lockfiles.table import toml
 from watcher.lockfiles.wanted import Wanted, beside, of_texts, wanted_in
+from watcher.lockfiles.where import in_repository
+from watcher.source import Source
 from watcher.versions.poetry import specifier
 
 NAME = "pyproject.toml"
@@ -16,6 +19,29 @@ def wanted_of(manifests: Mapping[str, str], lock: str) -> tuple[Wanted, ...] | N
     """What the pyproject.toml beside a lock asks for; None if it is not among the texts by path."""
     path = beside(lock, NAME)
     return tuple(_wanted(manifests[path], path)) if path in manifests else None
+
+
+def project_of(manifests: Mapping[str, str], lock: str) -> tuple[Source, ...]:
+    """The project itself, if the tool that made the lock would install it, too: as a link to where it is.
+
+    It has to say that it can be built, and its name and version, as the standards have it.
+    """
+    path = beside(lock, NAME)
+    data = toml(manifests[path], path) if path in manifests else {}
+    project, tool = _dict(data.get("project")), _dict(data.get("tool"))
+    off = _dict(tool.get("poetry")).get("package-mode") is False or _dict(tool.get("pdm")).get("distribution") is False
+    name, version = project.get("name"), project.get("version")
+    if off or "build-system" not in data or not isinstance(name, str) or not isinstance(version, str):
+        return ()
+    place = Place(path, "project")
+    return (
+        Source(
+            package=place.at("name").package(name),
+            lock=lock,
+            version=place.at("version").version(version),
+            **in_repository(Place(lock), ".", editable=True),
+        ),
+    )
 
 
 def _wanted(text: str, path: str) -> Iterator[Wanted]:

@@ -216,3 +216,21 @@ def test_other_formats_say_the_same(path: str, text: str) -> None:
 def test_what_may_be_something_else_tomorrow_or_is_not_in_the_repository_is_refused(line: str) -> None:
     with pytest.raises(LockfileUnreadable, match=r"requirements\.txt: line 1"):
         read("requirements.txt", line)
+
+
+PROJECT = """
+[project]
+name = "My.Shop"
+version = "1.0"
+[build-system]
+requires = ["poetry-core"]
+"""
+
+
+@pytest.mark.parametrize(("path", "text"), [("py/poetry.lock", POETRY), ("py/pdm.lock", PDM)])
+def test_the_project_beside_a_lock_is_linked_as_its_tool_would(path: str, text: str) -> None:
+    found = read(path, text, **{"py/pyproject.toml": PROJECT})
+
+    assert found["my-shop"] == Source(package="my-shop", lock=path, kind="path", at="py", editable=True, version="1.0")
+    for less in (PROJECT.replace("[build-system]", "[other]"), PROJECT + "[tool.poetry]\npackage-mode = false\n"):
+        assert "my-shop" not in read(path, text, **{"py/pyproject.toml": less})
