@@ -160,6 +160,8 @@ class Workers:
     def project(
         self, dockerfile: Path, context: Path, days: int, settings: Settings | None, ledger: Ledger | None, app: str
     ) -> Project:
+        from watcher.dockerfile.project import expecting
+        from watcher.layers.rates import rates
         from workers.dockerfile.build import earlier
         from workers.dockerfile.project import project
         from workers.oci.stores import open_store
@@ -173,7 +175,12 @@ class Workers:
             image = earlier(store, newest) if newest else None
             for built in reversed([one.built for one in rollouts if one.built]):
                 seconds |= built.timings
-        return project(dockerfile, context, days, image, seconds)
+        found = project(dockerfile, context, days, image, seconds)
+        head = ledger.find(Head, app=app) if ledger is not None else None
+        if settings is None or ledger is None or head is None:
+            return found
+        pins = [pin for pin in head.pins if pin.lock in settings.apps[app].locks]
+        return expecting(found, pins, rates(app, pins, settings, ledger, utcnow()))
 
     def doctor(self, settings: Settings, sentry: bool) -> Iterator[Finding]:
         from workers import doctor

@@ -56,6 +56,12 @@ def test_a_bump_is_built_from_the_dockerfile_and_rolled_out(tmp_path: Path) -> N
         assert labels["team"] == "field"
         assert labels["org.opencontainers.image.revision"] == world.origin.tip()
         assert "Dockerfile" in world.toplayer("plan", "shop", expect=1).stderr
+        # What the builds measured is what lint reckons with.
+        (tmp_path / "here").mkdir()
+        (tmp_path / "here/Dockerfile").write_text(world.origin.text("Dockerfile"))
+        (tmp_path / "here/requirements.txt").write_text("alpha==1.1\n")
+        advice = world.json("lint", str(tmp_path / "here/Dockerfile"), "--app", "shop", expect=None)
+        assert advice["before"]["build_seconds"] > 0
 
 
 def test_a_base_that_moves_is_a_bump_like_any_other(tmp_path: Path) -> None:

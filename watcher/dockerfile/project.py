@@ -1,9 +1,10 @@
 """What a project tells about itself: its files, how often they change, and what its last image weighed."""
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from watcher.dockerfile.layers import Layer
+from watcher.pin import Pin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +32,23 @@ class Project:
         """How many commits a month change any of these files."""
         wanted = frozenset(files)
         return sum(not wanted.isdisjoint(commit) for commit in self.history) * 30.0 / max(self.days, 1.0)
+
+
+def expecting(project: Project, pins: Sequence[Pin], often: Mapping[str, float]) -> Project:
+    """The project with the bumps that are to be expected of its locks, where its own past has had fewer.
+
+    `often` is changes per day by component (`pypi:django`), from releases and what the policy takes of them.
+    """
+    history = list(project.history)
+    moved = [*project.moved] or [{} for _ in history]
+    for lock in sorted({pin.lock for pin in pins} & project.files.keys()):
+        due = {pin.package: often.get(f"{pin.ecosystem}:{pin.package}", 0.0) for pin in pins if pin.lock == lock}
+        total = sum(due.values())
+        missing = round(total * project.days) - sum(lock in commit for commit in project.history)
+        came, owed = 0, 0.0
+        for package, rate in sorted(due.items()) if missing > 0 else ():
+            owed += missing * rate / total
+            times, came = round(owed) - came, round(owed)
+            history += [frozenset({lock})] * times
+            moved += [{lock: frozenset({package})}] * times
+    return replace(project, history=tuple(history), moved=tuple(moved))
