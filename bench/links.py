@@ -335,7 +335,7 @@ def _run(api: APIClient, fleet: Fleet) -> None:
 
 
 def main() -> None:
-    """Prints a line for each way."""
+    """Prints a line for each way, or for those whose numbers (from 0) were named."""
     if sys.argv[1:2] == ["controller"]:
         controller(sys.argv[2])
         return
@@ -360,8 +360,8 @@ def main() -> None:
             partial(by_steps, fleet, "pull, stop, remove, create, start", pull_first=True),
             partial(by_steps, fleet, "stop, remove, pull, create, start", pull_first=False),
         ]
-        for run in ways:
-            row = run()
+        for number in map(int, sys.argv[1:] or range(len(ways))):
+            row = ways[number]()
             down = f"{max(row.down):.1f}" if max(row.down) else "0"
             print(f"{row.way:<48} {row.seconds:>8.1f} {row.ratio:>6.2f}× {down:>22}", flush=True)
 
