@@ -139,12 +139,14 @@ class Ledger:
             _note(connection, happened)
 
     def events(
-        self, *, after: int = 0, app: str = "", limit: int | None = None, newest_first: bool = False
+        self, *, after: int = 0, app: str = "", subject: str = "", limit: int | None = None, newest_first: bool = False
     ) -> tuple[Event, ...]:
-        """The events with ids above `after`, oldest first unless asked otherwise."""
+        """The events with ids above `after`, of an app or of one thing only; oldest first unless asked otherwise."""
         query = select(events).where(events.c.id > after)
         if app:
             query = query.where(events.c.app == app)
+        if subject:
+            query = query.where(events.c.subject == subject)
         query = query.order_by(events.c.id.desc() if newest_first else events.c.id)
         with self._database.reading() as connection:
             rows = connection.execute(query.limit(limit) if limit is not None else query)

@@ -306,6 +306,7 @@ events = Table(
     Column("subject", Text, nullable=False),
     Column("facts", JSON, nullable=False),
     Index("ix_events_app", "app", "id"),
+    Index("ix_events_subject", "subject", "id"),
     sqlite_autoincrement=True,
 )
 

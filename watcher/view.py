@@ -107,8 +107,7 @@ def wave_rows(ledger: Ledger, rollout: Rollout) -> list[Row]:
         return []
     opened = [(1, rollout.rolling_at)]
     if rollout.wave > 1:
-        told = ledger.events(app=rollout.app)
-        mine = [event for event in told if event.kind == "rollout.wave" and event.subject == rollout.id]
+        mine = [event for event in ledger.events(subject=rollout.id) if event.kind == "rollout.wave"]
         opened += [(int(event.facts.get("wave") or 0), event.at) for event in mine]
     return [
         {
@@ -306,10 +305,13 @@ def fleet_rows(settings: Settings, ledger: Ledger) -> list[Row]:
     """Every host of every fleet, and what it runs for each app as far as the ledger knows."""
     rows = []
     for app_name, app in settings.apps.items():
-        rollouts = ledger.all(Rollout, app=app_name, order="-generation")
-        last = {r.id: {h.host: h for h in ledger.all(HostState, rollout=r.id)} for r in rollouts[:20]}
-        for host in settings.fleets[app.fleet].hosts:
-            seen = next(((r, last[r.id][host.name]) for r in rollouts[:20] if host.name in last[r.id]), None)
+        hosts, last = settings.fleets[app.fleet].by_name, dict[str, tuple[Rollout, HostState]]()
+        for rollout in ledger.all(Rollout, app=app_name, order="-generation", limit=20):
+            if hosts.keys() <= last.keys():
+                break
+            last = {state.host: (rollout, state) for state in ledger.all(HostState, rollout=rollout.id)} | last
+        for host in hosts.values():
+            seen = last.get(host.name)
             row: Row = {"fleet": app.fleet, "name": host.name, "address": host.address, "app": app_name}
             row |= host_row(*seen) if seen else dict.fromkeys(("stage", "digest", "reason"))
             rows.append(row | {"rollout": seen[0].id if seen else None})
