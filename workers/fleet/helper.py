@@ -38,7 +38,7 @@ def pull(job):
     engine.request("POST", "/images/create?" + query, headers={"X-Registry-Auth": job["auth"]})
     answer = engine.getresponse()
     layers, known, said = {}, {}, 0.0
-    for line in answer:
+    for number, line in enumerate(answer):
         event = json.loads(line) if line.strip() else {}
         error = event.get("error") or (event.get("message") if answer.status >= 400 else "")
         if error:
@@ -48,9 +48,10 @@ def pull(job):
             known[id] = max(known.get(id, 0), detail.get("total") or 0)
             done = known[id] if event["status"] == "Download complete" else detail.get("current") or 0
             layers[id] = max(layers.get(id, 0), done)
-            if time.monotonic() - said >= 1:
-                said = time.monotonic()
-                print(json.dumps({"current": sum(layers.values()), "total": sum(known.values())}), flush=True)
+        if time.monotonic() - said >= 1:
+            said = time.monotonic()
+            far = {"current": sum(layers.values()), "total": sum(known.values()), "events": number}
+            print(json.dumps(far), flush=True)
     return {"downloaded": sorted(map(str, layers))}
 
 try:
@@ -64,11 +65,13 @@ print(json.dumps(ended), flush=True)
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What the helper wrote: how many bytes it has, of how many as far as is known; and in the end what was downloaded,
-    or an error, or how little of the disk is free."""
+    """What the helper wrote: how many bytes it has, of how many as far as is known, and how many events it has heard,
+    because unpacking a layer is progress, too; and in the end what was downloaded, or an error, or how little of the
+    disk is free."""
 
     current: int = 0
     total: int = 0
+    events: int = 0
     downloaded: frozenset[str] | None = None
     error: str = ""
     free: int | None = None
@@ -125,6 +128,7 @@ def said(log: str) -> Said:
             return Said(
                 current=int(row.get("current") or 0),
                 total=int(row.get("total") or 0),
+                events=int(row.get("events") or 0),
                 free=int(row["free"]) if "free" in row else None,
                 downloaded=frozenset(map(str, downloaded)) if isinstance(downloaded, list) else None,
                 error=str(row.get("error") or ""),

@@ -159,4 +159,6 @@ def test_what_a_helper_says_is_the_last_of_its_own_words() -> None:
     assert said('{"current": 5}\n{"downloaded": ["ab"]}\n') == Said(downloaded=frozenset({"ab"}))
     assert said('{"error": "no space left"}').is_over
     assert said('{"current": 5, "total": 7}').total == 7
+    unpacking = said('{"current": 5, "total": 7, "events": 9}')
+    assert unpacking != said('{"current": 5, "total": 7, "events": 8}'), "progress without a byte"
     assert said('{"free": 0}').is_over
