@@ -31,7 +31,7 @@ class NoFix(Refused):
 @click.command("lint")
 @click.argument("dockerfile", default="Dockerfile")
 @click.option("--context", "directory", metavar="DIRECTORY", help="What the build is given [default: the file's own].")
-@click.option("--app", help="Take the sizes from the image that this app runs.")
+@click.option("--app", help="Reckon with this app's image, its builds and its releases.")
 @click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True, help="How much history counts.")
 @click.option("--containerd", is_flag=True, help="Builder and hosts keep images in containerd's store.")
 @click.option("--fix", is_flag=True, help="Write the rewritten file, instead of showing it as a diff.")
