@@ -127,7 +127,7 @@ def test_13_a_host_that_was_away_goes_straight_to_the_newest(site: Fleet) -> Non
     try:
         second = site.order(site.release())
         wait_for(lambda: _done(site, second) == 3, "all others", 120)
-        assert site.states(second)["h3"].stage is HostStage.PENDING
+        wait_for(lambda: _waits(site, second, "h3"), "the one that is away to be pending", 60)
         third = site.order(site.release())
         wait_for(lambda: site.stage(second) is RolloutStage.SUPERSEDED, "the newer one", 60)
         wait_for(lambda: _done(site, third) == 3, "all others", 120)
@@ -204,6 +204,11 @@ def test_19_a_port_that_is_taken_halts_and_touches_nobody_else(tmp_path: Path, r
         assert "8080" in halted.reason
         assert site.standing(real.hosts[0])["other"] == "up 1"
         assert all(site.standing(host) == {} for host in real.hosts[1:])
+
+
+def _waits(site: Fleet, id: str, host: str) -> bool:
+    state = site.states(id)[host]
+    return state.stage is HostStage.PENDING and "did not answer" in state.reason
 
 
 def _done(site: Fleet, id: str) -> int:
