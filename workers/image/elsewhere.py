@@ -86,7 +86,8 @@ class Elsewhere:
 
     def _named(self, source: Source) -> Source:
         """The source with its name, wherever that stands."""
-        if source.kind == PATH and not (self._root / source.at).exists():
+        place = (self._root / source.path).resolve()
+        if source.kind == PATH and not (place.exists() and place.is_relative_to(self._root.resolve())):
             raise BuildRefused(source.lock, f"it asks for {_shown(source)}, which is not in the repository")
         if source.package:
             return source

@@ -63,7 +63,7 @@ def link(root: Path, path: str, code: str) -> Link | None:
         if (root / path / "setup.py").is_file():
             return None
         raise BuildRefused(file, "expected a project to install, got no such file")
-    data = toml((root / file).read_text("utf-8", "replace"), file)
+    data = pyproject(root, file)
     project, system, tool = _table(data, "project"), _table(data, "build-system"), _table(data, "tool")
     backend = system.get("build-backend", "setuptools.build_meta")
     package_root = _package_root(root / path, backend, tool)
@@ -78,12 +78,22 @@ def link(root: Path, path: str, code: str) -> Link | None:
     return Link(package, version, to, files)
 
 
+def pyproject(root: Path, file: str, name: str = "") -> dict[str, Any]:
+    """What a pyproject.toml says that lies in the tree `root`, and not behind a link that leads out of it.
+
+    `name` is what people call the file, if its path says too little.
+    """
+    if not (root / file).resolve().is_relative_to(root.resolve()):
+        raise BuildRefused(name or file, "expected a file of its own tree, got a link that leads out of it")
+    return toml((root / file).read_text("utf-8", "replace"), name or file)
+
+
 def name_of(root: Path, path: str) -> str:
     """The name of the project in a directory, as far as its pyproject.toml tells; else an empty text."""
-    file = root / path / "pyproject.toml"
-    if not file.is_file():
+    file = posixpath.normpath(posixpath.join(path, "pyproject.toml"))
+    if not (root / file).is_file():
         return ""
-    name = _table(toml(file.read_text("utf-8", "replace"), str(path)), "project").get("name")
+    name = _table(pyproject(root, file), "project").get("name")
     return canonicalize_name(name) if isinstance(name, str) else ""
 
 

@@ -17,13 +17,13 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from watcher.inert import inert
-from watcher.lockfiles.table import toml
 from watcher.pin import Pin
 from watcher.settings import ImageSettings
 from workers.image import hook
 from workers.image.entry import Entry, tree
 from workers.image.errors import BuildRefused
 from workers.image.install import installed
+from workers.image.link import pyproject
 from workers.image.sandbox import Job, Sandbox
 from workers.image.unpack import emptied
 from workers.image.venv import venv
@@ -150,8 +150,9 @@ def _build_system(source: Tree) -> tuple[str, tuple[str, ...], list[str]]:
     file = directory / "pyproject.toml"
     if not file.is_file() and not (directory / "setup.py").is_file():
         raise BuildRefused(source.name, "expected a pyproject.toml or a setup.py, got neither")
-    text = file.read_text("utf-8", "replace") if file.is_file() else ""
-    system: dict[str, Any] = toml(text, f"{source.name}: pyproject.toml").get("build-system", {})
+    name = f"{source.name}: pyproject.toml"
+    data = pyproject(source.place, str(file.relative_to(source.place)), name) if file.is_file() else {}
+    system: dict[str, Any] = data.get("build-system", {})
     try:
         requires = tuple(str(Requirement(text)) for text in system.get("requires", _LEGACY[1]))
         backend, paths = (

@@ -17,7 +17,7 @@ from watcher.settings import IndexSettings
 from watcher.wheels import Wheels
 from workers.image.build import build
 from workers.image.errors import BuildRefused
-from workers.image.link import link
+from workers.image.link import link, name_of
 from workers.image.recipe import Recipe
 from workers.image.wheelhouse import Wheelhouse
 
@@ -191,3 +191,13 @@ def test_a_link_leads_to_where_the_packages_lie(
     found = link(tmp_path, ".", "/app")
 
     assert (found.to if found else None) == to
+
+
+def test_a_project_behind_a_link_out_of_the_tree_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "secret.toml").write_text('[project]\nname = "secret"\n')
+    (tmp_path / "tree" / "pyproject.toml").symlink_to("../secret.toml")
+
+    for look in (lambda: link(tmp_path / "tree", ".", "/app"), lambda: name_of(tmp_path / "tree", ".")):
+        with pytest.raises(BuildRefused, match="leads out of it"):
+            look()
