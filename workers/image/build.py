@@ -34,7 +34,7 @@ from workers.image.entry import Entry
 from workers.image.errors import BuildRefused
 from workers.image.files import Files
 from workers.image.layer import Layer, write_layer
-from workers.image.packages import PHP, Packages, check_needs
+from workers.image.packages import PHP, Packages, check_needs, once
 from workers.image.packing import Packing
 from workers.image.papers import Subject, papers
 from workers.image.parts import COMPONENT, KEY, SINCE, STEPS, Known, Notes, known, publish
@@ -95,7 +95,7 @@ def build(
         code = own.paths(recipe.image.code)
         elsewhere = Elsewhere(recipe.sources, recipe.tree, code, base, workshop, tools.checkout, now)
         supplies: list[Supply] = [own, packages, elsewhere]
-        pins = {**packages.pins, **elsewhere.pins}
+        pins = once({**packages.pins, **elsewhere.pins})
         if recipe.image.bytecode and recipe.image.python:
             compiler = Compiler(recipe.image, directory)
             compiled = [Compiled(one, compiler) for one in supplies]

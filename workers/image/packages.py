@@ -71,6 +71,17 @@ def check_needs(pins: Mapping[Component, Pin], requires: Requires, target: Wheel
         check(tuple(pins.values()), {pin.package: requires[one.key] for one, pin in pins.items()}, target)
 
 
+def once(pins: Mapping[Component, Pin]) -> dict[Component, Pin]:
+    """The same pins; a `BuildRefused` if a package is to come from several places."""
+    found: dict[str, Pin] = {}
+    for pin in pins.values():
+        if other := found.get(pin.package):
+            where = " and ".join(sorted({other.source, pin.source}))
+            raise BuildRefused(pin.lock, f"`{pin.package}` is in it more than once ({where})", "lock again")
+        found[pin.package] = pin
+    return dict(pins)
+
+
 def applicable(pins: Sequence[Pin], sources: Sequence[Source], target: Wheels) -> tuple[Pin, ...]:
     """The pins on an index that are installed on the target. A `BuildRefused` names those that cannot be."""
     for pin in pins:

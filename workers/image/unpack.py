@@ -7,7 +7,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from watcher.inert import inert
@@ -32,6 +32,8 @@ def unpack(archive: Path, into: Path, name: str) -> None:
                 _Unpacking(into, name).run(_of_zip(zipped))
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise BuildRefused(name, f"expected an archive, got something else: {inert(str(error), 200)}") from error
+    except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+        raise BuildRefused(name, "one of its entries is a file, and a directory for others") from error
 
 
 Member = tuple[str, int, str, BinaryIO | None]
@@ -90,6 +92,10 @@ class _Unpacking:
             target = posixpath.normpath(posixpath.join(posixpath.dirname(place), link))
             if link.startswith("/") or target == ".." or target.startswith("../") or "\0" in link:
                 raise BuildRefused(f"{self._name}: {inert(place, 200)}", "the symbolic link leads out of the archive")
+            if any(str(above) in self._links for above in PurePosixPath(place).parents):
+                raise BuildRefused(
+                    f"{self._name}: {inert(place, 200)}", "expected it in a directory, got a link to one"
+                )
             (self._into / place).parent.mkdir(parents=True, exist_ok=True)
             (self._into / place).unlink(missing_ok=True)
             (self._into / place).symlink_to(link)
