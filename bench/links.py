@@ -59,7 +59,7 @@ def ask(address):
             if there.getresponse().read():
                 answered.append(time.monotonic())
             there.close()
-        except OSError:
+        except (OSError, http.client.HTTPException):
             pass
         time.sleep(max(0, 0.05 - time.monotonic() + began))
 for n in range(2, 7):
@@ -70,7 +70,7 @@ began = time.monotonic()
 print("ready", flush=True)
 sys.stdin.read()
 times = [began, *sorted(at for at in answered if at > began), time.monotonic()]
-print(sum(b - a for a, b in zip(times, times[1:]) if b - a > 0.3))
+print(sum(b - a for a, b in zip(times, times[1:]) if b - a > 0.5))
 """
 
 
