@@ -58,12 +58,20 @@ def _pull(hub: Hub, pull: Pull, home: str) -> dict[str, Any]:
     return _said(published.PullRequest, row)
 
 
+_MOST = 20
+"""What the server gives at once, however much it is asked for: its MAX_RESPONSE_ITEMS."""
+
+
+def _page(asked: Asked, rows: list[Any]) -> list[Any]:
+    page, limit = int(asked.query.get("page", 1)), min(int(asked.query.get("limit", 30)), _MOST)
+    return rows[(page - 1) * limit : page * limit]
+
+
 def _list(asked: Asked, hub: Hub, home: str) -> Answer:
     sent(RepositoryClient.repo_list_pull_requests, asked.query)
     state = asked.query.get("state", "open")
     found = [p for p in hub.all() if state == "all" or (p.state == "open") == (state == "open")]
-    page, limit = int(asked.query.get("page", 1)), int(asked.query.get("limit", 30))
-    return 200, [_pull(hub, pull, home) for pull in found[(page - 1) * limit : page * limit]]
+    return 200, [_pull(hub, pull, home) for pull in _page(asked, found)]
 
 
 def _open(asked: Asked, hub: Hub, home: str) -> Answer:
@@ -128,8 +136,7 @@ _STATE = {Checks.RUNNING: "pending", Checks.GREEN: "success", Checks.RED: "failu
 
 def _status(asked: Asked, hub: Hub, home: str, ref: str) -> Answer:
     sent(RepositoryClient.repo_get_combined_status_by_ref, asked.query)
-    page, limit = int(asked.query.get("page", 1)), int(asked.query.get("limit", 30))
-    found = list(hub.checks_of(hub.origin.tip(ref) or ref).items())[(page - 1) * limit : page * limit]
+    found = _page(asked, list(hub.checks_of(hub.origin.tip(ref) or ref).items()))
     rows = [_said(published.CommitStatus, {"context": name, "status": _STATE[state]}) for name, state in found]
     row = {"sha": ref, "state": "", "total_count": len(rows), "statuses": rows or None}
     return 200, _said(published.CombinedStatus, row)

@@ -165,7 +165,7 @@ def _row(hub: Hub, pull: Pull, home: str, *, one: bool = True) -> dict[str, Any]
         "web_url": f"{home}/{PROJECT}/-/merge_requests/{pull.number}",
     }
     if one:
-        known["head_pipeline"] = {"status": _STATUS[checks]} if checks is not Checks.NONE else None
+        known["head_pipeline"] = {"status": _STATUS[checks], "sha": pull.tip} if checks is not Checks.NONE else None
     return whole(_OneMergeRequest if one else _MergeRequest, known)
 
 

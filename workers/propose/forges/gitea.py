@@ -53,6 +53,7 @@ class Gitea(Pulls):
 
     _rights = "write:repository and write:issue"
     _page_size = ("limit", _PAGE)
+    _full = 1  # a server may give less than it is asked for (MAX_RESPONSE_ITEMS), so only a page of nothing is the end
 
     def __enter__(self) -> "Gitea":
         self._token = token_of(self._settings, self._project)

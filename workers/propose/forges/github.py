@@ -97,6 +97,7 @@ class GitHub(Pulls):
 
     _rights = "to read and write contents and pull requests"
     _page_size = ("per_page", 100)
+    _full = 100
 
     def __enter__(self) -> "GitHub":
         self._token = token_of(self._settings, self._project)

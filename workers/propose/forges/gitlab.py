@@ -33,6 +33,12 @@ _STATES = {"merged": ProposalState.MERGED, "closed": ProposalState.CLOSED}
 
 class _Pipeline(BaseModel):
     status: str
+    sha: str
+    ref: str
+
+    def is_of(self, commit: str | None) -> bool:
+        """Whether it is the commit's: right after a push it may be the one before's. That of a merge has its own."""
+        return self.sha == commit or self.ref.startswith("refs/merge-requests/")
 
 
 class _Request(BaseModel):
@@ -234,6 +240,8 @@ def _proposal(request: _Request, *, checks: bool = False) -> Proposal:
 def _checks(request: _Request) -> Checks:
     """The pipeline, and what else GitLab waits for: checks of others, or a pipeline that has not begun."""
     pipeline = request.head_pipeline
-    state = _CHECKS.get(pipeline.status, Checks.RUNNING) if pipeline else Checks.NONE
+    state = Checks.NONE
+    if pipeline is not None:
+        state = _CHECKS.get(pipeline.status, Checks.RUNNING) if pipeline.is_of(request.sha) else Checks.RUNNING
     awaited = request.detailed_merge_status in _AWAITED and state is not Checks.RED
     return Checks.RUNNING if awaited else state

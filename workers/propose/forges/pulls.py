@@ -120,7 +120,9 @@ class Pulls(ABC):
     # --- what is behind it ---
 
     _page_size: tuple[str, int]
-    """How the forge is asked for a number of rows at once, and the most that it gives."""
+    """How the forge is asked for a number of rows at once, and for how many."""
+    _full: int
+    """A page with fewer rows is the last one."""
 
     def _checks(self, commit: str) -> Checks:
         try:
@@ -140,7 +142,7 @@ class Pulls(ABC):
             if not isinstance(rows, list | None):
                 raise ForgeLied(self._where, key or "answer", "a list", inert(repr(rows), 80))
             yield from rows or ()
-            if len(rows or ()) < most:
+            if len(rows or ()) < self._full:
                 return
 
     def _get(self, number: int) -> Pull:

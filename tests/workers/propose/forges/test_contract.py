@@ -1,5 +1,6 @@
 """What every forge does, whoever made it: the doors against servers that check each word, and the fake of the tests."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -123,6 +124,24 @@ def test_a_forge_that_does_not_tell_what_is_required_has_all_checks_counted(serv
     server.faults.append(Fault("GET .*/branches/", 403, "Upgrade to GitHub Pro to enable this feature."))
     with opened(app_on(server, automerge="checks")) as forge:
         assert forge.look(forge.write(PAPER).number).checks is Checks.RUNNING
+
+
+@pytest.mark.parametrize("server", ["gitlab"], indirect=True)
+@pytest.mark.parametrize(
+    ("of", "ref", "verdict"),
+    [
+        ("the commit before", BRANCH, Checks.RUNNING),
+        ("the merge", "refs/merge-requests/1/merge", Checks.GREEN),
+    ],
+)
+def test_a_pipeline_of_another_commit_says_nothing(server: ForgeServer, of: str, ref: str, verdict: Checks) -> None:
+    with opened(app_on(server, automerge="checks")) as forge:
+        number = forge.write(PAPER).number
+        row = {"status": "success", "sha": of, "ref": ref}
+        said = {"iid": number, "web_url": "u", "title": "t", "description": "", "state": "opened", "sha": "the tip"}
+        whole = {**said, "source_branch": BRANCH, "detailed_merge_status": "mergeable", "head_pipeline": row}
+        server.faults.append(Fault("GET .*/merge_requests/1$", 200, raw=json.dumps(whole).encode()))
+        assert forge.look(number).checks is verdict
 
 
 def test_nobody_asks_for_checks_that_nothing_depends_on(on_forge: OpenForge, hub: Hub) -> None:
