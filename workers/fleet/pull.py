@@ -69,15 +69,19 @@ class Pull:
     def _helper(self) -> str | None:
         """The helper that is at work, or a new one; None if the host will not have one."""
         found = self._found()
-        if found is not None and found.labels.get("io.toplayer.image") == self.image and found.up:
+        if found is not None and found.labels.get("io.toplayer.image") == self.image and self._is_good(found):
             return found.id
         if found is not None:
-            # It pulled what nobody wants any more, or ended while nobody listened.
+            # It pulled what nobody wants any more, or failed while nobody listened.
             self.engine.remove(found.id)
         try:
             return self._started()
         except HostRefused:
             return None
+
+    def _is_good(self, found: Listed) -> bool:
+        """Whether the helper is at work, or ended well a moment ago: then it knows what travelled."""
+        return found.up or helper.said(self.engine.log(found.id, _LINES)).downloaded is not None
 
     def _found(self) -> Listed | None:
         found = next((one for one in self.engine.containers() if one.name == self._name), None)
