@@ -8,7 +8,7 @@ import pytest
 
 from tests.rig.lock_tools import lock_tool
 from tests.rig.simple_index import SimpleIndex
-from tests.workers.propose.world import after, changed_lines, move, move_to, release, write
+from tests.workers.propose.world import after, behind_a_password, changed_lines, move, move_to, release, write
 from watcher.release import Release
 from watcher.requirement import Raise
 from workers.propose.bench import Unsolved
@@ -62,7 +62,11 @@ def test_a_lock_moves_by_the_least_and_what_it_needs_moves_with_it(
 ) -> None:
     index.add("side", "side-1.1.tar.gz", b"a source distribution, which nobody unpacks")
 
-    made = after(files, "pdm.lock", move_to(index, "side", "1.1"), uv)
+    wish = move_to(index, "side", "1.1")
+
+    made = after(files, "pdm.lock", wish, behind_a_password(index, uv))
+
+    assert "s3cret" not in made
 
     changed = changed_lines(files["pdm.lock"], made)
     assert [line for line in changed if "version" in line] == ['- version = "1.0"\n', '+ version = "1.1"\n']
@@ -73,6 +77,7 @@ def test_a_lock_moves_by_the_least_and_what_it_needs_moves_with_it(
     ]
     assert len(changed) == 5
 
+    index.authorization = ""
     both = move(files, "pdm.lock", move_to(index, "api", "2.0"), uv)
     assert [(c.after.package, c.after.version) for c in both.diff.changed] == [("api", "2.0"), ("core", "2.0")]
     assert set(both.files) == {"pdm.lock"}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.rig.lock_tools import lock_tool
 from tests.rig.simple_index import SimpleIndex
-from tests.workers.propose.world import after, changed_lines, move, move_to, release
+from tests.workers.propose.world import after, behind_a_password, changed_lines, move, move_to, release
 from watcher.requirement import Raise
 from workers.propose.bench import Unsolved
 from workers.propose.errors import LockRefused
@@ -70,7 +70,11 @@ def test_the_package_moves_to_the_version_that_is_asked_for_and_no_other_line_do
 ) -> None:
     index.add("side", "side-1.1.tar.gz", b"a source distribution, which nobody unpacks")
 
-    made = after(files, "Pipfile.lock", move_to(index, "side", "1.1"), uv)
+    wish = move_to(index, "side", "1.1")
+
+    made = after(files, "Pipfile.lock", wish, behind_a_password(index, uv))
+
+    assert "s3cret" not in made
 
     changed = changed_lines(files["Pipfile.lock"], made)
     assert [line.split('"')[3] for line in changed if "version" in line] == ["==1.0", "==1.1"]

@@ -10,19 +10,26 @@ import pytest
 from tests.rig.process import need_root
 from tests.rig.simple_index import ERROR, SimpleIndex
 from tests.workers.propose.world import (
+    PROJECT,
     after,
+    by_a_person,
+    changed_lines,
+    checkout,
     compiled,
     locked,
     move,
     move_to,
     release,
+    write,
 )
 from watcher.errors import IndexRefused, IndexUnreachable, LockfileUnreadable
+from watcher.release import Release
 from watcher.secret import Secret
-from watcher.settings import IndexSettings
+from watcher.settings import AppSettings, IndexSettings
 from workers.propose.errors import LockRefused, NotYetThere
 from workers.propose.move import Move
 from workers.propose.uv import Uv
+from workers.propose.workshop import Workshop
 
 
 def of_every_kind(directory: Path, index: SimpleIndex, *wanted: str) -> list[tuple[dict[str, str], str]]:
@@ -102,6 +109,39 @@ def test_an_index_that_wants_a_password_gets_it_and_nothing_else_does(
             move(files, path, wish, uv)
         made = after(files, path, wish, Uv(uv.state, settings, uv.target))
         assert secret not in made
+
+
+def test_all_indexes_of_the_app_are_asked_with_their_own_passwords(index: SimpleIndex, uv: Uv, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret")
+    with SimpleIndex() as private:
+        private.publish("inner", "1.0", requires=["side"])
+        person = {"UV_INDEX": private.url}
+        write(tmp_path, {"pyproject.toml": PROJECT.format('"inner", "core"')})
+        by_a_person(tmp_path, index, "lock", **person)
+        lines = f"--extra-index-url {private.url}\ninner==1.0\nside==1.0\n"
+        cases = [(checkout(tmp_path), "uv.lock"), ({"requirements.txt": lines}, "requirements.txt")]
+        private.publish("inner", "1.1", requires=["side"])
+        private.authorization = "Basic " + b64encode(b"bot:s3cret").decode()
+        mine = IndexSettings(
+            kind="pypi", url=private.url, username="bot", password=Secret(file=str(tmp_path / "secret"))
+        )
+        wish = Move(package="inner", version="1.1", release=Release(package="inner", version="1.1"))
+        app = AppSettings.model_validate(
+            {
+                "repository": str(tmp_path),
+                "lock": "uv.lock",
+                "image": {"repository": "oci:/srv/images", "python": "3.12"},
+                "fleet": "field",
+            }
+        )
+        shop = Workshop.of(app, [mine, uv.index], uv.state)
+        for files, path in cases:
+            made = after(files, path, wish, shop.uv)
+
+            assert "s3cret" not in made
+            assert [line for line in changed_lines(files[path], made) if "1.1" in line and line[0] == "+"]
+        assert shop.uv.further({"uv.toml": f'index = [{{ url = "{private.url}" }}]'}) == []
+        assert shop.uv.further({}) == [private.url]
 
 
 @pytest.mark.parametrize("package", ["side; touch pwned", "--config-file=x", "../x", "$(id)", "Side", "unknown"])

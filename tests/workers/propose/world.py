@@ -3,7 +3,9 @@
 import difflib
 import os
 import subprocess
+from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import uv
 from tests.rig.simple_index import JSON, SimpleIndex
 from watcher.indexes.simple import parse
 from watcher.release import Release
+from watcher.secret import Secret
+from watcher.settings import IndexSettings
 from watcher.wheels import Wheels
 from workers.propose.composer import Composer
 from workers.propose.move import Move
@@ -83,6 +87,14 @@ def compiled(directory: Path, index: SimpleIndex, wanted: str, *options: str) ->
     write(directory, {"requirements.in": wanted})
     by_a_person(directory, index, "pip", "compile", "requirements.in", "-o", "requirements.txt", "-q", *options)
     return checkout(directory)
+
+
+def behind_a_password(index: SimpleIndex, uv: Uv) -> Uv:
+    """The index wants a password from now on; and uv, set up with it."""
+    index.authorization = "Basic " + b64encode(b"bot:s3cret").decode()
+    (uv.state.parent / "secret").write_text("s3cret")
+    password = Secret(file=str(uv.state.parent / "secret"))
+    return replace(uv, index=IndexSettings(kind="pypi", url=index.url, username="bot", password=password))
 
 
 def workshop(uv: Uv) -> Workshop:
