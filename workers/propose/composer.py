@@ -8,20 +8,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from watcher.address import normal
-from watcher.errors import IndexRefused, IndexUnreachable, ToplayerError
-from watcher.inert import inert
+from watcher.errors import ToplayerError
 from watcher.settings import IndexSettings
-from workers.process import Ran, ToolFailed, environment
+from workers.composer import configuration, of_server, secrets_of, surroundings, words
+from workers.process import Ran, ToolFailed
 from workers.propose.bench import DEADLINE, Bench, Unsolved, inside, on_disk
 from workers.propose.box import Box
 from workers.scratch import scratch
 
 UNSOLVABLE = 2
 """Composer's exit code for requirements that no set of packages meets (`Composer\\Installer`)."""
-_TRANSPORT = 100
 _ALWAYS = (
     *("--no-install", "--no-scripts", "--no-plugins", "--no-autoloader"),
     *("--no-progress", "--no-interaction", "--no-ansi", "--no-audit"),
@@ -44,10 +42,10 @@ class Composer:
             home = root / "home"
             home.mkdir()
             (home / "config.json").write_text(json.dumps(self._configuration(files)))
-            secrets = tuple(filter(None, map(_password, self.indexes)))
+            secrets = secrets_of(self.indexes)
             box = self.box if self.box is not None and self.box.holds("composer") else None
             cache = box.cache(self.state) if box else self.state
-            env = self._environment(home) | {"COMPOSER_CACHE_DIR": str(cache / "composer")}
+            env = self._environment(home, cache / "composer")
             bench = ComposerBench(root / "work", env, secrets, box=box, shared=(root, cache) if box else ())
             bench.root.mkdir()
             for path, text in files.items():
@@ -59,32 +57,20 @@ class Composer:
 
         An index that the project names itself is not meant to take Packagist's place.
         """
-        config = {"secure-http": False} if any((one.url or "").startswith("http:") for one in self.indexes) else {}
+        config = configuration(self.indexes)
         url = self.indexes[0].url if self.indexes else None
         if url is None or any(normal(url) in text.replace("\\/", "/") for text in files.values()):
             return {"config": config}
         return {"config": config, "repositories": {"packagist.org": {"type": "composer", "url": url}}}
 
-    def _environment(self, home: Path) -> dict[str, str]:
-        known = [(urlsplit(one.url or "").netloc, one.username, _password(one)) for one in self.indexes]
-        auth = {host: {"username": user, "password": word} for host, user, word in known if host and word}
-        return environment(
-            home,
-            COMPOSER_HOME=str(home),
-            COMPOSER_AUTH=json.dumps({"http-basic": auth}),
+    def _environment(self, home: Path, cache: Path) -> dict[str, str]:
+        return surroundings(home, self.indexes, cache) | {
             # It would else look for the root package's version with git, hg, fossil and svn.
-            COMPOSER_ROOT_VERSION="1.0.0",
-            # The limit is ours, on the process.
-            COMPOSER_MEMORY_LIMIT="-1",
-            COMPOSER_ALLOW_SUPERUSER="1",
-            COMPOSER_HTACCESS_PROTECT="0",
+            "COMPOSER_ROOT_VERSION": "1.0.0",
             # An advisory on another package is no reason not to move this one. What is malware stays blocked.
-            COMPOSER_NO_SECURITY_BLOCKING="1",
-            COMPOSER_POLICY_ADVISORIES_BLOCK="0",
-            GIT_TERMINAL_PROMPT="0",
-            GIT_CONFIG_NOSYSTEM="1",
-            GIT_ALLOW_PROTOCOL="http:https:ssh",
-        )
+            "COMPOSER_NO_SECURITY_BLOCKING": "1",
+            "COMPOSER_POLICY_ADVISORIES_BLOCK": "0",
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,27 +114,6 @@ class ComposerBench(Bench):
 
 def translated(error: ToolFailed) -> ToplayerError:
     """Composer's last words, as one of our errors."""
-    said, why = error.said, words(error.said)
-    url = re.search(r"https?://[^\s\"')]+", said)
     if error.code == 127:
-        return Unsolved(why, error.hint)
-    if re.search(r"\b40[13]\b|[Ii]nvalid credentials|Could not authenticate", said) and url:
-        return IndexRefused(inert(url[0]), why)
-    if error.code == _TRANSPORT or re.search(r"could not be (fully loaded|downloaded)|curl error|failed to open", said):
-        return IndexUnreachable(inert(url[0]) if url else "the index", why)
-    return Unsolved(why)
-
-
-def words(said: str) -> str:
-    """The reasons in Composer's words, on one line: without what it tells on the way, and without advice."""
-    text = re.split(r"\n\s*(?:Use the option|Running update with|Installation failed|You can also try)", said)[0]
-    problems = re.findall(r"(?m)^\s+- (.*)$", text)
-    rest = " ".join(re.sub(r"(?m)^(Loading|Updating|Lock file|Your requirements|In \S+ line).*$", "", text).split())
-    return inert("; ".join(dict.fromkeys(problems)) or rest, 800) or "it did not say why"
-
-
-def _password(index: IndexSettings) -> str:
-    try:
-        return index.password.reveal() if index.url and index.password else ""
-    except LookupError as error:
-        raise IndexRefused(index.url or "", str(error)) from None
+        return Unsolved(words(error.said), error.hint)
+    return of_server(error) or Unsolved(words(error.said))

@@ -15,8 +15,9 @@ from watcher.content_hash import content_hash
 from watcher.lockfiles.wanted import inside
 from watcher.requirement import raised
 from watcher.versions import SCHEMES, composer
+from workers.composer import words
 from workers.propose.bench import Unsolved
-from workers.propose.composer import ComposerBench, words
+from workers.propose.composer import ComposerBench
 from workers.propose.json_edit import replaced
 from workers.propose.move import Move
 from workers.propose.workshop import Workshop
