@@ -1,6 +1,7 @@
 """composer.lock moves by real Composer at a repository on loopback: each rung of the ladder, and what has none."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -39,6 +40,13 @@ def repository() -> Iterator[ComposerRepository]:
         running.publish("acme/util", "1.0.0")
         running.publish("acme/other", "1.0.0", requires={"acme/util": "<1.5"})
         yield running
+
+
+def composer_version() -> tuple[int, ...]:
+    said = subprocess.run(["composer", "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"Composer (?:version )?(\d+)\.(\d+)", said)
+    assert found, said
+    return int(found[1]), int(found[2])
 
 
 def published(repository: ComposerRepository) -> None:
@@ -109,6 +117,41 @@ def test_the_second_rung_moves_what_is_in_the_way_as_little_as_it_can(
     made = move(files, shop(tmp_path), "1.2.0")
 
     assert ways(made) == ["acme/app 1.0.0 → 1.2.0", "acme/util 1.0.0 → 1.2.0"]
+
+
+def test_the_third_rung_is_composers_own_way_of_changing_little(repository: ComposerRepository, tmp_path: Path) -> None:
+    if composer_version() < (2, 7):
+        pytest.skip("needs Composer 2.7, which has --minimal-changes; PATH has an older one")
+    repository.publish("acme/app", "1.0.1", requires={"acme/util": "^1.0", "acme/mid": "*"})
+    repository.publish("acme/mid", "1.0.0", requires={"acme/util": "*"})
+    files = locked(tmp_path / "desk", manifest(repository))
+    published(repository)
+    # The lowest `acme/mid` that 1.4 takes is a dead end, and of the others the newest would do as well.
+    repository.publish("acme/app", "1.4.0", requires={"acme/util": "^1.0", "acme/mid": "^2.0"})
+    repository.publish("acme/mid", "2.0.0", requires={"acme/util": "^9.0"})
+    repository.publish("acme/mid", "2.1.0", requires={"acme/util": "^1.0"})
+
+    made = move(files, shop(tmp_path), "1.4.0")
+
+    assert ways(made) == ["acme/app 1.0.1 → 1.4.0", "acme/mid 1.0.0 → 2.1.0"]
+
+
+def test_the_fourth_rung_moves_what_the_project_itself_asks_for_too(
+    repository: ComposerRepository, tmp_path: Path
+) -> None:
+    if composer_version() < (2, 7):
+        pytest.skip("needs Composer 2.7, which has --minimal-changes; PATH has an older one")
+    repository.publish("acme/mid", "1.0.0")
+    asked = {"acme/app": "^1.0", "acme/other": "*", "acme/mid": "*"}
+    files = locked(tmp_path / "desk", manifest(repository, require=asked))
+    published(repository)
+    repository.publish("acme/app", "1.4.0", requires={"acme/util": "^1.0", "acme/mid": "^2.0"})
+    repository.publish("acme/mid", "2.0.0", requires={"acme/util": "^9.0"})
+    repository.publish("acme/mid", "2.1.0", requires={"acme/util": "^1.0"})
+
+    made = move(files, shop(tmp_path), "1.4.0")
+
+    assert ways(made) == ["acme/app 1.0.0 → 1.4.0", "acme/mid 1.0.0 → 2.1.0"]
 
 
 def test_what_has_no_rung_is_blocked_by_name(repository: ComposerRepository, tmp_path: Path) -> None:
@@ -240,6 +283,46 @@ def test_the_password_of_an_index_is_given_to_composer_and_to_nobody_else(
     assert ways(made) == ["acme/app 1.0.0 → 1.1.0"]
     assert "s3cret-phrase" not in "".join(made.files.values())
     assert not [path for path in (tmp_path / "state").rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
+
+
+def test_a_key_is_shown_as_the_index_wants_it(repository: ComposerRepository, tmp_path: Path) -> None:
+    files = locked(tmp_path / "desk", manifest(repository))
+    published(repository)
+    repository.key = {"authorization": "Bearer s3cret-phrase"}
+    (tmp_path / "secret").write_text("s3cret-phrase")
+    index = IndexSettings(
+        kind="packagist", url=repository.url, auth="bearer", password=Secret(file=str(tmp_path / "secret"))
+    )
+
+    assert ways(move(files, shop(tmp_path, index), "1.1.0")) == ["acme/app 1.0.0 → 1.1.0"]
+
+
+@pytest.mark.parametrize(
+    ("plugin", "extra", "package", "is_refused"),
+    [
+        ("symfony/flex", {"symfony": {"require": "7.*"}}, "symfony/part", True),
+        ("symfony/flex", {"symfony": {"require": "7.*"}}, "acme/app", False),
+        ("symfony/flex", {"symfony": {"endpoint": []}}, "symfony/part", False),
+        ("wikimedia/composer-merge-plugin", {"merge-plugin": {"include": ["x.json"]}}, "acme/app", True),
+        ("wikimedia/composer-merge-plugin", {}, "acme/app", False),
+    ],
+)
+def test_a_plugin_that_has_a_say_in_what_is_resolved_is_flagged(
+    repository: ComposerRepository, tmp_path: Path, plugin: str, extra: dict[str, Any], package: str, is_refused: bool
+) -> None:
+    for name in (plugin, "symfony/part"):
+        repository.publish(name, "1.0.0")
+    asked = {"acme/app": "^1.0", plugin: "*", "symfony/part": "*"}
+    files = locked(tmp_path / "desk", manifest(repository, require=asked, extra=extra))
+    repository.publish("symfony/part", "1.1.0")
+    repository.publish("acme/app", "1.1.0", requires={"acme/util": "^1.0"})
+
+    if is_refused:
+        with pytest.raises(LockRefused, match=f"the plugin {plugin} has a say") as caught:
+            move(files, shop(tmp_path), "1.1.0", package)
+        assert caught.value.hint == "move this package by hand"
+    else:
+        assert ways(move(files, shop(tmp_path), "1.1.0", package)) == [f"{package} 1.0.0 → 1.1.0"]
 
 
 def test_of_many_versions_in_the_way_the_lowest_that_is_newer_counts() -> None:
