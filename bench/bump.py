@@ -1,18 +1,21 @@
 """One bump in a project of 60 packages, by each tool: ours beside the plain commands that other bots run.
 
-All ask the same index on loopback with warm caches. Printed are seconds, changed lines and changed packages, and where
-the package landed: 1.1 was asked for, and 1.2 is out, too.
+All ask the same index on loopback with warm caches. Arguments name the tools (`pdm composer`); without one it is all.
+Printed are seconds, changed lines and packages, and where the package landed: 1.1 was asked for, and 1.2 is out,
+too.
 """
 
 import difflib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -85,35 +88,105 @@ def measure(kind: str, desk: Path, lock: str, package: str, ways: Sequence[tuple
         print(f"{kind:10} {name:44} {seconds:7.2f} {seconds / first:6.2f}× {len(lines):7} {count:9}  {landed}")
 
 
-def python(root: Path, index: SimpleIndex) -> None:
-    """uv.lock and poetry.lock."""
+@dataclass(frozen=True)
+class Kind:
+    """One kind of lock: the files of its project, what made it, and what the other bots run to move p0."""
+
+    name: str
+    lock: str
+    files: Mapping[str, str]
+    made_by: Run
+    others: Sequence[tuple[str, Run]]
+
+
+def kinds(root: Path, url: str) -> list[Kind]:
+    """All of Python's. What each bot runs: Renovate's `lib/modules/manager`, Dependabot's `python/lib`."""
+    project = '[project]\nname = "shop"\nversion = "1.0"\nrequires-python = ">=3.11"\ndependencies = ["p0>=1,<2"]\n'
+    poetry = f'\n[tool.poetry]\npackage-mode = false\n[[tool.poetry.source]]\nname = "main"\nurl = "{url}/"\n'
+    pdm = f'\n[tool.pdm]\ndistribution = false\n[[tool.pdm.source]]\nname = "pypi"\nurl = "{url}"\n'
+    version = ".".join(platform.python_version_tuple()[:2])
+    pipfile = f'[[source]]\nurl = "{url}"\nverify_ssl = false\nname = "main"\n\n[packages]\np0 = ">=1,<2"\n'
+    pipfile += f'\n[requires]\npython_version = "{version}"\n'
+    binary = uv_program.find_uv_bin()
+    command(binary, "venv", "-q", "--python", sys.executable, str(root / "venv"))(root)
+    uv = {"UV_DEFAULT_INDEX": url, "UV_CACHE_DIR": str(root / "cache"), "UV_NO_SYSTEM_CONFIG": "1"}
+    own = {"POETRY_VIRTUALENVS_CREATE": "false", "POETRY_CACHE_DIR": str(root / "poetry-cache")}
+    pip = {"PIP_INDEX_URL": url, "PIP_CONFIG_FILE": "/dev/null", "PIP_TOOLS_CACHE_DIR": str(root / "pip-tools")}
+    # It would else take pages of the index from its cache that are from before the releases.
+    pds = {"PDM_USE_VENV": "0", "PDM_CHECK_UPDATE": "0", "PDM_PYTHON": sys.executable, "PDM_NO_CACHE": "1"}
+    env = {"VIRTUAL_ENV": str(root / "venv"), "PIPENV_NOSPIN": "1", "PIPENV_YES": "1", "PIPENV_VERBOSITY": "-1"}
+    compiled = ["pip-compile", "--generate-hashes", "--no-emit-index-url", "--no-emit-trusted-host", "-q", "all.in"]
+    return [
+        Kind(
+            "uv",
+            "uv.lock",
+            {"pyproject.toml": project},
+            command(binary, "lock", **uv),
+            [
+                ("uv lock --upgrade-package p0 (Renovate)", command(binary, "lock", "--upgrade-package", "p0", **uv)),
+                ("uv lock --upgrade-package p0==1.1 (Dependabot)", command(binary, "lock", "-P", "p0==1.1", **uv)),
+            ],
+        ),
+        Kind(
+            "poetry",
+            "poetry.lock",
+            {"pyproject.toml": project + poetry},
+            command("poetry", "lock", "-n", **own),
+            [("poetry update p0 --lock (both)", command("poetry", "update", "p0", "--lock", "-n", **own))],
+        ),
+        Kind(
+            "pip-tools",
+            "all.txt",
+            {"all.in": "p0<2\n"},
+            command(*compiled, **pip),
+            [("pip-compile --upgrade-package p0==1.1 (both)", command(*compiled, "-P", "p0==1.1", **pip))],
+        ),
+        Kind(
+            "pdm",
+            "pdm.lock",
+            {"pyproject.toml": project + pdm},
+            command("pdm", "lock", **pds),
+            [
+                (
+                    "pdm update --update-eager p0 (Renovate)",
+                    command("pdm", "update", "--no-sync", "--update-eager", "p0", **pds),
+                )
+            ],
+        ),
+        Kind(
+            "pipenv",
+            "Pipfile.lock",
+            {"Pipfile": pipfile},
+            command("pipenv", "lock", **env),
+            [
+                ("pipenv lock (Renovate)", command("pipenv", "lock", **env)),
+                (
+                    "pipenv upgrade p0==1.1 (Dependabot)",
+                    command("pipenv", "upgrade", "--lock-only", "p0==1.1", **env),
+                ),
+            ],
+        ),
+    ]
+
+
+def python(root: Path, index: SimpleIndex, wanted: Sequence[str]) -> None:
+    """Python's locks: those that are wanted, by their tools; none: all."""
     for number in range(PACKAGES):
         index.publish(f"p{number}", "1.0", requires=[f"p{other}>=1.0" for other in needs(number)])
-    desk, poetry = root / "uv", root / "poetry"
-    project = '[project]\nname = "shop"\nversion = "1.0"\nrequires-python = ">=3.11"\ndependencies = ["p0>=1,<2"]\n'
-    programs = lock_tool("poetry")
-    os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    source = f'\n[tool.poetry]\npackage-mode = false\n[[tool.poetry.source]]\nname = "main"\nurl = "{index.url}/"\n'
-    for place, text in ((desk, project), (poetry, project + source)):
-        place.mkdir()
-        (place / "pyproject.toml").write_text(text)
-    uv = {"UV_DEFAULT_INDEX": index.url, "UV_CACHE_DIR": str(root / "cache"), "UV_NO_SYSTEM_CONFIG": "1"}
-    own = {"POETRY_VIRTUALENVS_CREATE": "false", "POETRY_CACHE_DIR": str(root / "poetry-cache")}
-    command(uv_program.find_uv_bin(), "lock", **uv)(desk)
-    command("poetry", "lock", "-n", **own)(poetry)
+    programs = [str(lock_tool(name)) for name in ("poetry", "pip-tools", "pdm", "pipenv")]
+    os.environ["PATH"] = os.pathsep.join([*programs, os.environ["PATH"]])
+    every = [kind for kind in kinds(root, index.url) if not wanted or kind.name in wanted]
+    for kind in every:
+        for name, text in kind.files.items():
+            (root / kind.name / name).parent.mkdir(exist_ok=True)
+            (root / kind.name / name).write_text(text)
+        kind.made_by(root / kind.name)
     for number in range(PACKAGES):
         for version in ("1.1", "1.2"):
             index.publish(f"p{number}", version, requires=[f"p{other}>=1.0" for other in needs(number)])
     shop = Workshop(uv=Uv(root / "state", IndexSettings(kind="pypi", url=index.url), TARGET), composer=Composer(root))
-    binary = uv_program.find_uv_bin()
-    ways = [
-        ("toplayer", ours(shop, "uv.lock", "p0")),
-        ("uv lock --upgrade-package p0 (Renovate)", command(binary, "lock", "--upgrade-package", "p0", **uv)),
-        ("uv lock --upgrade-package p0==1.1 (Dependabot)", command(binary, "lock", "-P", "p0==1.1", **uv)),
-    ]
-    measure("uv", desk, "uv.lock", "p0", ways)
-    plain = ("poetry update p0 --lock (both)", command("poetry", "update", "p0", "--lock", "-n", **own))
-    measure("poetry", poetry, "poetry.lock", "p0", [("toplayer", ours(shop, "poetry.lock", "p0")), plain])
+    for kind in every:
+        measure(kind.name, root / kind.name, kind.lock, "p0", [("toplayer", ours(shop, kind.lock, "p0")), *kind.others])
 
 
 def php(root: Path, repository: ComposerRepository) -> None:
@@ -152,10 +225,12 @@ def main() -> None:
     print(f"{'lock':10} {'way':44} {'seconds':>7} {'ratio':>7} {'lines':>7} {'packages':>9}  landed")
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
+        wanted = sys.argv[1:]
         with SimpleIndex() as index:
-            python(root, index)
-        with ComposerRepository() as repository:
-            php(root, repository)
+            python(root, index, wanted)
+        if not wanted or "composer" in wanted:
+            with ComposerRepository() as repository:
+                php(root, repository)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,30 @@
-"""An index on loopback, and uv at it."""
+"""Indexes on loopback, and uv at one. What needs Composer 2.7 or newer is collected where PATH has one."""
 
+import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.rig.composer_repository import ComposerRepository
+from tests.rig.process import need
 from tests.rig.simple_index import SimpleIndex
 from tests.workers.propose.world import TARGET
 from watcher.settings import IndexSettings
 from workers.propose.uv import Uv
+
+
+def _composer() -> tuple[int, ...]:
+    if shutil.which("composer") is None:
+        return ()
+    said = subprocess.run(["composer", "--version"], capture_output=True, text=True).stdout
+    found = re.search(r"(\d+)\.(\d+)", said)
+    return tuple(map(int, found.groups())) if found else ()
+
+
+collect_ignore = [] if _composer() >= (2, 7) else ["test_composer_minimal.py"]
 
 
 @pytest.fixture
@@ -28,3 +44,14 @@ def index() -> Iterator[SimpleIndex]:
 @pytest.fixture
 def uv(index: SimpleIndex, tmp_path: Path) -> Uv:
     return Uv(tmp_path / "state", IndexSettings(kind="pypi", url=index.url), TARGET)
+
+
+@pytest.fixture
+def repository() -> Iterator[ComposerRepository]:
+    """`acme/app` 1.1 needs nothing new, 1.2 a newer `acme/util`, and 1.3 one that `acme/other` forbids."""
+    need("php", "composer")
+    with ComposerRepository() as running:
+        running.publish("acme/app", "1.0.0", requires={"acme/util": "^1.0"})
+        running.publish("acme/util", "1.0.0")
+        running.publish("acme/other", "1.0.0", requires={"acme/util": "<1.5"})
+        yield running

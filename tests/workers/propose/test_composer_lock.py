@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest
 
 from tests.rig.composer_repository import ComposerRepository
 from tests.rig.git_server import Origin
-from tests.rig.process import need
 from tests.workers.propose.world import MONDAY, TARGET, changed_lines
 from watcher.bump import Bump, BumpStage
 from watcher.content_hash import content_hash
@@ -29,24 +28,6 @@ from workers.propose.propose import propose
 from workers.propose.tools import Moved, moved
 from workers.propose.uv import Uv
 from workers.propose.workshop import Workshop
-
-
-@pytest.fixture
-def repository() -> Iterator[ComposerRepository]:
-    """`acme/app` 1.1 needs nothing new, 1.2 a newer `acme/util`, and 1.3 one that `acme/other` forbids."""
-    need("php", "composer")
-    with ComposerRepository() as running:
-        running.publish("acme/app", "1.0.0", requires={"acme/util": "^1.0"})
-        running.publish("acme/util", "1.0.0")
-        running.publish("acme/other", "1.0.0", requires={"acme/util": "<1.5"})
-        yield running
-
-
-def composer_version() -> tuple[int, ...]:
-    said = subprocess.run(["composer", "--version"], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"Composer (?:version )?(\d+)\.(\d+)", said)
-    assert found, said
-    return int(found[1]), int(found[2])
 
 
 def published(repository: ComposerRepository) -> None:
@@ -117,41 +98,6 @@ def test_the_second_rung_moves_what_is_in_the_way_as_little_as_it_can(
     made = move(files, shop(tmp_path), "1.2.0")
 
     assert ways(made) == ["acme/app 1.0.0 → 1.2.0", "acme/util 1.0.0 → 1.2.0"]
-
-
-def test_the_third_rung_is_composers_own_way_of_changing_little(repository: ComposerRepository, tmp_path: Path) -> None:
-    if composer_version() < (2, 7):
-        pytest.skip("needs Composer 2.7, which has --minimal-changes; PATH has an older one")
-    repository.publish("acme/app", "1.0.1", requires={"acme/util": "^1.0", "acme/mid": "*"})
-    repository.publish("acme/mid", "1.0.0", requires={"acme/util": "*"})
-    files = locked(tmp_path / "desk", manifest(repository))
-    published(repository)
-    # The lowest `acme/mid` that 1.4 takes is a dead end, and of the others the newest would do as well.
-    repository.publish("acme/app", "1.4.0", requires={"acme/util": "^1.0", "acme/mid": "^2.0"})
-    repository.publish("acme/mid", "2.0.0", requires={"acme/util": "^9.0"})
-    repository.publish("acme/mid", "2.1.0", requires={"acme/util": "^1.0"})
-
-    made = move(files, shop(tmp_path), "1.4.0")
-
-    assert ways(made) == ["acme/app 1.0.1 → 1.4.0", "acme/mid 1.0.0 → 2.1.0"]
-
-
-def test_the_fourth_rung_moves_what_the_project_itself_asks_for_too(
-    repository: ComposerRepository, tmp_path: Path
-) -> None:
-    if composer_version() < (2, 7):
-        pytest.skip("needs Composer 2.7, which has --minimal-changes; PATH has an older one")
-    repository.publish("acme/mid", "1.0.0")
-    asked = {"acme/app": "^1.0", "acme/other": "*", "acme/mid": "*"}
-    files = locked(tmp_path / "desk", manifest(repository, require=asked))
-    published(repository)
-    repository.publish("acme/app", "1.4.0", requires={"acme/util": "^1.0", "acme/mid": "^2.0"})
-    repository.publish("acme/mid", "2.0.0", requires={"acme/util": "^9.0"})
-    repository.publish("acme/mid", "2.1.0", requires={"acme/util": "^1.0"})
-
-    made = move(files, shop(tmp_path), "1.4.0")
-
-    assert ways(made) == ["acme/app 1.0.0 → 1.4.0", "acme/mid 1.0.0 → 2.1.0"]
 
 
 def test_what_has_no_rung_is_blocked_by_name(repository: ComposerRepository, tmp_path: Path) -> None:
