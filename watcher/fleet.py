@@ -36,8 +36,8 @@ class HostSettings(Model):
     """One host. `unix:///path`, `tcp://host:port` and `ssh://user@host[:port][/path]` are Docker engines, the last one
     by a tunnel to its socket (`path`: /var/run/docker.sock); `dir:/path` is a directory without Docker.
 
-    `target` is what stands on the engine for an app: a container of ours (`docker`), or the service of a Compose
-    project (`compose`).
+    `target` is what stands on the engine for an app: a container of ours (`docker`), the service of a Compose project
+    (`compose`), or a service of the swarm that the engine manages (`swarm`).
     """
 
     name: Name
@@ -52,7 +52,7 @@ class HostSettings(Model):
     tls: TlsSettings | None = None
     ssh: SshSettings | None = None
     site: Name | None = None
-    target: Literal["docker", "compose"] = "docker"
+    target: Literal["docker", "compose", "swarm"] = "docker"
     images: Literal["pull", "load"] | None = None
     rate: Rate | None = None
 

@@ -63,7 +63,8 @@ class RunSettings(Model):
     """What a host runs: the whole specification of the container, so that nothing is copied from what ran before.
 
     `engine` is what the other settings have no word for, in the engine's own words: keys of the body of `POST
-    /containers/create`. `adopts` names a container that toplayer did not make and whose place the app takes.
+    /containers/create`. `adopts` names a container that toplayer did not make and whose place the app takes. `replicas`
+    and `parallelism` (how many of them are replaced at once) are for services of a swarm.
     """
 
     command: tuple[str, ...] = ()
@@ -87,6 +88,8 @@ class RunSettings(Model):
     health: HealthSettings = HealthSettings()
     adopts: Annotated[str, matching(r"([A-Za-z0-9][A-Za-z0-9_.-]+)?", "the name of a container")] = ""
     compose: ComposeSettings | None = None
+    replicas: Annotated[int, Field(ge=1, le=10_000)] = 1
+    parallelism: Annotated[int, Field(ge=1, le=10_000)] = 1
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

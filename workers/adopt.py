@@ -14,8 +14,8 @@ from watcher.fleet import HostSettings
 from watcher.run import RunSettings
 from workers.fleet.adopt import Adoption
 from workers.fleet.adopt import adopt as look_at
-from workers.fleet.docker import reach
 from workers.fleet.host import HostRefused, Service
+from workers.fleet.reach import reach
 
 _SAID = ("adopts", "command", "env", "volumes", "ports", "network", "networks", "labels", "tmpfs", "read_only", "init",
          "memory", "cpus", "pids", "restart", "stop_signal", "stop_grace")  # fmt: skip

@@ -20,8 +20,15 @@ _HINTS = {
     "client sent an http request to an https server": "the engine speaks TLS: name its certificates under `tls`",
 }
 
-_CAME_BETWEEN = ("no such container", "no such exec", "same name as its current name", "marked for removal")
+_CAME_BETWEEN = (
+    "no such container",
+    "no such exec",
+    "same name as its current name",
+    "marked for removal",
+    "update out of sequence",
+)
 
+_SWARM = "name one of the swarm's managers, or make it one: docker swarm init"
 _NETWORK = "create the network on the host, or change `run.network`"
 
 _PULL_REFUSED = {
@@ -51,6 +58,8 @@ def answered(host: str, status: int, said: str) -> HostBusy | HostRefused:
     low = said.lower()
     if status == requests.codes.not_found and "network" in low:
         return HostRefused(host, _short(said), _NETWORK)
+    if "not a swarm manager" in low:
+        return HostRefused(host, "its engine is no manager of a swarm", _SWARM)
     if status in (requests.codes.conflict, 502, 503, 504) or any(sign in low for sign in _CAME_BETWEEN):
         # Names, and containers that come and go: somebody else is at work on the host, or its engine is stopping.
         return HostBusy(host, _short(said))

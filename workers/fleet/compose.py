@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from watcher.fleet import HostSettings
 from watcher.image import Digest, Reference
-from workers.fleet.docker import DockerHost, reach
+from workers.fleet.docker import DockerHost
 from workers.fleet.engine import Listed
 from workers.fleet.host import HostRefused, Service
+from workers.fleet.reach import reach
 from workers.fleet.spec import SERVICE
 from workers.fleet.swap import Role
 from workers.oci.store import Store
@@ -32,7 +33,7 @@ class ComposeHost(DockerHost):
         super().settle(service, image)
         _, ids = self._look(service)
         labels = self._engine.inspect(ids[Role.CURRENT])["Config"]["Labels"] if Role.CURRENT in ids else {}
-        name, found = labels.get(IMAGE_NAME), self._there(service, image)
+        name, found = labels.get(IMAGE_NAME), self._images.there(service, image)
         if name and found:
             wanted = Reference.parse(name)
             self._engine.tag(found["Id"], wanted.repository, wanted.tag or "latest")

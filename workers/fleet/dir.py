@@ -18,7 +18,6 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -67,7 +66,7 @@ class DirHost:
             wanted = Placed(image=image, generation=generation)
             if place.current != wanted:
                 self._assemble(image)
-                self._write(replace(place, next=wanted, newest=generation))
+                self._write(place.swapped(wanted))
 
     def prove(self, service: Service, image: Digest, elapsed: timedelta) -> Proof:
         with self._translated():
@@ -79,35 +78,19 @@ class DirHost:
 
     def settle(self, service: Service, image: Digest) -> None:
         with self._at_work(service) as place:
-            if place.next and place.next.image == image:
-                before = place.current.image if place.current else None
-                previous = place.previous if before == image else before
-                place = replace(place, current=place.next, next=None, previous=previous)
-                self._write(place)
-            self._forget(place)
+            after = place.settled(image)
+            if after != place:
+                self._write(after)
+            self._forget(after)
 
     def back(self, service: Service, image: Digest | None, generation: int) -> None:
         with self._at_work(service) as place:
             self._fence(place, generation)
-            current = place.current
-            if image is None:
-                current = current if current and current.generation < generation else None
-            elif current is None or current.image != image:
-                if not self._release(image).exists():
-                    self._fetch(image)
-                    self._assemble(image)
-                current = Placed(image=image, generation=generation)
-            previous = place.previous if current and place.previous != current.image else None
-            self._write(
-                replace(
-                    place,
-                    current=current,
-                    next=None,
-                    previous=previous,
-                    newest=generation,
-                    taken_back=generation,
-                )
-            )
+            after = place.returned(image, generation)
+            if image is not None and after.current != place.current and not self._release(image).exists():
+                self._fetch(image)
+                self._assemble(image)
+            self._write(after)
 
     # --- moves ---
 

@@ -1,25 +1,19 @@
 """A host with a Docker engine. Each move looks at what is there, plans the rest of the way (`swap.py`), and goes it."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any
-from urllib.parse import urlsplit
 
-from watcher.fleet import HostSettings, SshSettings
+from watcher.fleet import HostSettings
 from watcher.image import Digest
 from watcher.machine import Takes
 from workers.fleet import swap
-from workers.fleet.answer import pull_failed
 from workers.fleet.engine import Engine, Listed
 from workers.fleet.health import died, presentable, proof_of, proof_of_command
 from workers.fleet.host import Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
-from workers.fleet.image import manifest_of, read_manifest
-from workers.fleet.load import archive, metered, paced
-from workers.fleet.pull import Pull
-from workers.fleet.room import free, lacking, needed, short_of
+from workers.fleet.images import Images
+from workers.fleet.reach import reach
 from workers.fleet.spec import (
     BEFORE,
     GENERATION,
@@ -31,13 +25,10 @@ from workers.fleet.spec import (
     create_payload,
     endpoint,
     goal_of,
-    kept_as,
-    reference,
 )
 from workers.fleet.swap import NO_RESTART, Container, Containers, Goal, Move, Role, Verb
-from workers.fleet.tunnel import SOCKET, tunnel
-from workers.oci.manifest import MAX_MANIFEST, Descriptor, ImageConfig, Manifest
-from workers.oci.store import Store, small_blob
+from workers.fleet.tunnel import SOCKET
+from workers.oci.store import Store
 
 _ALIVE = (Role.NEXT, Role.PROVEN, Role.CURRENT)
 _ASKING = timedelta(seconds=10)
@@ -48,7 +39,7 @@ class DockerHost:
 
     def __init__(self, engine: Engine, store: Store, socket: str = SOCKET) -> None:
         """`socket` is where the engine listens on its own machine."""
-        self._engine, self._store, self._host, self._socket = engine, store, engine.host, socket
+        self._engine, self._host, self._images = engine, engine.host, Images(engine, store, socket)
 
     def takes(self) -> Takes:
         return self._engine.takes()
@@ -62,68 +53,9 @@ class DockerHost:
         return Running(found.image, found.generation, same)
 
     def fetch(self, service: Service, image: Digest, tell: Tell = silent) -> int:
-        pull = Pull(self._engine, service, image, self._socket, tell=tell)
-        there = self._has(service, image)
-        downloaded = pull.left() if there else frozenset()
-        if there and not downloaded:
-            return 0
-        travelled = 0
-
-        def read(digest: Digest) -> bytes:
-            nonlocal travelled
-            raw = read_manifest(self._store, digest)
-            travelled += len(raw)
-            return raw
-
-        manifest = manifest_of(image, read, self._engine.platform(), self._store.where)
-        if self._engine.loads:
-            return self._load(service, image, manifest, tell)
-        if there or self._engine.image(manifest.config.digest) is None:
-            travelled += manifest.config.size
-        if not there:
-            pull = replace(pull, needs=self._room(service, manifest)[0])
-        downloaded = downloaded or pull.wait()
-        travelled += sum(
-            {layer.digest: layer.size for layer in manifest.layers if layer.digest.short in downloaded}.values()
-        )
-        self._take(service, image, manifest)
-        return travelled
-
-    def _load(self, service: Service, image: Digest, manifest: Manifest, tell: Tell) -> int:
-        """Sends the image by the engine's own socket; the bytes that went."""
-        config, held = small_blob(manifest.config, self._store, MAX_MANIFEST), self._room(service, manifest)[1]
-        name, gone = f"{kept_as(service)}:{image.short}", 0
-        parts = archive(name, manifest, config, held, self._store)
-
-        def count(now: int, known: int) -> None:
-            nonlocal gone
-            gone = now
-            tell(now, known)
-
-        self._engine.load(metered(paced(parts, self._engine.rate), sum(layer.size for layer in held), count))
-        self._take(service, image, manifest)
-        return gone
-
-    def _room(self, service: Service, manifest: Manifest) -> tuple[int, tuple[Descriptor, ...]]:
-        """The bytes of disk that the image needs, and the layers that it lacks. A `HostRefused` if there is no room."""
-        raw = small_blob(manifest.config, self._store, MAX_MANIFEST)
-        missing = lacking(manifest, ImageConfig.parse(raw, self._store.where), self._engine.layers())
-        needs = needed(missing)
         ids = self._look(service)[1]
         up = next((ids[role] for role in _ALIVE if role in ids and self._engine.is_up(ids[role])), None)
-        has = free(lambda argv: self._engine.run(up, argv, _ASKING)) if up else None
-        if has is not None and has < needs:
-            raise pull_failed(self._host, service.repository, short_of(needs, has))
-        return needs, missing
-
-    def _take(self, service: Service, image: Digest, manifest: Manifest) -> None:
-        """Gives the image that has just come its name of ours, if it is the one that was asked for."""
-        found = self._there(service, image)
-        # Engines with the classic store call an image by its configuration, those on containerd by its manifest.
-        if found is None or found["Id"] not in (manifest.config.digest, manifest.digest, image):
-            what = f"asked for {image}, it now has {found['Id'] if found else 'nothing'}"
-            raise HostRefused(self._host, what, "look at the engine's log; somebody else may be removing images")
-        self._engine.tag(found["Id"], kept_as(service), image.short)
+        return self._images.fetch(service, image, tell, up)
 
     def swap(self, service: Service, image: Digest, generation: int) -> None:
         seen, ids = self._look(service)
@@ -146,7 +78,7 @@ class DockerHost:
         seen = self._go(service, seen, ids, partial(swap.to_settle, image=image))
         wanted = {container.image for container in seen.values()}
         wanted |= {container.previous for container in seen.values() if container.previous}
-        self._forget(service, wanted)
+        self._images.forget(service, wanted)
 
     def back(self, service: Service, image: Digest | None, generation: int) -> None:
         seen, ids = self._look(service)
@@ -263,7 +195,7 @@ class DockerHost:
                 engine.remove(ids.pop(move.role))
 
     def _create(self, service: Service, seen: Containers, ids: Mapping[Role, str], role: Role, goal: Goal) -> str:
-        current, found = seen.get(Role.CURRENT), self._there(service, goal.image)
+        current, found = seen.get(Role.CURRENT), self._images.there(service, goal.image)
         labels = dict(self._inherited(service, ids, str(found["Id"]) if found else ""))
         if current is not None and not current.spec:
             labels[BEFORE] = current.restart
@@ -285,74 +217,12 @@ class DockerHost:
             return proof_of_command(service, code, said)
         return proof_of(inspected, service.steady, elapsed)
 
-    # --- images ---
-
-    def _there(self, service: Service, image: Digest) -> Mapping[str, Any] | None:
-        """What the engine knows of the image, by its name or, if it was never in our repository, by its id.
-
-        One that was loaded has no name but ours, which it got when its id had been compared.
-        """
-        found = self._engine.image(reference(service, image)) or self._engine.image(image)
-        if found is None and self._engine.loads:
-            found = self._engine.image(f"{kept_as(service)}:{image.short}")
-        return found
-
-    def _has(self, service: Service, image: Digest) -> bool:
-        found = self._there(service, image)
-        if found is None:
-            return False
-        self._engine.tag(found["Id"], kept_as(service), image.short)
-        return True
-
-    def _forget(self, service: Service, wanted: Iterable[Digest]) -> None:
-        """Removes the service's images but those that are wanted, that any container of the host is made from, or that
-        came last: as many as are to be kept besides the one that runs."""
-        keep = {digest.short for digest in wanted}
-        used = {container.image for container in self._engine.containers()}
-        ours = f"{kept_as(service)}:"
-        old = [
-            (found, tags)
-            for found in self._engine.images(kept_as(service))
-            if (tags := [tag for tag in found.get("RepoTags") or () if tag.startswith(ours)])
-            and not any(tag.removeprefix(ours) in keep for tag in tags)
-        ]
-        spare = max(service.keep + 1 - len(keep), 0)
-        if spare:
-            old.sort(key=lambda one: self._tagged_at(one[0]["Id"]), reverse=True)
-        for found, tags in old[spare:]:
-            if found["Id"] in used:
-                continue
-            for tag in tags:
-                self._engine.untag(tag)
-            left: Mapping[str, Any] = self._engine.image(found["Id"]) or {}
-            if not left.get("RepoTags"):
-                # Only the names by digest are left, which pulling gave it; a tag would be somebody else's.
-                for name in left.get("RepoDigests") or ():
-                    self._engine.untag(name)
-
-    def _tagged_at(self, id: str) -> str:
-        """When an image was last fetched, or found to be there: the engine notes when it gets a name."""
-        return str(((self._engine.image(id) or {}).get("Metadata") or {}).get("LastTagTime") or "")
-
 
 @contextlib.contextmanager
 def connect(settings: HostSettings, store: Store) -> Iterator[DockerHost]:
     """The engine that the settings name (`unix:///path`, `tcp://host:port`, `ssh://host`), spoken to by its moves."""
     with reach(settings) as (engine, socket):
         yield DockerHost(engine, store, socket)
-
-
-@contextlib.contextmanager
-def reach(settings: HostSettings) -> Iterator[tuple[Engine, str]]:
-    """The engine of a host, and where it listens on its own machine."""
-    with contextlib.ExitStack() as stack:
-        address, scheme = settings.address, settings.address.partition(":")[0]
-        path = urlsplit(address).path
-        if address.startswith("ssh://"):
-            address = stack.enter_context(tunnel(settings.name, address, settings.ssh or SshSettings()))
-        engine = Engine(settings.name, address, settings.tls, loads=settings.images == "load", rate=settings.rate)
-        stack.callback(engine.close)
-        yield engine, path if scheme != "tcp" and path else SOCKET
 
 
 def _is_ours(found: Listed, service: Service) -> bool:

@@ -274,6 +274,19 @@ class Engine:
         with self._asking() as api, contextlib.suppress(APIError):
             api.remove_image(reference)
 
+    def call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> Any:
+        """What the engine's API answers to a request that the library has no word for; None if a GET finds nothing."""
+        with self._asking() as api:
+            url = f"{api.base_url}/v{api.api_version}{path}"
+            response = api.request(method, url, json=body, headers=headers, timeout=ANSWER)
+            if response.status_code == requests.codes.not_found and method == "GET":
+                return None
+            if not response.ok:
+                raise answered(self.host, response.status_code, _message(response))
+            return response.json() if response.content else {}
+
     # --- the door ---
 
     @contextlib.contextmanager
@@ -333,6 +346,13 @@ def common_version(oldest: str, newest: str) -> str:
     """
     ours: str = DEFAULT_DOCKER_API_VERSION
     return max(oldest, min(newest, ours, key=_number), key=_number)
+
+
+def _message(response: requests.Response) -> str:
+    try:
+        return str(response.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return response.text
 
 
 def _number(version: str) -> tuple[int, ...]:

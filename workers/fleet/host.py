@@ -30,7 +30,7 @@ class Service:
     how many images a host keeps besides the one that it runs.
 
     `engine` is what an engine is told besides, in its own words. `adopts` is a container of somebody else's that may be
-    replaced; `project` and `project_service` are Compose's names.
+    replaced; `project` and `project_service` are Compose's names, `replicas` and `parallelism` are for swarms.
     """
 
     name: str
@@ -64,6 +64,8 @@ class Service:
     adopts: str = ""
     project: str = ""
     project_service: str = ""
+    replicas: int = 1
+    parallelism: int = 1
 
 
 class Health(StrEnum):

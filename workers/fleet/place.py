@@ -5,7 +5,7 @@ The file is the truth. The link `current` follows it, and is put right by the ne
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,9 +38,14 @@ class Place:
     def read(cls, path: Path, service: str) -> Self:
         """The state in the file at `path`; an empty one if there is none. `ValueError` says what is wrong with it."""
         try:
-            table = json.loads(path.read_bytes())
+            return cls.parse(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return cls(service=service)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The state in a text. `ValueError` says what is wrong with it."""
+        table = json.loads(text)
         try:
             return cls(
                 service=str(table["service"]),
@@ -53,10 +58,35 @@ class Place:
         except (KeyError, TypeError) as error:
             raise ValueError(f"{error} is missing or of another type") from None
 
+    def text(self) -> str:
+        """The state as `parse` reads it."""
+        return json.dumps(asdict(self), indent=1)
+
+    def swapped(self, wanted: Placed) -> Self:
+        """The state with `wanted` in the place of whatever is not proven."""
+        return replace(self, next=wanted, newest=wanted.generation)
+
+    def settled(self, image: Digest) -> Self:
+        """The state once `image` is proven."""
+        if self.next is None or self.next.image != image:
+            return self
+        before = self.current.image if self.current else None
+        return replace(self, current=self.next, next=None, previous=self.previous if before == image else before)
+
+    def returned(self, image: Digest | None, generation: int) -> Self:
+        """The state once `generation` is taken back to `image` (None: to nothing that this generation brought)."""
+        current = self.current
+        if image is None:
+            current = current if current and current.generation < generation else None
+        elif current is None or current.image != image:
+            current = Placed(image=image, generation=generation)
+        previous = self.previous if current and self.previous != current.image else None
+        return replace(self, current=current, next=None, previous=previous, newest=generation, taken_back=generation)
+
     def write(self, path: Path, new: Path) -> None:
         """Replaces the file at `path`, by way of `new`: whole, and on the disk."""
         with new.open("wb") as file:
-            file.write(json.dumps(asdict(self), indent=1).encode())
+            file.write(self.text().encode())
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 from watcher.fleet import HostSettings
-from workers.fleet import compose, docker
+from workers.fleet import compose, docker, swarm
 from workers.fleet import dir as directory
 from workers.fleet.host import Host
 from workers.oci.store import Store
@@ -14,6 +14,7 @@ Target = Callable[[HostSettings, Store], AbstractContextManager[Host]]
 TARGETS: Mapping[str, Target] = {
     "docker": docker.connect,
     "compose": compose.connect,
+    "swarm": swarm.connect,
     "dir": directory.connect,
 }
 

@@ -25,6 +25,8 @@ def service_of(settings: Settings, name: str, app: AppSettings) -> Service:
         adopts=run.adopts,
         project=run.compose.project if run.compose else "",
         project_service=run.compose.service if run.compose else "",
+        replicas=run.replicas,
+        parallelism=run.parallelism,
         puller=settings.fleets[app.fleet].puller,
         keep=settings.fleets[app.fleet].keep,
         tmpfs=run.tmpfs,

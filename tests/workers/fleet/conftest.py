@@ -16,6 +16,14 @@ def dockerd() -> Iterator[RealEngine]:
 
 
 @pytest.fixture(scope="session")
+def swarm() -> Iterator[RealEngine]:
+    """A Docker engine that is a swarm of one node, and keeps no tasks that have ended."""
+    with engine() as running, running.api() as api:
+        api.init_swarm("127.0.0.1", "127.0.0.1", swarm_spec={"TaskHistoryRetentionLimit": 0})
+        yield running
+
+
+@pytest.fixture(scope="session")
 def real_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A registry on loopback."""
     with registry(tmp_path_factory.mktemp("registry")) as running:

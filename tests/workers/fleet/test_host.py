@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.fleet.worlds import LATER, FakeWorld, World, deploy, dir_world, docker_world
+from tests.workers.fleet.worlds import LATER, FakeWorld, World, deploy, dir_world, docker_world, proof_of, swarm_world
 from watcher.errors import Refused
 from watcher.image import Digest
 from workers.fleet.host import Fenced, Health, Running
 
 
-@pytest.fixture(params=["fake", "dir", "docker", "compose"])
+@pytest.fixture(params=["fake", "dir", "docker", "compose", pytest.param("swarm", marks=pytest.mark.journey)])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     if request.param == "fake":
         yield FakeWorld()
@@ -19,6 +19,10 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
         with dir_world(tmp_path) as made:
             yield made
     else:
+        if request.param == "swarm":
+            with swarm_world(request.getfixturevalue("swarm"), request.getfixturevalue("real_registry")) as managed:
+                yield managed
+                return
         parts = request.getfixturevalue("dockerd"), request.getfixturevalue("real_registry")
         with docker_world(*parts, target=request.param) as real:
             yield real
@@ -41,7 +45,7 @@ def test_an_image_runs_once_it_is_proven(world: World) -> None:
     world.host.fetch(world.service, image)
     world.host.swap(world.service, image, 1)
     assert world.host.running(world.service) == Running(None)
-    assert world.host.prove(world.service, image, LATER).health is Health.HEALTHY
+    assert proof_of(world, image).health is Health.HEALTHY
     world.host.settle(world.service, image)
     assert world.host.running(world.service) == Running(image, 1)
     assert world.answers() == "1"
@@ -111,7 +115,7 @@ def test_a_host_goes_back_to_what_it_ran(world: World) -> None:
     world.host.swap(world.service, bad, 2)
     world.host.back(world.service, good, 2)
     assert world.host.running(world.service) == Running(good, 1)
-    assert world.host.prove(world.service, good, LATER).health is Health.HEALTHY
+    assert proof_of(world, good).health is Health.HEALTHY
     world.host.settle(world.service, good)
     assert world.answers() == "1"
 
@@ -121,7 +125,7 @@ def test_a_host_goes_back_even_after_the_new_image_was_proven(world: World) -> N
     deploy(world, first, 1)
     deploy(world, second, 2)
     world.host.back(world.service, first, 2)
-    assert world.host.prove(world.service, first, LATER).health is Health.HEALTHY
+    assert proof_of(world, first).health is Health.HEALTHY
     world.host.settle(world.service, first)
     running = world.host.running(world.service)
     assert (running.image, running.generation) == (first, 2)
@@ -178,6 +182,8 @@ def test_one_image_is_kept_to_go_back_to_and_older_ones_are_not(world: World) ->
     images = [world.publish(version) for version in "123"]
     for generation, image in enumerate(images, 1):
         deploy(world, image, generation)
+    assert world.answers() == "3"
+    world.host.settle(world.service, images[2])
     assert world.host.fetch(world.service, images[2]) == 0
     assert world.host.fetch(world.service, images[1]) == 0
     assert world.host.fetch(world.service, images[0]) > 0

@@ -2,22 +2,25 @@
 
 import contextlib
 import itertools
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from docker import APIClient
 from docker.errors import DockerException
 
 from tests.fakes.host import FakeHost
 from tests.fakes.store import FakeStore
 from tests.rig.engine import RealEngine
 from tests.rig.image import busybox, layer, publish
+from tests.rig.process import wait_for
 from tests.rig.registry import Registry
 from watcher.fleet import HostSettings
 from watcher.image import Digest
-from workers.fleet.host import Health, Host, Service
+from workers.fleet.host import Health, Host, Proof, Service
 from workers.fleet.targets import connect
 from workers.oci.layout import LayoutStore
 from workers.oci.store import Store
@@ -58,11 +61,21 @@ LATER = timedelta(seconds=30)
 """After which nothing is starting any more."""
 
 
+def proof_of(world: World, image: Digest) -> Proof:
+    """The verdict on an image, waited for as a rollout does."""
+    until = time.monotonic() + LATER.total_seconds()
+    while (proof := world.host.prove(world.service, image, LATER)).health is Health.STARTING:
+        if time.monotonic() > until or not isinstance(world, SwarmWorld):
+            break
+        time.sleep(0.1)
+    return proof
+
+
 def deploy(world: World, image: Digest, generation: int) -> int:
     """The whole way of an image to a host; the bytes that travelled."""
     travelled = world.host.fetch(world.service, image)
     world.host.swap(world.service, image, generation)
-    proof = world.host.prove(world.service, image, LATER)
+    proof = proof_of(world, image)
     assert proof.health is Health.HEALTHY, proof.said
     world.host.settle(world.service, image)
     return travelled
@@ -161,6 +174,54 @@ class DockerWorld:
     def _rows(self) -> list[dict[str, Any]]:
         with self.engine.api() as api:
             return list(api.containers(all=True, filters={"label": f"io.toplayer.service={self.service.name}"}))
+
+
+@dataclass
+class SwarmWorld:
+    host: Host
+    store: Store
+    service: Service
+    engine: RealEngine
+
+    def publish(self, version: str, *, healthy: bool = True) -> Digest:
+        return made(self.store, version, healthy=healthy)
+
+    def answers(self) -> str:
+        """Of the one task that there should be, once the swarm has come to rest."""
+        with self.engine.api() as api:
+            wait_for(lambda: self._rests(api), "the swarm to come to rest", 30)
+            for row in self._rows(api):
+                run = api.exec_create(row["Id"], ["cat", "version"])
+                return str(api.exec_start(run["Id"]).decode())
+        return ""
+
+    def _rests(self, api: APIClient) -> bool:
+        wanted = (
+            api.inspect_service(self.service.name)["Spec"]["Mode"]["Replicated"]["Replicas"] if self._made(api) else 0
+        )
+        tasks = api.tasks({"service": self.service.name}) if self._made(api) else []
+        up = [task for task in tasks if task["Status"]["State"] == "running"]
+        return len(up) == wanted == len(self._rows(api)) and all(task["DesiredState"] == "running" for task in up)
+
+    def _made(self, api: APIClient) -> bool:
+        return bool(api.services({"name": self.service.name}))
+
+    def _rows(self, api: APIClient) -> list[dict[str, Any]]:
+        return list(api.containers(filters={"label": f"com.docker.swarm.service.name={self.service.name}"}))
+
+
+@contextlib.contextmanager
+def swarm_world(engine: RealEngine, registry: Registry) -> Iterator[SwarmWorld]:
+    name = f"shop-{next(_COUNT)}"
+    store = open_store(f"{registry.address}/{name}", {registry.address: registry.settings})
+    with connect(HostSettings(name="h1", address=engine.address, target="swarm"), store) as host:
+        known = replace(service(name, f"{registry.address}/{name}"), network="host", steady=timedelta(seconds=1))
+        try:
+            yield SwarmWorld(host, store, known, engine)
+        finally:
+            with engine.api() as api:
+                for row in api.services({"name": name}):
+                    api.remove_service(row["ID"])
 
 
 @contextlib.contextmanager

@@ -1,0 +1,138 @@
+"""The images of a service on one engine: brought there, kept under names of ours, and forgotten."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from watcher.image import Digest
+from workers.fleet.answer import pull_failed
+from workers.fleet.engine import Engine
+from workers.fleet.host import HostRefused, Service, Tell
+from workers.fleet.image import manifest_of, read_manifest
+from workers.fleet.load import archive, metered, paced
+from workers.fleet.pull import Pull
+from workers.fleet.room import free, lacking, needed, short_of
+from workers.fleet.spec import kept_as, reference
+from workers.oci.manifest import MAX_MANIFEST, Descriptor, ImageConfig, Manifest
+from workers.oci.store import Store, small_blob
+
+_ASKING = timedelta(seconds=10)
+
+
+class Images:
+    """Those of one engine, which listens on `socket` on its own machine. `store` is where they come from."""
+
+    def __init__(self, engine: Engine, store: Store, socket: str) -> None:
+        self._engine, self._store, self._host, self._socket = engine, store, engine.host, socket
+
+    def fetch(self, service: Service, image: Digest, tell: Tell, up: str | None) -> int:
+        """See `Host.fetch`. `up` is the id of a container of the service's that runs, to ask for free space in."""
+        pull = Pull(self._engine, service, image, self._socket, tell=tell)
+        there = self.has(service, image)
+        downloaded = pull.left() if there else frozenset()
+        if there and not downloaded:
+            return 0
+        travelled = 0
+
+        def read(digest: Digest) -> bytes:
+            nonlocal travelled
+            raw = read_manifest(self._store, digest)
+            travelled += len(raw)
+            return raw
+
+        manifest = manifest_of(image, read, self._engine.platform(), self._store.where)
+        if self._engine.loads:
+            return self._load(service, image, manifest, tell, up)
+        if there or self._engine.image(manifest.config.digest) is None:
+            travelled += manifest.config.size
+        if not there:
+            pull = replace(pull, needs=self._room(service, manifest, up)[0])
+        downloaded = downloaded or pull.wait()
+        travelled += sum(
+            {layer.digest: layer.size for layer in manifest.layers if layer.digest.short in downloaded}.values()
+        )
+        self._take(service, image, manifest)
+        return travelled
+
+    def _load(self, service: Service, image: Digest, manifest: Manifest, tell: Tell, up: str | None) -> int:
+        """Sends the image by the engine's own socket; the bytes that went."""
+        config, held = small_blob(manifest.config, self._store, MAX_MANIFEST), self._room(service, manifest, up)[1]
+        name, gone = f"{kept_as(service)}:{image.short}", 0
+        parts = archive(name, manifest, config, held, self._store)
+
+        def count(now: int, known: int) -> None:
+            nonlocal gone
+            gone = now
+            tell(now, known)
+
+        self._engine.load(metered(paced(parts, self._engine.rate), sum(layer.size for layer in held), count))
+        self._take(service, image, manifest)
+        return gone
+
+    def _room(self, service: Service, manifest: Manifest, up: str | None) -> tuple[int, tuple[Descriptor, ...]]:
+        """The bytes of disk that the image needs, and the layers that it lacks. A `HostRefused` if there is no room."""
+        raw = small_blob(manifest.config, self._store, MAX_MANIFEST)
+        missing = lacking(manifest, ImageConfig.parse(raw, self._store.where), self._engine.layers())
+        needs = needed(missing)
+        has = free(lambda argv: self._engine.run(up, argv, _ASKING)) if up else None
+        if has is not None and has < needs:
+            raise pull_failed(self._host, service.repository, short_of(needs, has))
+        return needs, missing
+
+    def _take(self, service: Service, image: Digest, manifest: Manifest) -> None:
+        """Gives the image that has just come its name of ours, if it is the one that was asked for."""
+        found = self.there(service, image)
+        # Engines with the classic store call an image by its configuration, those on containerd by its manifest.
+        if found is None or found["Id"] not in (manifest.config.digest, manifest.digest, image):
+            what = f"asked for {image}, it now has {found['Id'] if found else 'nothing'}"
+            raise HostRefused(self._host, what, "look at the engine's log; somebody else may be removing images")
+        self._engine.tag(found["Id"], kept_as(service), image.short)
+
+    def there(self, service: Service, image: Digest) -> Mapping[str, Any] | None:
+        """What the engine knows of the image, by its name or, if it was never in our repository, by its id.
+
+        One that was loaded has no name but ours, which it got when its id had been compared.
+        """
+        found = self._engine.image(reference(service, image)) or self._engine.image(image)
+        if found is None and self._engine.loads:
+            found = self._engine.image(f"{kept_as(service)}:{image.short}")
+        return found
+
+    def has(self, service: Service, image: Digest) -> bool:
+        """Whether the image is there. It then has our name, so that nobody prunes it."""
+        found = self.there(service, image)
+        if found is None:
+            return False
+        self._engine.tag(found["Id"], kept_as(service), image.short)
+        return True
+
+    def forget(self, service: Service, wanted: Iterable[Digest]) -> None:
+        """Removes the service's images but those that are wanted, that any container of the host is made from, or that
+        came last: as many as are to be kept besides the one that runs."""
+        keep = {digest.short for digest in wanted}
+        used = {container.image for container in self._engine.containers()}
+        ours = f"{kept_as(service)}:"
+        old = [
+            (found, tags)
+            for found in self._engine.images(kept_as(service))
+            if (tags := [tag for tag in found.get("RepoTags") or () if tag.startswith(ours)])
+            and not any(tag.removeprefix(ours) in keep for tag in tags)
+        ]
+        spare = max(service.keep + 1 - len(keep), 0)
+        if spare:
+            old.sort(key=lambda one: self._tagged_at(one[0]["Id"]), reverse=True)
+        for found, tags in old[spare:]:
+            if found["Id"] in used:
+                continue
+            for tag in tags:
+                self._engine.untag(tag)
+            left: Mapping[str, Any] = self._engine.image(found["Id"]) or {}
+            if not left.get("RepoTags"):
+                # Only the names by digest are left, which pulling gave it; a tag would be somebody else's.
+                for name in left.get("RepoDigests") or ():
+                    self._engine.untag(name)
+
+    def _tagged_at(self, id: str) -> str:
+        """When an image was last fetched, or found to be there: the engine notes when it gets a name."""
+        return str(((self._engine.image(id) or {}).get("Metadata") or {}).get("LastTagTime") or "")

@@ -1,0 +1,22 @@
+"""The way to a host's engine, by its settings."""
+
+import contextlib
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from watcher.fleet import HostSettings, SshSettings
+from workers.fleet.engine import Engine
+from workers.fleet.tunnel import SOCKET, tunnel
+
+
+@contextlib.contextmanager
+def reach(settings: HostSettings) -> Iterator[tuple[Engine, str]]:
+    """The engine of a host, and where it listens on its own machine."""
+    with contextlib.ExitStack() as stack:
+        address, scheme = settings.address, settings.address.partition(":")[0]
+        path = urlsplit(address).path
+        if address.startswith("ssh://"):
+            address = stack.enter_context(tunnel(settings.name, address, settings.ssh or SshSettings()))
+        engine = Engine(settings.name, address, settings.tls, loads=settings.images == "load", rate=settings.rate)
+        stack.callback(engine.close)
+        yield engine, path if scheme != "tcp" and path else SOCKET
