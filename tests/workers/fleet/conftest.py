@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.rig.engine import RealEngine, engine
+from tests.rig.process import free_port
 from tests.rig.registry import Registry, registry
 
 
@@ -19,7 +20,8 @@ def dockerd() -> Iterator[RealEngine]:
 def swarm() -> Iterator[RealEngine]:
     """A Docker engine that is a swarm of one node, and keeps no tasks that have ended."""
     with engine() as running, running.api() as api:
-        api.init_swarm("127.0.0.1", "127.0.0.1", swarm_spec={"TaskHistoryRetentionLimit": 0})
+        address = f"127.0.0.1:{free_port()}"  # the usual port may be another run's
+        api.init_swarm(address, address, swarm_spec={"TaskHistoryRetentionLimit": 0})
         yield running
 
 
