@@ -19,13 +19,17 @@ def spec_of(service: Service, state: str, wanted: tuple[Digest, int] | None, hos
     """The body of `POST /services/create`; `wanted` is image and generation, None for no task at all.
 
     Every task that does not come up, and every one that ends within `steady`, holds the update up: what is done then
-    is decided by us, and not by the swarm. `HostRefused` names what a swarm has no word for.
+    is decided by us, and not by the swarm. The next tasks wait as long as the last ones are watched: without that delay
+    a swarm goes on in the moment in which it learns that a task failed, or does not, as it happens. `HostRefused` names
+    what a swarm has no word for.
     """
     image, generation = wanted or (None, 0)
+    watched = round(max(service.steady.total_seconds(), 1) * _NANO)
     update = {
         "Parallelism": service.parallelism,
         "FailureAction": "pause",
-        "Monitor": round(service.steady.total_seconds() * _NANO),
+        "Delay": watched,
+        "Monitor": watched,
         "MaxFailureRatio": 0,
         "Order": service.order,
     }

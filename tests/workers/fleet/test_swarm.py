@@ -103,6 +103,7 @@ def test_a_specification_becomes_a_service() -> None:
     assert spec["UpdateConfig"] == {
         "Parallelism": 2,
         "FailureAction": "pause",
+        "Delay": 7 * 10**9,
         "Monitor": 7 * 10**9,
         "MaxFailureRatio": 0,
         "Order": "start-first",
