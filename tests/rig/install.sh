@@ -12,6 +12,10 @@ need dockerd docker.io
 need docker-registry docker-registry
 need busybox busybox-static
 need openssl openssl
+need ssh openssh-client
+need sshd openssh-server
+need gpg gnupg
+need nsenter util-linux
 need skopeo skopeo
 need podman podman
 need ip iproute2
