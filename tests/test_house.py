@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,3 +85,32 @@ def test_the_help_in_the_readme_is_the_real_one() -> None:
     block = re.search(r"```text\n(Usage: toplayer .*?)```", readme, re.DOTALL)
     assert block, "the README has no help block"
     assert block[1].strip() == said.strip()
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Every command line of ours that a page, a hint or the example names, and where."""
+    pages = [ROOT / "README.md", ROOT / "config/toplayer.example.toml", *(ROOT / "docs").rglob("*.md")]
+    for path in [*pages, *sources("watcher"), *sources("workers")]:
+        text = path.read_text(encoding="utf-8")
+        shown = [*re.findall(r"`toplayer ([^`]+)`", text), *re.findall(r"^\$ toplayer (.+?)(?: +#.*)?$", text, re.M)]
+        yield from ((f"{path.relative_to(ROOT)}: {words}", shlex.split(words)) for words in shown)
+
+
+def test_every_command_that_is_named_anywhere_is_there() -> None:
+    from click import BadOptionUsage, Context, Group, MissingParameter, UsageError
+
+    from watcher.cli.main import cli
+
+    assert isinstance(cli, Group)
+    for where, words in commands():
+        words = [word.strip("[]") for word in words]
+        words = words[2:] if words[0] == "--config" else words
+        command = cli.get_command(Context(cli), words[0])
+        assert command, f"{where}: there is no such command"
+        numbers = [re.sub(r"^(N|\{\w+\})$", "1", word) for word in words[1:]]
+        try:
+            command.make_context(words[0], numbers) if numbers else None
+        except (MissingParameter, BadOptionUsage):
+            continue  # named in passing, without all that it takes
+        except UsageError as error:
+            pytest.fail(f"{where}: {error.message}")

@@ -43,15 +43,18 @@ def follow(context: Context) -> None:
 @click.command()
 @click.argument("app")
 @click.argument("package")
-@click.option("--to", default="", metavar="VERSION", help="The version; the newest on the index if not given.")
+@click.argument("version", default="")
 @_options
 @click.pass_obj
-def bump(context: Context, app: str, package: str, to: str, no_wait: bool, why: str, as_json: bool) -> int:
-    """Move one pin now, whatever cooldown and policy say."""
+def bump(context: Context, app: str, package: str, version: str, no_wait: bool, why: str, as_json: bool) -> int:
+    """Move one pin now, whatever cooldown and policy say.
+
+    To VERSION, or to the newest on the index.
+    """
     (name,) = context.apps(app)
     with progress() as tell:
         context.hands.refresh(context.settings, context.ledger, [name], tell)
-    made = wish.bump(context.ledger, name, package.lower(), to, person_of(why))
+    made = wish.bump(context.ledger, name, package.lower(), version, person_of(why))
     if not no_wait:
         follow(context)
     ended = context.ledger.find(type(made), id=made.id) or made

@@ -103,5 +103,5 @@ class Archived:
                 yield chunk
 
     def _wrong(self, why: str) -> BuildRefused:
-        hint = "tell its author, or keep the version that you have: `toplayer ignore`"
+        hint = "tell its author, or keep the version that you have: `ignore` in the app's policy"
         return BuildRefused(f"{self.path.name}: {inert(self.name, 200)}", why, hint)

@@ -30,7 +30,7 @@ MOST_ENTRIES = 200_000
 MOST_BYTES = 8 * 1024**3
 """What a wheel may unpack to. The largest ones on PyPI come to 3 GB."""
 
-HINT = "tell its author, or keep the version that you have: `toplayer ignore`"
+HINT = "tell its author, or keep the version that you have: `ignore` in the app's policy"
 _SCHEMES = ("purelib", "platlib", "headers", "scripts", "data")
 _ALGORITHMS = ("sha256", "sha384", "sha512")
 _UNLISTED = ("RECORD", "RECORD.jws", "RECORD.p7s")

@@ -344,7 +344,7 @@ def test_a_bump_by_hand_opens_a_bump_that_had_failed(line: Line, now: datetime) 
     again = line.ledger.find(Bump, id="shop:django:2.0")
     assert again is not None
     assert again.stage is BumpStage.FOUND
-    assert line("bump", "shop", "django", "--to", "9.9", "--no-wait") == 2
+    assert line("bump", "shop", "django", "9.9", "--no-wait") == 2
     assert "there is no release of django `9.9`" in line.err
     assert line("bump", "shop", "flask", "--no-wait") == 2
     assert "known: django" in line.err
