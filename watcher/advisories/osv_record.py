@@ -20,6 +20,8 @@ _SPELLED: dict[str, Callable[[str], str]] = {"pypi": canonicalize_name, "packagi
 
 _MOST_SPANS = 5_000
 _SEVERITIES = ("low", "moderate", "high", "critical")
+_AT_ONE_VERSION = ("fixed", "introduced", "last_affected")
+"""In which order the events at one version are read: a range may begin and end with the same one."""
 _SEVERITY_NAMES = {"medium": "moderate"}
 
 
@@ -106,13 +108,13 @@ def _spans(numbers: Mapping[str, Any], scheme: Scheme, url: str, where: str) -> 
     steps: list[tuple[Any, str, str]] = []
     for number, event in enumerate(events):
         event = document.expect(event, dict, url, f"{where}.events[{number}]", "an object")
-        for kind in ("introduced", "fixed", "last_affected"):
+        for kind in _AT_ONE_VERSION:
             version = event.get(kind)
             if version == "0" and kind == "introduced":
                 steps.append(((0,), kind, ""))
             elif isinstance(version, str) and (normal := _normal(version, scheme)):
                 steps.append(((1, scheme.key(normal)), kind, normal))
-    yield from _between(sorted(steps, key=lambda step: (step[0], step[1] == "introduced")))
+    yield from _between(sorted(steps, key=lambda step: (step[0], _AT_ONE_VERSION.index(step[1]))))
 
 
 def _between(steps: Sequence[tuple[Any, str, str]]) -> Iterator[Span]:

@@ -147,6 +147,15 @@ def test_ranges_are_read_in_the_order_of_versions_however_they_are_written() -> 
     assert affected(found, ["1.1", "1.2", "1.9", "1.10", "2.0", "2.3", "2.3.1"]) == ["1.2", "1.9", "2.0", "2.3"]
 
 
+def test_a_range_may_be_one_version_and_may_begin_where_the_last_one_was_fixed() -> None:
+    one = advisory(ranges=[{"type": "ECOSYSTEM", "events": [{"introduced": "1.2"}, {"last_affected": "1.2"}]}])
+    events = [{"introduced": "1.0"}, {"fixed": "1.1"}, {"introduced": "1.1"}, {"fixed": "1.2"}]
+    twice = advisory(ranges=[{"type": "ECOSYSTEM", "events": events}])
+
+    assert affected(one, ["1.1", "1.2", "1.2.1", "9.0"]) == ["1.2"]
+    assert affected(twice, ["0.9", "1.0", "1.1", "1.2"]) == ["1.0", "1.1"]
+
+
 def test_single_versions_and_commits_are_understood_or_left_alone() -> None:
     git = {"type": "GIT", "events": [{"introduced": "0"}]}
 
