@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 
@@ -44,14 +44,19 @@ class Known:
 
     def rules(self, pin: Pin, lookup: Lookup, app: str, silenced: Mapping[str, str]) -> Rules:
         """What counts for the pin."""
-        settings, bulletins = self.settings.apps[app], self.against(pin, lookup)
+        bulletins = self.against(pin, lookup)
+        advisories = (*lookup.advisories, *(one for bulletin in bulletins for one in bulletin.advisories))
+        return replace(self._rules(pin, lookup, app, silenced), advisories=advisories)
+
+    def _rules(self, pin: Pin, lookup: Lookup, app: str, silenced: Mapping[str, str]) -> Rules:
+        """The same without advisories: these are packed, and only unpacked where a decision is made."""
+        settings = self.settings.apps[app]
         return Rules(
             app=app,
             target=ECOSYSTEMS[pin.ecosystem].target(settings.image),
             policy=settings.policy.of(pin.package),
             silenced=silenced,
-            advisories=(*lookup.advisories, *(one for bulletin in bulletins for one in bulletin.advisories)),
-            uninformed=self._uninformed(pin, lookup, bulletins),
+            uninformed=self._uninformed(pin, lookup, self.against(pin, lookup)),
             unrouted=unrouted(pin, self.settings.indexes),
         )
 
@@ -64,13 +69,11 @@ class Known:
         return f"{pin.package} is held until {' and '.join(silent)} tells what is known against it"
 
     def basis(self, pin: Pin, lookup: Lookup, app: str, silenced: Mapping[str, str]) -> str:
-        """All that a decision about the pin is made from, in short."""
-        policy = self.settings.apps[app].policy.of(pin.package)
-        wishes = (policy.watch, policy.allow, policy.cooldown, policy.prereleases)
-        said = (lookup.index, lookup.outcome, lookup.changed_at, unrouted(pin, self.settings.indexes))
-        against = [(one.source, one.changed_at, one.answered_at is None) for one in self.against(pin, lookup)]
-        target = ECOSYSTEMS[pin.ecosystem].target(self.settings.apps[app].image)
-        return digest(pin, wishes, said, against, sorted(silenced.items()), target)
+        """All that a decision about the pin is made from, in short. What was said counts by when it was said."""
+        rules = self._rules(pin, lookup, app, silenced)
+        rules = replace(rules, policy=rules.policy.of_releases)
+        against = [(one.source, one.changed_at) for one in self.against(pin, lookup)]
+        return digest(pin, rules, lookup.index, lookup.outcome, lookup.changed_at, against)
 
 
 def silenced(bumps: Iterable[Bump]) -> dict[str, dict[str, str]]:
@@ -80,7 +83,7 @@ def silenced(bumps: Iterable[Bump]) -> dict[str, dict[str, str]]:
     """
     said = {BumpStage.CLOSED: "closed", BumpStage.FAILED: "failed", BumpStage.MERGED: "merged, and then taken back"}
     found: dict[str, dict[str, str]] = {}
-    for bump in bumps:
+    for bump in sorted(bumps, key=lambda one: one.id):
         for part in bump.parts if bump.stage in said else ():
             found.setdefault(part.package, {})[part.to_version] = bump.reason or said[bump.stage]
     return found

@@ -1,7 +1,7 @@
 """What an app wants for one of its packages: which releases may come in by themselves, when, and with which others."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -55,6 +55,11 @@ class Policy:
     windows: tuple[Window, ...] = ()
     freeze: tuple[Freeze, ...] = ()
     group: str = ""
+
+    @property
+    def of_releases(self) -> "Policy":
+        """What of it has a say in which release is taken. The rest says when a bump begins, and what moves together."""
+        return replace(self, windows=(), freeze=(), group="")
 
     def lets_in(self, pin: Pin, version: str) -> bool:
         """Whether the pin may move to a version, as far as that depends on it being a pre-release.

@@ -23,15 +23,15 @@ from watcher.settings import Settings
 from watcher.weigh import weigh
 
 HOUR = timedelta(hours=1)
+INDEX = '[indexes.pypi]\nkind = "pypi"\nurl = "https://index.example/simple"\nadvisories = true\n'
 
 
 def settings(state: Path, policy: str = "", indexes: str = "") -> Settings:
-    indexes = indexes or '[indexes.pypi]\nkind = "pypi"\nurl = "https://index.example/simple"\nadvisories = true\n'
     return config.parse(
         f"""
         [toplayer]
         state = "{state}"
-        {indexes}
+        {indexes or INDEX}
         [advisories.osv]
         kind = "osv"
         url = "https://osv.example"
@@ -62,10 +62,17 @@ class World:
     settings: Settings
     index: FakeIndex
 
-    def pins(self, **versions: str) -> None:
+    def pins(self, constraint: str = "", **versions: str) -> None:
         """The lock pins these packages; those with a low line before them because another needs them."""
         made = [
-            Pin(ecosystem="pypi", package=name.strip("_"), version=v, lock="uv.lock", direct=not name.startswith("_"))
+            Pin(
+                ecosystem="pypi",
+                package=name.strip("_"),
+                version=v,
+                lock="uv.lock",
+                direct=not name.startswith("_"),
+                constraint=constraint,
+            )
             for name, v in versions.items()
         ]
         before = self.ledger.find(Head, app="shop")
@@ -155,6 +162,45 @@ def test_a_policy_that_is_edited_counts_at_the_next_look(world: World) -> None:
 
     assert world.decision("alpha") == (Verdict.REFUSED, "")
     assert world.bumps() == {"shop:alpha:2.0": BumpStage.SUPERSEDED}
+
+
+def test_a_requirement_that_may_be_raised_from_now_on_lets_the_release_in_at_the_next_look(world: World) -> None:
+    world.pins("<2", alpha="1.0")
+    world.index.publish("alpha", "2.0")
+    world.poll()
+    world.weigh()
+    assert world.decision("alpha") == (Verdict.REFUSED, "")
+
+    world.settings = settings(world.state, 'requirement = "widen"')
+    world.weigh()
+
+    assert world.decision("alpha") == (Verdict.TAKEN, "2.0")
+
+
+def test_hours_and_groups_say_nothing_about_a_release_so_no_decision_is_made_again_for_them(world: World) -> None:
+    world.pins(alpha="1.0")
+    world.poll()
+    world.weigh()
+    before = world.ledger.standing("shop")["alpha"].basis
+
+    world.settings = settings(world.state, 'windows = ["22:00-06:00"]\nfreeze = ["2026-11-01..2026-11-03"]\ngroup = "greek"')
+    world.weigh()
+
+    assert world.ledger.standing("shop")["alpha"].basis == before
+
+
+def test_a_new_source_of_advisories_holds_what_was_decided_without_it(world: World) -> None:
+    more = '\n[advisories.ours]\nkind = "osv"\nurl = "https://ours.example"\n'
+    world.pins(alpha="1.0")
+    world.index.publish("alpha", "1.1")
+    world.poll()
+    world.weigh()
+    assert world.decision("alpha") == (Verdict.TAKEN, "1.1")
+
+    world.settings = settings(world.state, indexes=INDEX + more)
+    world.weigh()
+
+    assert world.decision("alpha")[0] is Verdict.HELD
 
 
 def test_a_newer_release_takes_the_place_of_a_bump_that_was_only_found(world: World) -> None:
