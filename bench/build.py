@@ -299,7 +299,7 @@ def child() -> None:
     base = open_base(image.base, Platform.parse(image.platform), {})
     store = open_store(image.repository, {})
     with Http() as http:
-        house = Wheelhouse(IndexSettings(kind="pypi", url=f"{index}/simple"), Wheels.of(image), http)
+        house = Wheelhouse({"pypi": IndexSettings(kind="pypi", url=f"{index}/simple")}, Wheels.of(image), http)
         built = build(recipe, base, store, house, scratch=Path(state), now=datetime.now(UTC))
     usage = resource.getrusage(resource.RUSAGE_SELF)
     found = {

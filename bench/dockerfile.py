@@ -216,7 +216,7 @@ class Bench:
         store = open_store(image.repository, {})
         with Http() as http:
             index = IndexSettings(kind="pypi", url=self.shop.index.url, private=True)
-            house = Wheelhouse(index, Wheels.of(image), http)
+            house = Wheelhouse({"pypi": index}, Wheels.of(image), http)
             return layers.build(recipe, base, store, house, composer, scratch=self.root / "s", now=datetime.now(UTC))
 
     def roll(self, way: str, image: Digest, *, shaped: bool) -> tuple[int, float]:

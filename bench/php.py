@@ -84,7 +84,7 @@ def made(home: Path, app: Path, composer: Composer, commit: str, previous: Diges
         previous=previous,
     )
     with Http() as http:
-        house = Wheelhouse(IndexSettings(kind="pypi"), Wheels.of(image), http)
+        house = Wheelhouse({"pypi": IndexSettings(kind="pypi")}, Wheels.of(image), http)
         store, now = LayoutStore(home / "images"), datetime.now(UTC)
         return build(recipe, Base(), store, house, composer, scratch=home / "scratch", now=now)
 

@@ -34,7 +34,7 @@ class Component:
 
 
 def package(pin: Pin, image: ImageSettings, index: str) -> Component:
-    """The component of a locked package. `index` is the address that it comes from.
+    """The component of a locked package. `index` is the address that it comes from, or all that may have it.
 
     With hashes in the lock they say what the package is; without them only its index does.
     """

@@ -5,7 +5,6 @@ from datetime import datetime
 from pathlib import Path
 
 from watcher.pin import Pin
-from watcher.release import File
 from watcher.source import Source
 from watcher.wheels import Wheels
 from workers.image.component import Component, package
@@ -15,6 +14,7 @@ from workers.image.needs import Requires, check
 from workers.image.supply import Brought
 from workers.image.unpack import emptied, only_directory, unpack
 from workers.image.wheel import read_wheel
+from workers.image.wheelhouse import Offer
 from workers.image.workshop import Tree, Workshop
 
 PYTHON, PHP = "pypi", "packagist"
@@ -27,8 +27,8 @@ class Packages:
         """`sources` are what the lock takes from elsewhere. A `BuildRefused` names pins that nobody can install."""
         self._image, self._wheelhouse, self._workshop, self._now = workshop.image, workshop.wheelhouse, workshop, now
         found = applicable(pins, sources, Wheels.of(self._image))
-        self._pins = {package(pin, self._image, self._wheelhouse.url): pin for pin in found}
-        self._files: dict[Component, File] = {}
+        self._pins = {package(pin, self._image, self._wheelhouse.address(pin)): pin for pin in found}
+        self._offers: dict[Component, Offer] = {}
 
     @property
     def components(self) -> Sequence[Component]:
@@ -41,21 +41,21 @@ class Packages:
         return self._pins
 
     def expect(self, components: Collection[Component]) -> None:
-        """See `Supply`: the index is asked for all at once."""
-        asked = [one for one in components if one in self._pins and one not in self._files]
+        """See `Supply`: the indexes are asked for all at once."""
+        asked = [one for one in components if one in self._pins and one not in self._offers]
         if asked:
             found = self._wheelhouse.best([self._pins[one] for one in asked], self._now)
-            self._files.update((one, found[self._pins[one]]) for one in asked)
+            self._offers.update((one, found[self._pins[one]]) for one in asked)
 
     def weigh(self, component: Component) -> int | None:
         """See `Supply`."""
-        file = self._files.get(component)
-        return file.size if file else None
+        offer = self._offers.get(component)
+        return offer.file.size if offer else None
 
     def bring(self, component: Component, place: Path) -> Brought:
         """See `Supply`."""
         pin, mine = self._pins[component], emptied(place / component.key)
-        file = self._wheelhouse.bring(pin, self._files[component], mine)
+        file = self._wheelhouse.bring(pin, self._offers[component], mine)
         if not file.name.endswith(".whl"):
             unpack(file, emptied(mine / "source"), file.name)
             root = only_directory(mine / "source", file.name)

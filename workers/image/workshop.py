@@ -110,10 +110,10 @@ class Workshop:
         """The virtual environment of the backend."""
         image = self.image.model_copy(update={"venv": f"{_ROOT}/env"})
         pins = self.resolve(requires) if requires else ()
-        files = self.wheelhouse.best(pins, now) if pins else {}
+        offers = self.wheelhouse.best(pins, now) if pins else {}
         yield from venv(image)
         for pin in pins:
-            wheel = read_wheel(self.wheelhouse.bring(pin, files[pin], place), pin.package, pin.version)
+            wheel = read_wheel(self.wheelhouse.bring(pin, offers[pin], place), pin.package, pin.version)
             yield from installed(wheel, image)
 
     def _env(self, source: Tree) -> Mapping[str, str]:

@@ -65,6 +65,22 @@ class Keys:
         return token
 
 
+class Shown(Keys):
+    """A key that is in headers of its own, and shown without being asked for."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__()
+        self._headers = dict(headers)
+
+    def header(self) -> dict[str, str]:
+        """See `Keys`."""
+        return self._headers
+
+    async def satisfy(self, challenges: Sequence[str], sent: Mapping[str, str], ask: Ask) -> None:
+        """See `Keys`."""
+        raise WireFailed("it does not accept our key", status=401, hint=HINT)
+
+
 def _challenge(text: str) -> tuple[str, dict[str, str]]:
     """The scheme of one challenge, in lower case, and its fields (RFC 9110, section 11.6.1)."""
     scheme, _, rest = text.strip().partition(" ")

@@ -8,13 +8,13 @@ from watcher.desk import Desk
 from watcher.head import Head
 from watcher.http import Http
 from watcher.image import Digest, Platform
+from watcher.known import Known
 from watcher.layers.part import Terms
 from watcher.layers.rates import rates
 from watcher.ledger import Ledger
 from watcher.look import would_be_blind
 from watcher.machine import packings, share
 from watcher.rollout import Rollout, RolloutStage
-from watcher.settings import IndexSettings
 from watcher.wheels import Wheels
 from workers.carry import Step
 from workers.composer import Composer
@@ -46,7 +46,6 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
         return _build_dockerfile(desk, rollout)
     settings, app = desk.settings, desk.settings.apps[rollout.app]
     repository = repository_of(settings, rollout.app)
-    index = next((one for one in settings.indexes.values() if one.kind == "pypi"), IndexSettings(kind="pypi"))
     base = open_base(
         address_of(app.image, lambda path: repository.read(rollout.commit, path)),
         Platform.parse(app.image.platform),
@@ -74,7 +73,9 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
             packings=packings(app.image.packing, hosts),
             rates=rates(rollout.app, pins, settings, desk.ledger, desk.clock()),
         )
-        wheelhouse = Wheelhouse(index, Wheels.of(app.image), http)
+        lookups = Known.read(settings, desk.ledger).lookups
+        looked = lambda index, package: lookups.get((index, package))  # noqa: E731
+        wheelhouse = Wheelhouse(settings.indexes, Wheels.of(app.image), http, looked)
         composer = Composer(tuple(settings.indexes.values()), state_of(settings) / "composer")
         built = build(
             recipe,
@@ -82,7 +83,7 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
             store,
             wheelhouse,
             composer,
-            tools=tools_of(settings, app, index),
+            tools=tools_of(settings, app),
             scratch=place,
             now=desk.clock(),
             report=log.info,

@@ -9,21 +9,20 @@ from urllib.parse import urlsplit
 from watcher import lockfiles
 from watcher.image import Platform
 from watcher.pin import Pin
-from watcher.settings import AppSettings, GitSettings, IndexSettings, Settings
-from watcher.wheels import Wheels
+from watcher.settings import AppSettings, GitSettings, Settings
 from workers.git import Repository
 from workers.image.base import open_base
 from workers.image.tools import Tools
 from workers.propose.forges import login_of
-from workers.propose.uv import Uv
+from workers.propose.workshop import Workshop
 from workers.steps.rooms import state_of
 
 
-def tools_of(settings: Settings, app: AppSettings, index: IndexSettings) -> Tools:
+def tools_of(settings: Settings, app: AppSettings) -> Tools:
     """The tools for an app's image."""
     state, sandbox = state_of(settings), app.image.sandbox
     other = sandbox.base if sandbox else ""
-    uv = Uv(state, index, Wheels.of(app.image))
+    uv = Workshop.of(app, settings.indexes.values(), state).uv
 
     def resolve(requirements: Sequence[str]) -> Sequence[Pin]:
         with uv.bench({}) as bench:

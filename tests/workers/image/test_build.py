@@ -83,7 +83,7 @@ class Shop:
             terms=self.terms,
             packings=self.packings,
         )
-        house = Wheelhouse(IndexSettings(kind="pypi", url=self.url), Wheels.of(self.image), self._http)
+        house = Wheelhouse({"pypi": IndexSettings(kind="pypi", url=self.url)}, Wheels.of(self.image), self._http)
         return build(recipe, self.base, self.store, house, scratch=self.directory / scratch, now=self._now)
 
     def later(self) -> None:
@@ -483,7 +483,7 @@ def test_skopeo_takes_the_image_for_one(shop: Shop, tmp_path: Path) -> None:
 def test_progress_is_told_in_words(shop: Shop, now: datetime) -> None:
     said: list[str] = []
     recipe = Recipe(image=shop.image, pins=(pin("core"),), tree=shop.tree, commit=FIRST, committed_at=COMMITTED)
-    house = Wheelhouse(IndexSettings(kind="pypi", url=shop.index.url), Wheels.of(shop.image), shop._http)
+    house = Wheelhouse({"pypi": IndexSettings(kind="pypi", url=shop.index.url)}, Wheels.of(shop.image), shop._http)
 
     build(recipe, shop.base, shop.store, house, scratch=shop.directory / "s", now=now, report=said.append)
 

@@ -48,7 +48,7 @@ def made(shop: Shop, *lines: str, commit: str = FIRST, previous: Digest | None =
         previous=previous,
         terms=shop.terms,
     )
-    house = Wheelhouse(IndexSettings(kind="pypi", url=shop.url), Wheels.of(shop.image), shop._http)
+    house = Wheelhouse({"pypi": IndexSettings(kind="pypi", url=shop.url)}, Wheels.of(shop.image), shop._http)
     return build(recipe, shop.base, shop.store, house, scratch=shop.directory / "scratch", now=COMMITTED)
 
 

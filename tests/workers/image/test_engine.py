@@ -89,7 +89,7 @@ class Shop:
             committed_at=datetime(2026, 1, 1, tzinfo=UTC),
             previous=self.built[-1].image if self.built else None,
         )
-        house = Wheelhouse(IndexSettings(kind="pypi", url=self.index.url), Wheels.of(self.image), self.http)
+        house = Wheelhouse({"pypi": IndexSettings(kind="pypi", url=self.index.url)}, Wheels.of(self.image), self.http)
         base = open_base(self.image.base, Platform.parse(self.image.platform), {})
         made = build(recipe, base, self.store, house, scratch=self.directory / "scratch", now=datetime.now(UTC))
         self.built.append(made)

@@ -103,7 +103,7 @@ def built(place: Path, repository: ComposerRepository, docker: RealEngine, *runs
     base = open_base(image.base, Platform.parse(image.platform), {})
     shop.store = LayoutStore(place / "images")
     with Http() as http:
-        house = Wheelhouse(IndexSettings(kind="pypi"), Wheels.of(image), http)
+        house = Wheelhouse({"pypi": IndexSettings(kind="pypi")}, Wheels.of(image), http)
         done = build(
             recipe, base, shop.store, house, composer, scratch=place / "scratch", now=datetime(2026, 11, 2, tzinfo=UTC)
         )

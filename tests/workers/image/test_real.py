@@ -101,7 +101,7 @@ def test_real_packages_are_the_same_in_an_image_as_where_uv_installs_them(
             commit="3" * 40,
             committed_at=datetime(2026, 1, 1, tzinfo=UTC),
         )
-        house = Wheelhouse(IndexSettings(kind="pypi"), Wheels.of(image), http)
+        house = Wheelhouse({"pypi": IndexSettings(kind="pypi")}, Wheels.of(image), http)
 
         built = build(recipe, Base(), store, house, scratch=tmp_path / "scratch", now=datetime.now(UTC))
         again = build(recipe, Base(), store, house, scratch=tmp_path / "other", now=datetime.now(UTC))

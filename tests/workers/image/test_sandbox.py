@@ -84,7 +84,7 @@ class Yard:
             previous=previous,
             terms=Terms(per_layer=0),
         )
-        house = Wheelhouse(IndexSettings(kind="pypi", url=self.index.url), Wheels.of(settings), self.http)
+        house = Wheelhouse({"pypi": IndexSettings(kind="pypi", url=self.index.url)}, Wheels.of(settings), self.http)
         base = open_base(settings.base, Platform.parse(settings.platform), {})
         tools = Tools(resolve=resolve, checkout=checkout, cache=self.tmp / "wheels")
         return build(recipe, base, self.store, house, tools=tools, scratch=self.tmp / "scratch", now=COMMITTED)

@@ -43,7 +43,7 @@ def made(shop: Shop, *pins: Pin, commit: str = FIRST, previous: Digest | None = 
         rates=shop.rates,
         terms=shop.terms,
     )
-    house = Wheelhouse(IndexSettings(kind="pypi", url=shop.url), Wheels.of(shop.image), shop._http)
+    house = Wheelhouse({"pypi": IndexSettings(kind="pypi", url=shop.url)}, Wheels.of(shop.image), shop._http)
     built = build(
         recipe, shop.base, shop.store, house, scratch=shop.directory / "scratch", now=COMMITTED, report=said.append
     )

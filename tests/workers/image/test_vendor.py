@@ -133,7 +133,7 @@ class Shop:
         )
         composer = Composer((IndexSettings(kind="packagist", url=self.repository.url),))
         with Http() as http:
-            house = Wheelhouse(IndexSettings(kind="pypi", url=index or None), Wheels.of(self.image), http)
+            house = Wheelhouse({"pypi": IndexSettings(kind="pypi", url=index or None)}, Wheels.of(self.image), http)
             return build(recipe, Base(), self.store, house, composer, scratch=self.place / "s", now=datetime.now(UTC))
 
     def layers(self, built: Built) -> dict[str, bytes]:

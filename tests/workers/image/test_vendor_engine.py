@@ -68,7 +68,7 @@ def test_python_calls_php_in_a_container(tmp_path: Path, docker: RealEngine, rea
                 committed_at=datetime(2026, 11, 2, tzinfo=UTC),
                 previous=previous,
             )
-            house = Wheelhouse(IndexSettings(kind="pypi", url=index.url), Wheels.of(image), http)
+            house = Wheelhouse({"pypi": IndexSettings(kind="pypi", url=index.url)}, Wheels.of(image), http)
             composer = Composer((IndexSettings(kind="packagist", url=repository.url),), tmp_path / "cache")
             return build(recipe, base, store, house, composer, scratch=tmp_path / "s", now=datetime.now(UTC))
 

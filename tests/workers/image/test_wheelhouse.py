@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,16 +14,23 @@ from tests.rig.simple_index import ERROR, SimpleIndex
 from tests.rig.wheel import wheel, wheel_name
 from watcher.errors import IndexLied, IndexRefused, IndexUnreachable
 from watcher.http import Http, Limits
+from watcher.indexes.pypi import PyPI
+from watcher.lookup import Lookup
 from watcher.pin import Pin
 from watcher.release import File
 from watcher.secret import Secret
 from watcher.settings import ImageSettings, IndexSettings
 from watcher.wheels import Wheels
 from workers.image.errors import BuildRefused
-from workers.image.wheelhouse import Wheelhouse
+from workers.image.wheelhouse import Offer, Wheelhouse
 
+NAME = "shop-1.0-py3-none-any.whl"
 TARGET = Wheels.of(ImageSettings(repository="oci:/images", python="3.12"))
 Open = Callable[..., Wheelhouse]
+
+
+def settings(index: SimpleIndex) -> IndexSettings:
+    return IndexSettings(kind="pypi", url=index.url)
 
 
 @pytest.fixture
@@ -39,7 +47,7 @@ def http() -> Iterator[Http]:
 
 @pytest.fixture
 def house(index: SimpleIndex, http: Http) -> Wheelhouse:
-    return Wheelhouse(IndexSettings(kind="pypi", url=index.url), TARGET, http)
+    return Wheelhouse({"pypi": IndexSettings(kind="pypi", url=index.url)}, TARGET, http)
 
 
 def pin(package: str, version: str = "1.0", *hashes: str) -> Pin:
@@ -57,14 +65,14 @@ def test_the_wheel_that_fits_best_is_taken(index: SimpleIndex, house: Wheelhouse
 
     found = house.best([pin("fast")], now)
 
-    assert found[pin("fast")].filename == "fast-1.0-cp312-cp312-manylinux_2_28_x86_64.whl"
+    assert found[pin("fast")].file.filename == "fast-1.0-cp312-cp312-manylinux_2_28_x86_64.whl"
 
 
 def test_the_wheel_has_a_hash_that_the_lock_has(index: SimpleIndex, house: Wheelhouse, now: datetime) -> None:
     index.publish("fast", "1.0", tags=["py3-none-any", "cp312-cp312-manylinux_2_28_x86_64"])
     plain = pin("fast", "1.0", sha256(wheel("fast", "1.0")))
 
-    assert house.best([plain], now)[plain].filename == "fast-1.0-py3-none-any.whl"
+    assert house.best([plain], now)[plain].file.filename == "fast-1.0-py3-none-any.whl"
 
 
 def test_everything_that_cannot_be_installed_is_named_at_once(
@@ -99,7 +107,7 @@ def test_what_is_locked_can_be_installed_after_it_was_yanked(
     index.publish("shop", "1.0")
     index.yank("shop", "1.0")
 
-    assert house.best([pin("shop")], now)[pin("shop")].filename == "shop-1.0-py3-none-any.whl"
+    assert house.best([pin("shop")], now)[pin("shop")].file.filename == "shop-1.0-py3-none-any.whl"
 
 
 def test_an_index_that_does_not_answer_is_no_index_without_the_package(
@@ -110,6 +118,49 @@ def test_an_index_that_does_not_answer_is_no_index_without_the_package(
 
     with pytest.raises(IndexUnreachable):
         house.best([pin("shop")], now)
+
+
+def test_what_the_lock_has_from_an_index_that_nobody_named_is_refused_and_nobody_is_asked(
+    index: SimpleIndex, house: Wheelhouse, now: datetime
+) -> None:
+    index.publish("shop", "1.0")
+    foreign = replace(pin("shop"), registry="https://elsewhere.example/simple")
+
+    with pytest.raises(
+        BuildRefused, match=r"has shop from https://elsewhere.*, which is no index of the configuration"
+    ):
+        house.best([foreign], now)
+
+    assert index.asked == []
+
+
+def test_of_two_indexes_without_a_claim_the_first_that_has_it_counts(
+    index: SimpleIndex, http: Http, now: datetime
+) -> None:
+    with SimpleIndex() as second:
+        index.publish("ours", "1.0")
+        second.publish("ours", "1.0")
+        second.publish("theirs", "1.0")
+        indexes = {"one": IndexSettings(kind="pypi", url=index.url), "two": IndexSettings(kind="pypi", url=second.url)}
+        house = Wheelhouse(indexes, TARGET, http)
+
+        found = house.best([pin("ours"), pin("theirs")], now)
+
+        assert {one.package: offer.index for one, offer in found.items()} == {"ours": "one", "theirs": "two"}
+        index.spoil("theirs", ERROR, forever=True)
+        with pytest.raises(IndexUnreachable, match=index.url):
+            house.best([pin("theirs")], now)
+
+
+def test_what_an_index_has_said_before_it_need_not_say_again(index: SimpleIndex, http: Http, now: datetime) -> None:
+    index.publish("shop", "1.0")
+    said = next(iter(PyPI(settings(index)).look_up([Lookup(index="pypi", package="shop")], http, now)))
+    house = Wheelhouse({"pypi": settings(index)}, TARGET, http, lambda name, _: said if name == "pypi" else None)
+
+    found = house.best([pin("shop")], now)
+
+    assert found[pin("shop")].file.filename == NAME
+    assert index.asked[-1].headers["if-none-match"] == said.etag
 
 
 def test_what_arrives_is_what_was_locked(index: SimpleIndex, house: Wheelhouse, now: datetime, tmp_path: Path) -> None:
@@ -128,13 +179,13 @@ def test_a_file_that_was_exchanged_is_refused(
 ) -> None:
     index.publish("shop", "1.0")
     mine = pin("shop", "1.0", *([sha256(wheel("shop", "1.0"))] if locked else []))
-    file = house.best([mine], now)[mine]
-    index._blobs[file.filename] = b"something else"
+    offer = house.best([mine], now)[mine]
+    index._blobs[offer.file.filename] = b"something else"
 
     with pytest.raises(BuildRefused, match="expected the bytes with the hash") as caught:
-        house.bring(mine, file, tmp_path)
+        house.bring(mine, offer, tmp_path)
 
-    assert file.filename in str(caught.value)
+    assert offer.file.filename in str(caught.value)
     assert "who" in caught.value.hint
 
 
@@ -146,19 +197,28 @@ def test_an_index_that_wants_a_password_gets_it_and_nobody_else_does(
     data = wheel("shop", "1.0")
     index.authorization = basic
     index.publish("shop", "1.0")
-    settings = IndexSettings(
-        kind="pypi", url=index.url, username="me", password=Secret(file=str(tmp_path / "password"))
-    )
-    house = Wheelhouse(settings, TARGET, http)
-    file = house.best([pin("shop")], now)[pin("shop")]
+    keyed = IndexSettings(kind="pypi", url=index.url, username="me", password=Secret(file=str(tmp_path / "password")))
+    house = Wheelhouse({"pypi": keyed}, TARGET, http)
+    offer = house.best([pin("shop")], now)[pin("shop")]
+    file = offer.file
     with proxy("127.0.0.1:1", lambda asked: Instead(200, body=data)) as elsewhere:
         moved = File(filename=file.filename, url=f"http://{elsewhere.address}/{file.filename}", hashes=file.hashes)
 
-        house.bring(pin("shop"), file, tmp_path)
-        house.bring(pin("shop"), moved, tmp_path)
+        house.bring(pin("shop"), offer, tmp_path)
+        house.bring(pin("shop"), Offer("pypi", moved), tmp_path)
 
         assert index.asked[-1].headers["authorization"] == basic
         assert all("authorization" not in asked.headers for asked in elsewhere.asked)
+
+
+def test_a_token_is_shown_as_the_index_wants_it(index: SimpleIndex, http: Http, now: datetime, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret")
+    index.authorization = "Bearer s3cret"
+    index.publish("shop", "1.0")
+    keyed = IndexSettings(kind="pypi", url=index.url, auth="bearer", password=Secret(file=str(tmp_path / "token")))
+    house = Wheelhouse({"pypi": keyed}, TARGET, http)
+
+    assert house.bring(pin("shop"), house.best([pin("shop")], now)[pin("shop")], tmp_path).exists()
 
 
 def test_an_index_that_does_not_let_us_in_is_refused(
@@ -194,7 +254,7 @@ def test_a_download_goes_on_where_it_broke(index: SimpleIndex, http: Http, now: 
         return None
 
     with proxy(index.origin.removeprefix("http://"), fails_twice) as front:
-        house = Wheelhouse(IndexSettings(kind="pypi", url=f"http://{front.address}/simple"), TARGET, http)
+        house = Wheelhouse({"pypi": IndexSettings(kind="pypi", url=f"http://{front.address}/simple")}, TARGET, http)
         file = house.best([pin("shop")], now)[pin("shop")]
 
         assert house.bring(pin("shop"), file, tmp_path).stat().st_size > 500_000
@@ -203,15 +263,15 @@ def test_a_download_goes_on_where_it_broke(index: SimpleIndex, http: Http, now: 
 
 
 def test_a_public_index_cannot_send_us_into_the_private_network(http: Http, tmp_path: Path) -> None:
-    house = Wheelhouse(IndexSettings(kind="pypi", url="http://8.8.8.8/simple"), TARGET, http)
+    house = Wheelhouse({"pypi": IndexSettings(kind="pypi", url="http://8.8.8.8/simple")}, TARGET, http)
     name = wheel_name("shop", "1.0")
 
     with pytest.raises(IndexLied, match=r"the private address 127\.0\.0\.1"):
-        house.bring(pin("shop"), File(filename=name, url=f"http://127.0.0.1:1/{name}"), tmp_path)
+        house.bring(pin("shop"), Offer("pypi", File(filename=name, url=f"http://127.0.0.1:1/{name}")), tmp_path)
 
 
 def test_an_index_behind_tls_cannot_send_us_to_files_without(http: Http, tmp_path: Path) -> None:
-    house = Wheelhouse(IndexSettings(kind="pypi", url="https://index.example/simple"), TARGET, http)
+    house = Wheelhouse({"pypi": IndexSettings(kind="pypi", url="https://index.example/simple")}, TARGET, http)
 
     with pytest.raises(IndexLied, match="https://"):
-        house.bring(pin("shop"), File(filename="shop-1.0-py3-none-any.whl", url="http://index.example/x"), tmp_path)
+        house.bring(pin("shop"), Offer("pypi", File(filename=NAME, url="http://index.example/x")), tmp_path)

@@ -1,0 +1,108 @@
+"""Building as the service does it: a commit of a real repository, packages of real indexes, an image in a directory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.desk import Nobody
+from tests.rig.git_server import Origin
+from tests.rig.simple_index import SimpleIndex
+from tests.rig.world import PYTHON
+from watcher import config
+from watcher.desk import Desk
+from watcher.ledger import Ledger
+from watcher.rollout import Rollout, RolloutStage
+from workers.image.parts import COMPONENT
+from workers.oci.layout import LayoutStore
+from workers.oci.manifest import Manifest
+from workers.steps.build import BUILD
+
+NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
+
+
+@dataclass
+class Place:
+    """A repository, an index of one's own, and a public one."""
+
+    root: Path
+    origin: Origin
+    own: SimpleIndex
+    public: SimpleIndex
+
+    def build(self, lock: str, **own: Any) -> Rollout:
+        """What becomes of a rollout of a commit with this lock."""
+        rows = "".join(f"{name} = {value!r}\n".replace("True", "true") for name, value in own.items())
+        settings = config.parse(
+            f"""
+            [toplayer]
+            state = "{self.root}/state"
+            [indexes.internal]
+            kind = "pypi"
+            url = "{self.own.url}"
+            private = true
+            {rows}
+            [indexes.public]
+            kind = "pypi"
+            url = "{self.public.url}"
+            private = true
+            [apps.shop]
+            repository = "{self.origin.directory}"
+            lock = "requirements.txt"
+            fleet = "field"
+            image = {{ repository = "oci:{self.root}/images", python = "{PYTHON}" }}
+            [[fleets.field.hosts]]
+            name = "here"
+            address = "dir:{self.root}/here"
+            """,
+            "test",
+        )
+        commit = self.origin.write({"requirements.txt": lock, "shop.py": ""})
+        ledger = Ledger(settings.ledger_url)
+        try:
+            desk = Desk(settings, ledger, lambda: NOW, Nobody())
+            return BUILD.do(desk, Rollout(id="shop:1", app="shop", generation=1, commit=commit, wanted_at=NOW))
+        finally:
+            ledger.close()
+
+    def components(self, rollout: Rollout) -> list[str]:
+        assert rollout.image
+        raw = LayoutStore(self.root / "images").manifest(rollout.image)
+        assert raw
+        return [layer.annotations[COMPONENT] for layer in Manifest.parse(raw, "").layers]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with SimpleIndex() as own, SimpleIndex() as public:
+        own.publish("internal-core", "1.0")
+        public.publish("alpha", "1.0")
+        (tmp_path / "state").mkdir()
+        yield Place(tmp_path, Origin(tmp_path / "shop.git"), own, public)
+
+
+def asked(index: SimpleIndex) -> set[str]:
+    """The packages that an index was asked for."""
+    return {one.path.split("/")[2] for one in index.asked if one.path.startswith("/simple/")}
+
+
+def test_every_package_comes_from_the_index_that_is_for_it(place: Place) -> None:
+    # The same name and version, from somebody who would like to be in our images.
+    place.public.publish("internal-core", "1.0", files={"internal_core/__init__.py": "raise SystemExit('evil')\n"})
+
+    built = place.build("alpha==1.0\ninternal-core==1.0\n", only=["internal-*"])
+
+    assert built.stage is RolloutStage.BUILT
+    assert {"pypi:alpha@1.0", "pypi:internal-core@1.0"} <= set(" ".join(place.components(built)).split())
+    assert (asked(place.own), asked(place.public)) == ({"internal-core"}, {"alpha"})
+
+
+def test_an_index_in_front_is_asked_first_and_what_it_has_counts(place: Place) -> None:
+    place.public.publish("internal-core", "1.0", files={"internal_core/__init__.py": "raise SystemExit('evil')\n"})
+
+    place.build("alpha==1.0\ninternal-core==1.0\n")
+
+    assert (asked(place.own), asked(place.public)) == ({"alpha", "internal-core"}, {"alpha"})
