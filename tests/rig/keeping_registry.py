@@ -16,10 +16,14 @@ PLACE = "/v2/shop/blobs/uploads/1"
 
 @dataclass
 class KeepingRegistry:
-    """Breaks the connection after so many bytes of each request in `breaks`. `got` is what each request has brought."""
+    """Breaks the connection after so many bytes of each request in `breaks`, and after `slow` seconds.
+
+    `got` is what each request has brought.
+    """
 
     address: str = ""
     breaks: list[int] = field(default_factory=list)
+    slow: float = 0.0
     upload: bytearray = field(default_factory=bytearray)
     got: list[tuple[str, int]] = field(default_factory=list)
     blobs: dict[str, bytes] = field(default_factory=dict)
@@ -62,6 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.registry.upload += data
         self.registry.got.append((self.headers.get("content-range", ""), len(data)))
         if limit < wanted:
+            threading.Event().wait(self.registry.slow)
             self.connection.close()
             self.close_connection = True
             return
@@ -85,10 +90,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def keeping_registry(breaks: list[int]) -> Iterator[KeepingRegistry]:
+def keeping_registry(breaks: list[int], slow: float = 0.0) -> Iterator[KeepingRegistry]:
     """Runs it on loopback until the block ends."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
-        registry = server.registry = KeepingRegistry(breaks=breaks)
+        registry = server.registry = KeepingRegistry(breaks=breaks, slow=slow)
         registry.address = f"127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()

@@ -54,7 +54,7 @@ class Shelf:
     def _download(self, url: str, download: Download) -> str:
         wire = self._wire(url)
         try:
-            wire.run(wire.tried(lambda: download.go_on(wire)))
+            wire.run(download.all(wire))
         except WireFailed as failed:
             if failed.again:
                 raise IndexUnreachable(url, failed.why, failed.wait) from failed

@@ -4,6 +4,7 @@ import hashlib
 from typing import BinaryIO
 
 from workers.oci.answer import WireFailed
+from workers.oci.watch import STEP
 from workers.oci.wire import Wire
 
 
@@ -14,11 +15,14 @@ class Download:
     """
 
     def __init__(self, url: str, file: BinaryIO, largest: int) -> None:
-        self._url, self._file, self._largest = url, file, largest
+        self._url, self._file, self._largest, self._best = url, file, largest, 0
         self._begin()
 
-    async def go_on(self, wire: Wire) -> None:
-        """Asks for what is still missing. To be tried again, as `Wire.tried` does, if the connection breaks."""
+    async def all(self, wire: Wire) -> None:
+        """Asks for all of it, and for what is still missing whenever the connection breaks."""
+        await wire.tried(lambda: self._go_on(wire), self._further)
+
+    async def _go_on(self, wire: Wire) -> None:
         headers = {"range": f"bytes={self.size}-"} if self.size else {}
         async with wire.ask("GET", self._url, headers=headers) as answer:
             await answer.expect(200, 206, 416)
@@ -34,6 +38,13 @@ class Download:
                 self.size += len(chunk)
                 if self.size > self._largest:
                     raise WireFailed(f"its answer has more than {self._largest} bytes")
+
+    def _further(self) -> bool:
+        # A step, because a server must not keep us for ever with a byte each time.
+        if self.size < self._best + STEP:
+            return False
+        self._best = self.size
+        return True
 
     def _begin(self) -> None:
         self._file.seek(0)

@@ -113,15 +113,15 @@ class RegistryStore:
         with tempfile.TemporaryFile(prefix="toplayer-blob-") as file:
             download = Download(f"/v2/{self._path}/blobs/{digest}", cast(BinaryIO, file), _LARGEST)
 
-            async def go_on() -> None:
+            async def get() -> None:
                 try:
-                    await download.go_on(self._wire)
+                    await download.all(self._wire)
                 except WireFailed as failed:
                     if failed.status == 404:
                         raise StoreRefused(self.where, f"there is no blob {digest}") from failed
                     raise
 
-            self._tried(go_on)
+            self._run(get())
             check(download.hash.hexdigest(), digest, self.where)
             file.seek(0)
             yield cast(BinaryIO, file)
@@ -134,7 +134,7 @@ class RegistryStore:
                 if await self._wire.tried(lambda: self._has(digest)):
                     return
                 upload = Upload(self._wire, digest, body, await self._wire.tried(self._begin))
-                if await self._wire.tried(upload.send):
+                if await upload.all():
                     return
             raise WireFailed("it forgets what it is sent", again=True)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from watcher.image import Digest
 from workers.oci.answer import WireFailed
+from workers.oci.watch import STEP
 from workers.oci.wire import Wire
 
 _CHUNK = 256 * 1024
@@ -42,14 +43,17 @@ class Upload:
 
     def __init__(self, wire: Wire, digest: Digest, body: Body, place: str) -> None:
         self._wire, self._digest, self._body, self._place = wire, digest, body, place
-        self._start, self._times, self._broken = 0, 0, False
+        self._start, self._times, self._broken, self._sent, self._best = 0, 0, False, 0, -1
 
-    async def send(self) -> bool:
+    async def all(self) -> bool:
         """Whether the blob is there now; False: the registry has lost what it got, and there has to be another upload.
 
-        To be tried again, as `Wire.tried` does, if the connection breaks. Measured: docker-registry 2.8 forgets an
-        upload that was interrupted in the middle of a request, whether it came as a whole or in chunks.
+        It goes on whenever the connection breaks. Measured: docker-registry 2.8 forgets an upload that was interrupted
+        in the middle of a request, whether it came as a whole or in chunks.
         """
+        return await self._wire.tried(self._send, self._further)
+
+    async def _send(self) -> bool:
         if self._broken and not await self._is_kept():
             return False
         self._times += 1
@@ -59,7 +63,7 @@ class Upload:
         headers = _OCTETS | ({"content-range": f"{start}-{body.size - 1}"} if 0 < start < body.size else {})
         try:
             async with self._wire.ask(
-                "PUT", url, headers=headers, content=lambda: body.chunks(start), size=size
+                "PUT", url, headers=headers, content=lambda: self._from(start), size=size
             ) as said:
                 if self._times == 1:
                     await said.expect(201)
@@ -68,6 +72,19 @@ class Upload:
             # A server that says "not now" may still take the same bytes at the same address.
             self._broken = failed.again and not failed.status
             raise
+
+    async def _from(self, start: int) -> AsyncIterator[bytes]:
+        self._sent = 0
+        async for chunk in self._body.chunks(start):
+            yield chunk
+            self._sent += len(chunk)
+
+    def _further(self) -> bool:
+        # What was sent may be lost on the way: only what the registry has kept by the next attempt counts.
+        if self._sent < STEP or self._start <= self._best:
+            return False
+        self._best = self._start
+        return True
 
     async def _is_kept(self) -> bool:
         """Whether the registry has what it got, and how much that is: there it goes on."""

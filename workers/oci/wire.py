@@ -1,7 +1,7 @@
 """HTTP to one server: attempts, credentials, redirects, and a watch on whether anything moves.
 
 Above this file nobody knows httpx. What is asked is a function that may be called again: a server that fails, asks for
-patience or breaks the connection is asked again until `patience` is used up.
+patience or breaks the connection is asked again until `patience` is used up without anything having come of it.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from workers.oci.watch import STALL, Watch
 
 T = TypeVar("T")
 PATIENCE = 60.0
-"""Seconds after which a server that fails is not asked again."""
+"""Seconds after which a server that fails is not asked again, from when the last of a transfer came through."""
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _NOT_NOW = (408, 425, 429, 500, 502, 503, 504)
@@ -58,13 +58,19 @@ class Wire:
         """The result of asynchronous work, for callers that know nothing of asynchrony."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def tried(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """What `attempt` gives, which is called again after a `WireFailed` that may pass."""
+    async def tried(self, attempt: Callable[[], Awaitable[T]], further: Callable[[], bool] = lambda: False) -> T:
+        """What `attempt` gives, which is called again after a `WireFailed` that may pass.
+
+        `further` says whether the last attempt has come further than all before it: then our patience begins anew,
+        because what takes an hour may break after half of it.
+        """
         until, number = self._loop.time() + self._patience, 0
         while True:
             try:
                 return await attempt()
             except WireFailed as failed:
+                if further():
+                    until, number = self._loop.time() + self._patience, 0
                 number += 1
                 wait = _pause(str(self.home), number) if failed.wait is None else failed.wait
                 if not failed.again or self._loop.time() + wait > until:

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import random
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,6 +118,54 @@ def test_a_download_that_breaks_off_goes_on_where_it_broke(front: Proxy) -> None
     assert len(ranges) == 2
     assert ranges[0] is None
     assert ranges[1] is not None
+
+
+PATIENCE, LONGER = 0.3, 0.4
+
+
+def slowly(cut: CutAfter) -> CutAfter:
+    """The cut, later than anybody would wait who had not got anything."""
+    threading.Event().wait(LONGER)
+    return cut
+
+
+def test_a_download_that_takes_longer_than_our_patience_goes_on_as_long_as_it_comes_further(front: Proxy) -> None:
+    behind(front, name="long").put_blob(DIGEST, BLOB)
+    front.asked.clear()
+    front.behaviour = lambda asked: slowly(CutAfter(700_000)) if asked.method == "GET" else None
+
+    with behind(front, name="long", patience=PATIENCE).blob(DIGEST) as stream:
+        assert stream.read() == BLOB
+
+    assert len([asked for asked in front.asked if asked.method == "GET"]) == 3
+
+
+def test_a_download_that_comes_no_further_is_given_up(front: Proxy) -> None:
+    behind(front, name="stuck").put_blob(DIGEST, BLOB)
+
+    def breaks_at_the_same_place(asked: Asked) -> CutAfter | None:
+        begin = int(asked.headers.get("range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        return slowly(CutAfter(700_000 - begin)) if asked.method == "GET" else None
+
+    front.behaviour = breaks_at_the_same_place
+
+    with pytest.raises(StoreUnreachable), behind(front, name="stuck", patience=PATIENCE).blob(DIGEST):
+        pass
+
+
+def test_an_upload_that_takes_longer_than_our_patience_goes_on_as_long_as_it_comes_further() -> None:
+    with keeping_registry([700_000, 900_000], slow=LONGER) as keeping:
+        open_store(f"{keeping.address}/shop", {}, patience=PATIENCE).put_blob(DIGEST, BLOB)
+
+    assert keeping.blobs == {DIGEST: BLOB}
+    assert len(keeping.got) == 3
+
+
+def test_an_upload_that_a_registry_breaks_off_and_forgets_is_given_up(front: Proxy) -> None:
+    front.behaviour = lambda asked: slowly(CutAfter(700_000, upload=True)) if asked.method == "PUT" else None
+
+    with pytest.raises(StoreUnreachable):
+        behind(front, name="forgets", patience=PATIENCE).put_blob(DIGEST, BLOB)
 
 
 def test_a_server_that_ignores_where_we_want_to_go_on_is_read_from_the_start(front: Proxy) -> None:
