@@ -1,6 +1,10 @@
 """What an engine's answers mean, in the only words that count: who must act, and what to do next. Pure."""
 
+import ssl
+
 import requests
+import urllib3
+from docker.errors import TLSParameterError
 
 from workers.fleet.host import HostBusy, HostRefused, HostUnreachable
 
@@ -27,6 +31,10 @@ _CAME_BETWEEN = (
     "marked for removal",
     "update out of sequence",
 )
+
+_NOT_TRUSTED = (ssl.SSLError, requests.exceptions.SSLError, urllib3.exceptions.SSLError, TLSParameterError)
+_BROKE_OFF = (TimeoutError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""A connection that ended, and that TLS happened to be spoken over."""
 
 _SWARM = "name one of the swarm's managers, or make it one: docker swarm init"
 _NETWORK = "create the network on the host, or change `run.network`"
@@ -79,8 +87,8 @@ def not_answered(host: str, error: BaseException) -> HostUnreachable | HostRefus
     if any(isinstance(link, PermissionError) for link in chain):
         hint = "the user that toplayer runs as needs access to the engine's socket: add it to the group `docker`"
         return HostRefused(host, words, hint)
-    low = " ".join(str(link) for link in chain).lower()
-    if any(sign in low for sign in ("certificate", "tls", "ssl")):
+    # By their types: the address stands in the texts, and a host may be called `ssl`.
+    if any(isinstance(link, _NOT_TRUSTED) for link in chain) and not isinstance(chain[-1], _BROKE_OFF):
         return HostRefused(host, words, "check the files under `tls` (ca, cert, key) and the name in the address")
     return HostUnreachable(host, words)
 

@@ -1,8 +1,11 @@
 """What engines say, recorded from real ones, and who has to act on it."""
 
+import ssl
+
 import pytest
 import requests
 import urllib3
+from docker.errors import TLSParameterError
 
 from watcher.errors import Refused, Temporary
 from workers.fleet.answer import answered, not_answered, pull_failed
@@ -114,9 +117,31 @@ def test_a_socket_that_may_not_be_opened_is_a_matter_for_a_person() -> None:
     assert "`docker`" in error.hint
 
 
-def test_bad_certificates_are_a_matter_for_a_person() -> None:
-    failed = requests.exceptions.SSLError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+@pytest.mark.parametrize(
+    "failed",
+    [
+        requests.exceptions.SSLError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"),
+        requests.ConnectionError(ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] certificate required")),
+        TLSParameterError("Path to a certificate and key files must be provided through the client_cert param"),
+    ],
+)
+def test_bad_certificates_are_a_matter_for_a_person(failed: Exception) -> None:
     assert isinstance(not_answered("h1", failed), Refused)
+
+
+def test_a_host_that_is_called_after_tls_is_away_like_any_other() -> None:
+    pool = urllib3.connectionpool.HTTPConnectionPool("ssl-certificates.tls.example", 2376)
+    root = urllib3.exceptions.NewConnectionError(pool, "Failed to establish a new connection: [Errno 111]")  # type: ignore[arg-type]
+    away = requests.ConnectionError(urllib3.exceptions.MaxRetryError(pool, "/version", root))
+    assert "ssl-certificates.tls.example" in str(away)
+    assert isinstance(not_answered("h1", away), Temporary)
+
+
+@pytest.mark.parametrize(
+    "root", [TimeoutError("_ssl.c:989: The handshake operation timed out"), ssl.SSLEOFError(8, "EOF occurred")]
+)
+def test_a_link_that_breaks_amid_a_handshake_says_nothing_about_certificates(root: OSError) -> None:
+    assert isinstance(not_answered("h1", requests.exceptions.SSLError(urllib3.exceptions.SSLError(root))), Temporary)
 
 
 def test_an_error_without_an_end_is_cut() -> None:
