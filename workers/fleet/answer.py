@@ -99,7 +99,8 @@ def _chain(error: BaseException | None) -> list[BaseException]:
     while error is not None and error not in seen:
         seen.append(error)
         inner = [arg for arg in (*error.args, getattr(error, "reason", None)) if isinstance(arg, BaseException)]
-        error = inner[0] if inner else error.__cause__ or error.__context__
+        around = None if error.__suppress_context__ else error.__context__
+        error = inner[0] if inner else error.__cause__ or around
     return seen
 
 

@@ -5,7 +5,6 @@ environment or from `~/.docker`: no context, no proxy, no certificate bundle, no
 """
 
 import contextlib
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,7 @@ from typing import Any
 import requests
 from docker import APIClient
 from docker.auth import encode_header
-from docker.constants import DEFAULT_DOCKER_API_VERSION, MINIMUM_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException
-from docker.tls import TLSConfig
 from docker.utils.json_stream import json_stream
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
@@ -25,10 +22,9 @@ from watcher.fleet import TlsSettings
 from watcher.image import Platform
 from watcher.machine import Takes
 from workers.fleet.answer import answered, not_answered, pull_failed
-from workers.fleet.host import HostRefused, Tell, silent
+from workers.fleet.greet import greet
+from workers.fleet.host import Tell, silent
 
-GREETING = 5.0
-"""Seconds that an engine has to say its version. A host that is away is noticed in this time."""
 ANSWER = 60.0
 """Seconds for any other answer; a `stop` has the container's grace on top."""
 STALLED = 120.0
@@ -293,34 +289,12 @@ class Engine:
     def _asking(self) -> Iterator[APIClient]:
         try:
             if self._connected is None:
-                self._connected = self._connect()
+                self._connected = greet(self.host, self._address, self._tls, ANSWER)
             yield self._connected
         except APIError as error:
             raise answered(self.host, error.status_code or 0, error.explanation or str(error)) from error
         except (requests.RequestException, HTTPError, DockerException, OSError) as error:
             raise not_answered(self.host, error) from error
-
-    def _connect(self) -> APIClient:
-        if self._address.startswith("unix://"):
-            # The library leaves the socket of a failed attempt open; this one is closed.
-            with socket.socket(socket.AF_UNIX) as first:
-                first.settimeout(GREETING)
-                first.connect(self._address.removeprefix("unix://"))
-        with contextlib.closing(self._client(MINIMUM_DOCKER_API_VERSION, GREETING)) as stranger:
-            spoken = stranger.version(api_version=False)
-        if "ApiVersion" not in spoken:
-            raise HostRefused(self.host, f"{self._address} is no Docker engine", "check the host's `address`")
-        oldest = spoken.get("MinAPIVersion") or MINIMUM_DOCKER_API_VERSION
-        return self._client(common_version(oldest, spoken["ApiVersion"]), ANSWER)
-
-    def _client(self, version: str, timeout: float) -> APIClient:
-        tls: TLSConfig | bool = False
-        if self._tls is not None:
-            tls = TLSConfig((self._tls.cert, self._tls.key), self._tls.ca, verify=True)
-        client = APIClient(self._address, version=version, timeout=timeout, tls=tls)
-        # Or else REQUESTS_CA_BUNDLE decides which certificates are good, and HTTP_PROXY which way to go.
-        client.trust_env = False
-        return client
 
 
 def takes_of(version: Mapping[str, Any], info: Mapping[str, Any]) -> Takes:
@@ -339,24 +313,11 @@ def takes_of(version: Mapping[str, Any], info: Mapping[str, Any]) -> Takes:
     return Takes(f"Docker {number}, {store}", zstd=recent or containerd, classic=not containerd)
 
 
-def common_version(oldest: str, newest: str) -> str:
-    """The API version to speak with an engine that knows these two and all between: the newest that we know, too.
-
-    One that is so new that it has forgotten all of ours is spoken to in the oldest that it knows.
-    """
-    ours: str = DEFAULT_DOCKER_API_VERSION
-    return max(oldest, min(newest, ours, key=_number), key=_number)
-
-
 def _message(response: requests.Response) -> str:
     try:
         return str(response.json()["message"])
     except (ValueError, KeyError, TypeError):
         return response.text
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 def _count(downloaded: dict[str, tuple[int, int]], event: Mapping[str, Any]) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 
-from workers.fleet.engine import common_version, takes_of
+from workers.fleet.engine import takes_of
+from workers.fleet.greet import common_version
 
 
 @pytest.mark.parametrize(
