@@ -8,6 +8,7 @@ proposal, too.
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from watcher.bump import Bump, BumpStage
@@ -48,12 +49,17 @@ def unclaimed(proposals: Proposals, head: Head, bumps: Iterable[Bump]) -> dict[s
 
 
 def judged(bump: Bump, head: Head, proposals: Proposals, now: datetime) -> Bump:
-    """What its proposal tells about a bump that waits: closed by a person, to be made anew, or still as it was."""
+    """What its proposal tells about a bump that waits: closed by a person, to be made anew, or still as it was.
+
+    One whose proposal is not there any more waits without one, as if its app had no forge when it was proposed.
+    """
     known, looked_at = proposals.of(bump.id), proposals.looked_at
     if bump.stage is not BumpStage.PROPOSED or known is None or bump.proposed_at is None:
         return bump
     if looked_at is None or looked_at <= bump.proposed_at:
         return bump
+    if known.proposal is None and bump.proposal:
+        bump = replace(bump, proposal=0, url="")
     if known.proposal is not None and known.proposal.state is ProposalState.CLOSED:
         return bump.at(BumpStage.CLOSED, now, reason=f"{known.proposal.url} was closed")
     if known.proposal is not None and known.proposal.state is ProposalState.MERGED:

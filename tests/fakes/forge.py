@@ -18,7 +18,7 @@ class FakeForge:
         self._hub, self._settings, self._base = hub, settings, base
 
     def find(self, branch: str, key: str) -> Proposal | None:
-        mine = [pull for pull in self._hub.all() if (pull.branch, pull.base) == (branch, self._base)]
+        mine = [pull for pull in self._hub.all() if self._is_of(pull, branch)]
         found = next((pull for pull in mine if pull.state == "open"), None)
         found = found or next((pull for pull in mine if key_of(pull.body) == key), None)
         return self._proposal(found) if found else None
@@ -39,11 +39,12 @@ class FakeForge:
         except Denied as denied:
             raise self._said(denied) from None
 
-    def look(self, number: int) -> Proposal:
-        try:
-            pull = self._hub.get(number)
-        except Denied as denied:
-            raise self._said(denied) from None
+    def look(self, number: int, branch: str) -> Proposal | None:
+        if not self._hub.is_there:
+            raise self._said(Denied(HTTPStatus.NOT_FOUND, "Not Found"))
+        pull = next((one for one in self._hub.all() if one.number == number), None)
+        if pull is None or not self._is_of(pull, branch):
+            return None
         wanted = pull.state == "open" and self._settings.wants_checks
         checks = [Check(name, state) for name, state in self._hub.checks_of(pull.tip).items()]
         required = [Required(name) for name in self._hub.required]
@@ -61,15 +62,19 @@ class FakeForge:
         except Denied as denied:
             raise self._said(denied) from None
 
-    def close(self, number: int, why: str) -> None:
-        if self._hub.get(number).state == "open":
-            self._hub.edit(number, state="closed")
-            self._hub.comment(number, why)
+    def close(self, proposal: Proposal, why: str) -> None:
+        seen = self.look(proposal.number, proposal.branch)
+        if seen is not None and seen.state is ProposalState.OPEN:
+            self._hub.edit(proposal.number, state="closed")
+            self._hub.comment(proposal.number, why)
 
     def greet(self) -> str:
         if not self._hub.may_write:
             raise self._said(Denied(HTTPStatus.FORBIDDEN, "the token may read it, and not write to it"))
         return "forge.example/team/shop answers, and the token may write there"
+
+    def _is_of(self, pull: Pull, branch: str) -> bool:
+        return (pull.branch, pull.base, pull.fork) == (branch, self._base, "")
 
     def _said(self, denied: Denied) -> ToplayerError:
         return told("forge.example/team/shop", denied.status, denied.said, {})

@@ -52,6 +52,14 @@ def test_it_is_tended_at_once_when_it_is_new_and_when_it_has_ended_and_else_ever
     assert not tend.due(Proposals(app="shop", looked_at=now), Head(app="shop"), [], 5 * MINUTE, later)
 
 
+def test_one_whose_proposal_is_not_there_any_more_waits_without_one(now: datetime) -> None:
+    waiting = bump(now, url="https://forge.example/7")
+    gone = Proposals(app="shop", looked_at=now + MINUTE, tended=(Tended(bump=waiting.id),))
+    after = tend.judged(waiting, head(now), gone, now + MINUTE)
+    assert (after.stage, after.proposal, after.url) == (BumpStage.PROPOSED, 0, "")
+    assert told(waiting, after, now) is None
+
+
 def test_a_forge_that_wants_rest_is_not_looked_at(now: datetime) -> None:
     resting = replace(tended(now), due_at=now + 30 * MINUTE, reason="limited")
     assert not tend.due(resting, head(now), [bump(now)], MINUTE, now + 5 * MINUTE)

@@ -65,14 +65,14 @@ def _seen(
 ) -> Tended:
     """What there is to see of a bump that waits. Where a person works on its branch, it is theirs to make it fit."""
     known = replace(before or Tended(bump=bump.id), rebase="")
-    if forge is not None and bump.proposal:
-        known = replace(known, proposal=forge.look(bump.proposal))
-        if known.proposal is not None and known.proposal.state is not ProposalState.OPEN:
-            return known
+    proposal = forge.look(bump.proposal, bump.branch) if forge is not None and bump.proposal else None
+    known = replace(known, proposal=proposal)
+    if proposal is not None and proposal.state is not ProposalState.OPEN:
+        return known
     commit = repository.show(bump.commit) if follows.stands(bump, head) else None
     if commit is None or head.commit in commit.parents:
         return known
-    if known.proposal is not None and known.proposal.behind and known.proposal.tip == bump.commit:
+    if proposal is not None and proposal.behind and proposal.tip == bump.commit:
         return replace(known, rebase=_BEHIND)
     if repository.conflicts(bump.commit, head.commit):
         return replace(known, rebase="what it changes was changed in the meantime")
@@ -106,7 +106,7 @@ def _let_go(gone: Tended, bump: Bump | None, in_use: set[int], forge: Tending) -
     if proposal is None or proposal.state is not ProposalState.OPEN or proposal.number in in_use:
         return
     ended = bump.reason or f"it is {bump.stage}" if bump is not None else ""
-    forge.close(proposal.number, f"toplayer closes this{f': {ended}' if ended else '.'}")
+    forge.close(proposal, f"toplayer closes this{f': {ended}' if ended else '.'}")
 
 
 def _swept(head: Head, bumps: Collection[Bump], kept: tuple[str, ...], repository: Repository) -> tuple[str, ...]:

@@ -52,10 +52,22 @@ def _pull(hub: Hub, pull: Pull, home: str) -> dict[str, Any]:
         "mergeable": not merged,
         "merge_commit_sha": pull.merged_as or None,
         "labels": [_label_row(name) for name in pull.labels],
-        "head": {"label": pull.branch, "ref": pull.branch, "sha": pull.tip},
-        "base": {"label": pull.base, "ref": pull.base, "sha": hub.origin.tip(pull.base)},
+        "head": _head(hub, pull),
+        "base": {"label": pull.base, "ref": pull.base, "sha": hub.origin.tip(pull.base), **_repository(PROJECT)},
     }
     return _said(published.PullRequest, row)
+
+
+def _head(hub: Hub, pull: Pull) -> dict[str, Any]:
+    """As Gitea has it: once the branch is gone, only the label tells its name."""
+    there = pull.fork or hub.origin.tip(pull.branch)
+    ref = pull.branch if there else f"refs/pull/{pull.number}/head"
+    return {"label": pull.branch, "ref": ref, "sha": pull.tip, **_repository(pull.fork or PROJECT)}
+
+
+def _repository(project: str) -> dict[str, Any]:
+    id = 7 if project == PROJECT else 8
+    return {"repo_id": id, "repo": {"id": id, "full_name": project}}
 
 
 _MOST = 20

@@ -49,8 +49,8 @@ def _pull(hub: Hub, pull: Pull, home: str, *, one: bool = True) -> dict[str, Any
         "title": pull.title,
         "body": pull.body or None,
         "draft": pull.draft,
-        "head": {"ref": pull.branch, "sha": pull.tip, "label": f"team:{pull.branch}"},
-        "base": {"ref": pull.base, "sha": hub.origin.tip(pull.base), "label": f"team:{pull.base}"},
+        "head": _end(pull.branch, pull.tip, pull.fork or PROJECT),
+        "base": _end(pull.base, hub.origin.tip(pull.base), PROJECT),
         "merged_at": "2026-11-02T09:00:00Z" if merged else None,
         "merge_commit_sha": pull.merged_as or None,
         "labels": [{"name": name} for name in pull.labels],
@@ -62,15 +62,22 @@ def _pull(hub: Hub, pull: Pull, home: str, *, one: bool = True) -> dict[str, Any
     return whole(published.PullRequest if one else published.PullRequestSimple, known)
 
 
+def _end(branch: str, tip: str, project: str) -> dict[str, Any]:
+    """One end of a pull request."""
+    repo = {"id": 7 if project == PROJECT else 8, "full_name": project}
+    return {"ref": branch, "sha": tip, "label": f"{project.partition('/')[0]}:{branch}", "repo": repo}
+
+
 def _list(asked: Asked, hub: Hub, home: str) -> Answer:
     sent(PullsClient.list, asked.query)
     head, base = asked.query.get("head"), asked.query.get("base")
     if head is not None and not head.startswith("team:"):
         raise Misfit("head is owner:branch")
-    found = [p for p in hub.all() if head in (None, f"team:{p.branch}") and base in (None, p.base)]
+    owner = {p.number: (p.fork or PROJECT).partition("/")[0] for p in hub.all()}
+    found = [p for p in hub.all() if head in (None, f"{owner[p.number]}:{p.branch}") and base in (None, p.base)]
     if asked.query.get("state", "open") == "open":
         found = [pull for pull in found if pull.state == "open"]
-    return 200, [_pull(hub, pull, home, one=False) for pull in found]
+    return 200, [_pull(hub, pull, home, one=False) for pull in _page(asked, found)]
 
 
 def _open(asked: Asked, hub: Hub, home: str) -> Answer:

@@ -43,6 +43,8 @@ class _MergeRequest(_Documented):
     id: int
     iid: int
     project_id: int
+    source_project_id: int | None
+    target_project_id: int
     title: str
     description: str | None
     state: Literal["opened", "closed", "locked", "merged"]
@@ -129,11 +131,12 @@ class GitLabDialect:
 
     def answer(self, asked: Asked, hub: Hub, home: str) -> Answer:
         handler, parts = route(_TABLE, asked)
-        if asked.path.startswith("/projects/") and parts.pop(0) not in (PROJECT, "7"):
+        if asked.path.startswith("/projects/") and parts.pop(0) not in (PROJECT, str(_PROJECT)):
             raise Denied(404, "404 Project Not Found")
         return handler(asked, hub, home, *parts)
 
 
+_PROJECT = 7
 _STATUS = {Checks.RUNNING: "running", Checks.GREEN: "success", Checks.RED: "failed"}
 
 
@@ -150,6 +153,9 @@ def _row(hub: Hub, pull: Pull, home: str, *, one: bool = True) -> dict[str, Any]
     awaited = "ci_must_pass" if hub.required and checks is not Checks.GREEN else "mergeable"
     known: dict[str, Any] = {
         "iid": pull.number,
+        "project_id": _PROJECT,
+        "source_project_id": 8 if pull.fork else _PROJECT,
+        "target_project_id": _PROJECT,
         "title": pull.title,
         "description": pull.body,
         "state": "opened" if pull.state == "open" else pull.state,
@@ -174,8 +180,10 @@ def _list(asked: Asked, hub: Hub, home: str) -> Answer:
     if not set(asked.query) <= known:
         raise Misfit(f"query {asked.query}")
     wanted = asked.query["source_branch"], asked.query["target_branch"]
-    found = [pull for pull in hub.all() if (pull.branch, pull.base) == wanted]
-    return 200, [_row(hub, pull, home, one=False) for pull in found]
+    states = {"all": ("open", "closed", "merged"), "opened": ("open",)}[asked.query["state"]]
+    found = [pull for pull in hub.all() if (pull.branch, pull.base) == wanted and pull.state in states]
+    page, most = int(asked.query.get("page", 1)), int(asked.query.get("per_page", 20))
+    return 200, [_row(hub, pull, home, one=False) for pull in found[(page - 1) * most : page * most]]
 
 
 def _open(asked: Asked, hub: Hub, home: str) -> Answer:
@@ -224,7 +232,7 @@ def _note(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
 
 def _project(asked: Asked, hub: Hub, home: str) -> Answer:
     rights = {"project_access": {"access_level": 30 if hub.may_write else 20}, "group_access": None}
-    row = {"id": 7, "path_with_namespace": PROJECT, "permissions": rights, "merge_trains_enabled": hub.queue}
+    row = {"id": _PROJECT, "path_with_namespace": PROJECT, "permissions": rights, "merge_trains_enabled": hub.queue}
     return 200, row
 
 

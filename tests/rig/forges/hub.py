@@ -19,7 +19,10 @@ class Denied(Exception):
 
 @dataclass(frozen=True)
 class Pull:
-    """One proposal. `tip` is the last commit that its branch had while it was open."""
+    """One proposal. `tip` is the last commit that its branch had while it was open.
+
+    `fork` is the copy of the project that the branch is in (empty: it is the project's own).
+    """
 
     number: int
     branch: str
@@ -31,6 +34,7 @@ class Pull:
     tip: str = ""
     merged_as: str = ""
     queued: bool = False
+    fork: str = ""
     labels: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
     comments: tuple[str, ...] = ()
@@ -43,8 +47,8 @@ class Hub:
     `checks` are by commit, and those of the check `ci`; `others` are the other checks, by commit and name. `required`
     are the names of those that the base requires; none of them: no check is. `strict`: only what stands on the base's
     tip is merged. `protected`: why nothing may be merged by the token. `queue`: whether merging goes through a queue.
-    `may_write` is the token's right; `people` are whom one can ask for a review. `after_change` is called after each
-    change that was made, and before it is answered.
+    `may_write` is the token's right, `is_there` whether it sees the project at all; `people` are whom one can ask for a
+    review. `after_change` is called after each change that was made, and before it is answered.
     """
 
     origin: Origin
@@ -56,6 +60,7 @@ class Hub:
     protected: str = ""
     queue: bool = False
     may_write: bool = True
+    is_there: bool = True
     people: tuple[str, ...] = ("anna", "bert")
     pulls: dict[int, Pull] = field(default_factory=dict)
     opened: list[int] = field(default_factory=list)
@@ -68,12 +73,24 @@ class Hub:
             self._may_write()
             if not self.origin.tip(branch) or not self.origin.tip(base):
                 raise Denied(HTTPStatus.UNPROCESSABLE_ENTITY, "Validation Failed: head invalid")
-            if any(p.state == "open" and (p.branch, p.base) == (branch, base) for p in self.all()):
+            if any(p.state == "open" and (p.branch, p.base, p.fork) == (branch, base, "") for p in self.all()):
                 raise Denied(HTTPStatus.CONFLICT, f"A pull request already exists for team:{branch}.")
-            pull = Pull(len(self.opened) + 1, branch, base, title, body, draft)
+            pull = Pull(self._next, branch, base, title, body, draft)
             self.opened.append(pull.number)
             self.pulls[pull.number] = pull
             return self._changed(pull)
+
+    def open_from_fork(self, branch: str, base: str = "main", body: str = "", *, fork: str = "mallory/shop") -> Pull:
+        """By a stranger, who has a branch of any name in a copy of the project."""
+        with self.lock:
+            pull = Pull(self._next, branch, base, "A stranger's", body, fork=fork, tip="5" * 40)
+            self.pulls[pull.number] = pull
+            return pull
+
+    @property
+    def _next(self) -> int:
+        """A number is given once, whatever became of the one that had it."""
+        return max((*self.opened, *self.pulls), default=0) + 1
 
     def all(self) -> list[Pull]:
         """Every proposal, newest first."""
@@ -85,7 +102,7 @@ class Hub:
             if number not in self.pulls:
                 raise Denied(HTTPStatus.NOT_FOUND, "Not Found")
             pull = self.pulls[number]
-            if pull.state == "open":
+            if pull.state == "open" and not pull.fork:
                 tip = self.origin.tip(pull.branch)
                 # A forge closes what has lost its branch.
                 pull = replace(pull, tip=tip) if tip else replace(pull, state="closed")

@@ -139,6 +139,8 @@ class _Handler(Handler):
             asked = Asked(self.command, path, dict(parse_qsl(url.query)), body, headers)
             if not forge.dialect.is_known(asked, forge.hub):
                 raise Denied(401, "Bad credentials")
+            if not forge.hub.is_there:
+                raise Denied(404, "Not Found")
             with forge.hub.lock:
                 status, said = forge.dialect.answer(asked, forge.hub, forge.url)
             if forge.spoil is not None and re.search(forge.spoil.pattern, f"{self.command} {path}"):

@@ -75,6 +75,10 @@ def patiently() -> Iterator[None]:
         raise ForgeShut(str(error), error.hint) from error
 
 
+class NotThere(ForgeRefused):
+    """The forge knows nothing at this address: the project, or what was looked for in it."""
+
+
 class BranchBehind(ForgeRefused):
     """The forge merges only what stands on the tip of the branch, and this does not any more."""
 
@@ -106,7 +110,7 @@ def told(where: str, status: int, why: str, headers: Mapping[str, str], secrets:
         return ForgeUnreachable(where, f"somebody else was faster: {said}")
     if limited or status >= 500 or status in _NOT_NOW:
         return ForgeUnreachable(where, f"it says {status}{f': {said}' if said else ''}", wait)
-    kind = BranchBehind if _BEHIND.search(said) else ForgeRefused
+    kind = BranchBehind if _BEHIND.search(said) else NotThere if status in (404, 410) else ForgeRefused
     return kind(where, f"it says {status}{f': {said}' if said else ''}", _HINTS.get(status, ""))
 
 

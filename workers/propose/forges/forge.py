@@ -37,7 +37,7 @@ class Opening(Protocol):
     def find(self, branch: str, key: str) -> Proposal | None:
         """The open proposal of the branch; else the one that was opened for `key`, whatever became of it.
 
-        Its checks are not asked for.
+        Its checks are not asked for. A branch of the same name in somebody's copy of the project is another one.
         """
         ...
 
@@ -53,8 +53,12 @@ class Opening(Protocol):
 class Tending(Protocol):
     """What it takes to see a proposal through. Every method raises `ForgeRefused`, or something `Temporary`."""
 
-    def look(self, number: int) -> Proposal:
-        """The proposal as it is now, with its checks if anything depends on them."""
+    def look(self, number: int, branch: str) -> Proposal | None:
+        """The proposal as it is now, with its checks if anything depends on them.
+
+        None if the number is no proposal of this branch for ours: it was deleted, or sent to another branch, or the
+        settings name another project since, where somebody else's has that number.
+        """
         ...
 
     def ready(self, number: int) -> None:
@@ -68,8 +72,8 @@ class Tending(Protocol):
         """
         ...
 
-    def close(self, number: int, why: str) -> None:
-        """Closes the proposal if it is open, and says why."""
+    def close(self, proposal: Proposal, why: str) -> None:
+        """Closes the proposal if it is still there (see `look`) and open, and says why."""
         ...
 
 

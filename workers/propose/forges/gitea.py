@@ -68,12 +68,12 @@ class Gitea(Pulls):
     # --- opening ---
 
     def find(self, branch: str, key: str) -> Proposal | None:
-        mine = (pull for pull in self._open_ones() if pull.head.ref == branch and pull.base.ref == self._base)
-        pull = next(mine, None)
+        pull = next((one for one in self._open_ones() if one.is_of(branch, self._base)), None)
         if pull is None:
             asked = {"state": "closed", "sort": "recentupdate", "limit": _PAGE}
             closed: list[Pull] = self._read(TypeAdapter(list[Pull]), self._ask("GET", "/pulls", asked))
-            pull = next((one for one in closed if one.head.ref == branch and key_of(one.body) == key), None)
+            mine = (one for one in closed if one.is_of(branch, self._base))
+            pull = next((one for one in mine if key_of(one.body) == key), None)
         return proposal_of(pull) if pull else None
 
     def _open_ones(self) -> Iterator[Pull]:

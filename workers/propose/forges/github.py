@@ -112,8 +112,10 @@ class GitHub(Pulls):
     def find(self, branch: str, key: str) -> Proposal | None:
         owner = self._project.partition("/")[0]
         asked = {"head": f"{owner}:{branch}", "base": self._base, "state": "all", "sort": "created"}
-        rows = self._ask("GET", "/pulls", {**asked, "direction": "desc", "per_page": 30})
-        found = [proposal_of(pull) for pull in self._read(TypeAdapter(list[Pull]), rows)]
+        rows = list(self._pages("/pulls", {**asked, "direction": "desc"}))
+        pulls: list[Pull] = self._read(TypeAdapter(list[Pull]), rows)
+        # An owner can have several copies of one project, and a branch of that name in each of them.
+        found = [proposal_of(pull) for pull in pulls if pull.is_of(branch, self._base)]
         is_open = (one for one in found if one.state is ProposalState.OPEN)
         return next(is_open, None) or next((one for one in found if one.key == key), None)
 

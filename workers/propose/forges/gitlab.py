@@ -14,11 +14,20 @@ from pydantic import BaseModel, ValidationError
 from watcher.inert import inert
 from watcher.proposal import Checks, Proposal, ProposalState
 from watcher.settings import ForgeSettings
-from workers.propose.forges.errors import NONSENSE, ForgeLied, ForgeRefused, ForgeUnreachable, told, unreadable
+from workers.propose.forges.errors import (
+    NONSENSE,
+    ForgeLied,
+    ForgeRefused,
+    ForgeUnreachable,
+    NotThere,
+    told,
+    unreadable,
+)
 from workers.propose.forges.forge import Paper, key_of
 from workers.propose.forges.key import token_of
 
 _PATIENCE = 20
+_PAGE, _MOST_PAGES = 100, 20
 _ONCE: Mapping[str, Any] = {"obey_rate_limit": False, "max_retries": 0}
 """One attempt: when to try again is the look's business."""
 _DRAFT = "Draft: "
@@ -50,6 +59,9 @@ class _Request(BaseModel):
     description: str | None
     state: Literal["opened", "closed", "locked", "merged"]
     source_branch: str
+    target_branch: str
+    source_project_id: int | None
+    target_project_id: int
     sha: str | None
     draft: bool = False
     detailed_merge_status: str = ""
@@ -57,6 +69,11 @@ class _Request(BaseModel):
     merge_commit_sha: str | None = None
     squash_commit_sha: str | None = None
     head_pipeline: _Pipeline | None = None
+
+    def is_of(self, branch: str, base: str) -> bool:
+        """Whether it is for `base`, and from this branch of the project itself. A copy of it can have one, too."""
+        at_home = self.source_project_id == self.target_project_id
+        return at_home and (self.source_branch, self.target_branch) == (branch, base)
 
 
 class GitLab:
@@ -88,13 +105,20 @@ class GitLab:
     # --- opening ---
 
     def find(self, branch: str, key: str) -> Proposal | None:
-        asked: dict[str, Any] = {"source_branch": branch, "target_branch": self._base, "state": "all", "scope": "all"}
-        asked |= {"order_by": "created_at", "sort": "desc", "per_page": 30, "get_all": False}
-        with self._translated():
-            rows = self._project.mergerequests.list(**asked, **_ONCE)
-            found = [_proposal(self._read(row)) for row in rows]
+        found = [_proposal(one) for one in self._requests(branch) if one.is_of(branch, self._base)]
         is_open = (one for one in found if one.state is ProposalState.OPEN)
         return next(is_open, None) or next((one for one in found if one.key == key), None)
+
+    def _requests(self, branch: str) -> Iterator[_Request]:
+        """Those from a branch of this name, newest first. There is no asking for those of the project itself alone."""
+        asked: dict[str, Any] = {"source_branch": branch, "target_branch": self._base, "state": "all", "scope": "all"}
+        asked |= {"order_by": "created_at", "sort": "desc", "per_page": _PAGE, "get_all": False}
+        for page in range(1, _MOST_PAGES + 1):
+            with self._translated():
+                rows = [self._read(row) for row in self._project.mergerequests.list(**asked, **_ONCE, page=page)]
+            yield from rows
+            if len(rows) < _PAGE:
+                return
 
     def write(self, paper: Paper, number: int = 0) -> Proposal:
         if number:
@@ -119,8 +143,9 @@ class GitLab:
 
     # --- tending ---
 
-    def look(self, number: int) -> Proposal:
-        return _proposal(self._get(number), checks=self._settings.wants_checks)
+    def look(self, number: int, branch: str) -> Proposal | None:
+        request = self._of(number, branch)
+        return _proposal(request, checks=self._settings.wants_checks) if request is not None else None
 
     def ready(self, number: int) -> None:
         request = self._get(number)
@@ -150,11 +175,12 @@ class GitLab:
         with self._translated():
             self._api.http_put(path, post_data=wanted, **_ONCE)
 
-    def close(self, number: int, why: str) -> None:
-        if self._get(number).state == "opened":
-            self._set(number, {"state_event": "close"})
+    def close(self, proposal: Proposal, why: str) -> None:
+        request = self._of(proposal.number, proposal.branch)
+        if request is not None and request.state == "opened":
+            self._set(proposal.number, {"state_event": "close"})
             with self._translated():
-                self._request(number).notes.create({"body": why}, **_ONCE)
+                self._request(proposal.number).notes.create({"body": why}, **_ONCE)
 
     def greet(self) -> str:
         with self._translated():
@@ -174,6 +200,16 @@ class GitLab:
 
     def _request(self, number: int) -> ProjectMergeRequest:
         return self._project.mergerequests.get(number, lazy=True)
+
+    def _of(self, number: int, branch: str) -> _Request | None:
+        try:
+            request = self._get(number)
+        except NotThere:
+            # A token that does not see the project any more is told the same: that is for a person.
+            with self._translated():
+                self._api.projects.get(self._name, **_ONCE)
+            return None
+        return request if request.is_of(branch, self._base) else None
 
     def _get(self, number: int) -> _Request:
         with self._translated():

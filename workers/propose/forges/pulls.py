@@ -11,17 +11,25 @@ from watcher.inert import inert
 from watcher.proposal import Checks, Proposal, ProposalState
 from watcher.settings import ForgeSettings
 from workers.propose.forges.checks import Check, Required, verdict
-from workers.propose.forges.errors import ForgeLied, ForgeRefused, unreadable
+from workers.propose.forges.errors import ForgeLied, ForgeRefused, NotThere, unreadable
 from workers.propose.forges.forge import key_of
 
 _MOST_PAGES = 20
 
 
-class _Branch(BaseModel):
-    """One end of a pull request."""
+class _Repository(BaseModel):
+    """What can be told from another one of the same name."""
 
+    id: int
+
+
+class _Branch(BaseModel):
+    """One end of a pull request. `label` is the branch's name, on GitHub after its owner's; its `repo` may be gone."""
+
+    label: str
     ref: str
     sha: str
+    repo: _Repository | None
 
 
 class _Permissions(BaseModel):
@@ -53,6 +61,16 @@ class Pull(BaseModel):
     merge_commit_sha: str | None = None
     mergeable_state: str = ""
     auto_merge: dict[str, Any] | None = None
+
+    @property
+    def branch(self) -> str:
+        """The name of its branch, as long as it lives and after. Gitea's `ref` tells it only until it is deleted."""
+        return self.head.label.rpartition(":")[2]
+
+    def is_of(self, branch: str, base: str) -> bool:
+        """Whether it is for `base`, and from this branch of the project itself. A copy of it can have one, too."""
+        at_home = self.head.repo is not None and self.head.repo == self.base.repo
+        return at_home and (self.branch, self.base.ref) == (branch, base)
 
 
 class Pulls(ABC):
@@ -96,18 +114,21 @@ class Pulls(ABC):
 
     # --- tending ---
 
-    def look(self, number: int) -> Proposal:
-        pull = self._get(number)
+    def look(self, number: int, branch: str) -> Proposal | None:
+        pull = self._of(number, branch)
+        if pull is None:
+            return None
         wanted = pull.state == "open" and self._settings.wants_checks
         return proposal_of(pull, self._checks(pull.head.sha) if wanted else Checks.NONE)
 
-    def close(self, number: int, why: str) -> None:
-        if self._get(number).state == "open":
+    def close(self, proposal: Proposal, why: str) -> None:
+        number, pull = proposal.number, self._of(proposal.number, proposal.branch)
+        if pull is not None and pull.state == "open":
             self._ask("PATCH", f"/pulls/{number}", input={"state": "closed"})
             self._ask("POST", f"/issues/{number}/comments", input={"body": why})
 
     def greet(self) -> str:
-        project = self._read(TypeAdapter(_Project), self._ask("GET", ""))
+        project = self._project_row()
         if not project.permissions.push:
             hint = f"it needs {self._rights}; docs/proposals.md has the list"
             raise ForgeRefused(self._where, "the token may read it, and not write to it", hint)
@@ -145,6 +166,19 @@ class Pulls(ABC):
             if len(rows or ()) < self._full:
                 return
 
+    def _project_row(self) -> _Project:
+        project: _Project = self._read(TypeAdapter(_Project), self._ask("GET", ""))
+        return project
+
+    def _of(self, number: int, branch: str) -> Pull | None:
+        try:
+            pull = self._get(number)
+        except NotThere:
+            # A token that does not see the project any more is told the same: that is for a person.
+            self._project_row()
+            return None
+        return pull if pull.is_of(branch, self._base) else None
+
     def _get(self, number: int) -> Pull:
         pull: Pull = self._read(TypeAdapter(Pull), self._ask("GET", f"/pulls/{number}"))
         return pull
@@ -168,7 +202,7 @@ def proposal_of(pull: Pull, checks: Checks = Checks.NONE) -> Proposal:
     return Proposal(
         number=pull.number,
         url=inert(pull.html_url, 500),
-        branch=pull.head.ref,
+        branch=pull.branch,
         tip=pull.head.sha,
         state=state,
         key=key_of(pull.body),

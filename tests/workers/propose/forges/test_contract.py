@@ -9,11 +9,17 @@ from tests.rig.forges.hub import Hub
 from tests.rig.forges.server import Fault, ForgeServer
 from tests.workers.propose.forges.conftest import BRANCH, WITH_QUEUES, OpenForge, app_on, opened
 from watcher.errors import Refused, Temporary
-from watcher.proposal import Checks, ProposalState
+from watcher.proposal import Checks, Proposal, ProposalState
 from workers.propose.forges.errors import BranchBehind, ForgeRefused, ForgeUnreachable
-from workers.propose.forges.forge import Paper
+from workers.propose.forges.forge import Forge, Paper
 
 PAPER = Paper(branch=BRANCH, title="Bump side from 1.0 to 1.1", body="| a | table |", key="0123456789abcdef")
+
+
+def look_at(forge: Forge, number: int) -> Proposal:
+    found = forge.look(number, BRANCH)
+    assert found is not None
+    return found
 
 
 def test_nothing_is_found_where_nothing_is_open(on_forge: OpenForge) -> None:
@@ -61,6 +67,66 @@ def test_one_that_was_closed_is_found_by_what_it_was_opened_for_and_by_nothing_e
         assert forge.find(BRANCH, "f" * 16) is None
 
 
+def test_one_that_was_closed_is_found_when_its_branch_is_gone_too(on_forge: OpenForge, hub: Hub) -> None:
+    with on_forge() as forge:
+        made = forge.write(PAPER)
+        hub.edit(made.number, state="closed")
+        hub.origin.git("update-ref", "-d", f"refs/heads/{BRANCH}")
+        found = forge.find(BRANCH, PAPER.key)
+    assert found is not None
+    assert (found.number, found.branch) == (made.number, BRANCH)
+
+
+@pytest.mark.parametrize("fork", ["mallory/shop", "team/shop-copy"])
+def test_a_branch_of_that_name_in_a_copy_of_the_project_is_not_ours(on_forge: OpenForge, hub: Hub, fork: str) -> None:
+    seal = f"<!-- toplayer: {PAPER.key} -->"
+    for _ in range(110):
+        hub.open_from_fork(BRANCH, body=seal, fork=fork)
+    hub.edit(1, state="closed")
+    with on_forge() as forge:
+        assert forge.find(BRANCH, PAPER.key) is None
+        made = forge.write(PAPER)
+        for _ in range(110):
+            hub.open_from_fork(BRANCH, body=seal, fork=fork)
+        assert forge.find(BRANCH, PAPER.key) == made
+        hub.edit(made.number, state="closed")
+        found = forge.find(BRANCH, PAPER.key)
+    assert found is not None
+    assert found.number == made.number
+
+
+def test_a_number_that_somebody_else_s_proposal_has_is_not_ours(on_forge: OpenForge, hub: Hub) -> None:
+    """Because the settings name another project since, say."""
+    hub.origin.write({"app.py": "print(2)\n"}, "Another's", "feature")
+    hub.origin.git("update-ref", "refs/heads/stable", hub.origin.tip())
+    others = [
+        hub.open("feature", "main", "A colleague's", ""),
+        hub.open(BRANCH, "stable", "To another branch", ""),
+        hub.open_from_fork(BRANCH),
+    ]
+    with on_forge() as forge:
+        mine = forge.write(PAPER)
+        for other in others:
+            assert forge.look(other.number, BRANCH) is None
+            forge.close(replace(mine, number=other.number), "it has ended")
+        assert forge.look(mine.number, BRANCH) == mine
+    assert [hub.get(other.number).state for other in others] == ["open"] * 3
+    assert [hub.get(other.number).comments for other in others] == [()] * 3
+
+
+def test_one_that_was_deleted_is_none_and_a_project_that_is_not_there_is_a_matter_for_a_person(
+    on_forge: OpenForge, hub: Hub
+) -> None:
+    with on_forge() as forge:
+        made = forge.write(PAPER)
+        del hub.pulls[made.number]
+        assert forge.look(made.number, BRANCH) is None
+        forge.close(made, "it has ended")
+        hub.is_there = False
+        with pytest.raises(ForgeRefused, match="404"):
+            forge.look(made.number, BRANCH)
+
+
 def test_a_key_that_somebody_else_wrote_into_the_body_is_none(on_forge: OpenForge, hub: Hub) -> None:
     with on_forge() as forge:
         made = forge.write(replace(PAPER, body="<!-- toplayer: eeeeeeeeeeeeeeee -->"))
@@ -89,7 +155,7 @@ def test_the_checks_of_the_commit_are_seen(on_forge: OpenForge, hub: Hub, checks
     hub.checks[hub.origin.tip(BRANCH)] = checks
     with on_forge(automerge="checks") as forge:
         number = forge.write(PAPER).number
-        assert forge.look(number).checks is checks
+        assert look_at(forge, number).checks is checks
 
 
 R, G, W = Checks.RED, Checks.GREEN, Checks.RUNNING
@@ -114,7 +180,7 @@ def test_where_checks_are_required_the_others_do_not_count(
     hub.required = required
     hub.others[hub.origin.tip(BRANCH)] = seen
     with on_forge(automerge="checks") as forge:
-        assert forge.look(forge.write(PAPER).number).checks is verdict
+        assert look_at(forge, forge.write(PAPER).number).checks is verdict
 
 
 @pytest.mark.parametrize("server", ["github", "gitea"], indirect=True)
@@ -123,7 +189,7 @@ def test_a_forge_that_does_not_tell_what_is_required_has_all_checks_counted(serv
     server.hub.others[server.hub.origin.tip(BRANCH)] = {"ci": Checks.GREEN, "slow/one": Checks.RUNNING}
     server.faults.append(Fault("GET .*/branches/", 403, "Upgrade to GitHub Pro to enable this feature."))
     with opened(app_on(server, automerge="checks")) as forge:
-        assert forge.look(forge.write(PAPER).number).checks is Checks.RUNNING
+        assert look_at(forge, forge.write(PAPER).number).checks is Checks.RUNNING
 
 
 @pytest.mark.parametrize("server", ["gitlab"], indirect=True)
@@ -139,40 +205,41 @@ def test_a_pipeline_of_another_commit_says_nothing(server: ForgeServer, of: str,
         number = forge.write(PAPER).number
         row = {"status": "success", "sha": of, "ref": ref}
         said = {"iid": number, "web_url": "u", "title": "t", "description": "", "state": "opened", "sha": "the tip"}
-        whole = {**said, "source_branch": BRANCH, "detailed_merge_status": "mergeable", "head_pipeline": row}
+        ends = {"source_branch": BRANCH, "target_branch": "main", "source_project_id": 7, "target_project_id": 7}
+        whole = {**said, **ends, "detailed_merge_status": "mergeable", "head_pipeline": row}
         server.faults.append(Fault("GET .*/merge_requests/1$", 200, raw=json.dumps(whole).encode()))
-        assert forge.look(number).checks is verdict
+        assert look_at(forge, number).checks is verdict
 
 
 def test_nobody_asks_for_checks_that_nothing_depends_on(on_forge: OpenForge, hub: Hub) -> None:
     hub.checks[hub.origin.tip(BRANCH)] = Checks.RED
     with on_forge() as forge:
-        assert forge.look(forge.write(PAPER).number).checks is Checks.NONE
+        assert look_at(forge, forge.write(PAPER).number).checks is Checks.NONE
 
 
 def test_a_draft_becomes_ready_and_keeps_its_title(on_forge: OpenForge, hub: Hub) -> None:
     with on_forge(draft=True) as forge:
         number = forge.write(PAPER).number
-        assert forge.look(number).draft
+        assert look_at(forge, number).draft
         forge.write(PAPER, number)
-        assert forge.look(number).draft
+        assert look_at(forge, number).draft
         forge.ready(number)
         forge.ready(number)
-        assert not forge.look(number).draft
+        assert not look_at(forge, number).draft
     assert hub.get(number).title == PAPER.title
 
 
 def test_exactly_the_commit_that_was_seen_is_merged(on_forge: OpenForge, hub: Hub) -> None:
     with on_forge() as forge:
-        seen = forge.look(forge.write(PAPER).number)
+        first = look_at(forge, forge.write(PAPER).number)
         person = hub.origin.write({"app.py": "print(1)\n"}, "A person's", BRANCH)
         with pytest.raises(ForgeRefused):
-            forge.merge(seen)
-        assert hub.get(seen.number).state == "open"
-        now = forge.look(seen.number)
+            forge.merge(first)
+        assert hub.get(first.number).state == "open"
+        now = look_at(forge, first.number)
         assert now.tip == person
         forge.merge(now)
-        merged = forge.look(seen.number)
+        merged = look_at(forge, first.number)
     assert (merged.state, merged.merged_as) == (ProposalState.MERGED, hub.origin.tip())
     assert hub.origin.text("lock") == "side==1.1\n"
 
@@ -191,7 +258,7 @@ def test_a_branch_that_has_to_be_on_the_tip_is_told_from_other_refusals(on_forge
     with on_forge() as forge:
         made = forge.write(PAPER)
         hub.origin.write({"other": "1"})
-        now = forge.look(made.number)
+        now = look_at(forge, made.number)
         with pytest.raises(BranchBehind):
             forge.merge(now)
 
@@ -205,23 +272,23 @@ def test_a_queue_is_gone_through(on_forge: OpenForge, hub: Hub) -> None:
         forge.merge(made)
         assert hub.get(made.number).queued
         hub.run_queue()
-        assert forge.look(made.number).state is ProposalState.MERGED
+        assert look_at(forge, made.number).state is ProposalState.MERGED
 
 
 def test_what_is_closed_says_why_once(on_forge: OpenForge, hub: Hub) -> None:
     with on_forge() as forge:
-        number = forge.write(PAPER).number
-        forge.close(number, "1.2 took its place")
-        forge.close(number, "1.2 took its place")
-        assert forge.look(number).state is ProposalState.CLOSED
-    assert hub.get(number).comments == ("1.2 took its place",)
+        made = forge.write(PAPER)
+        forge.close(made, "1.2 took its place")
+        forge.close(made, "1.2 took its place")
+        assert look_at(forge, made.number).state is ProposalState.CLOSED
+    assert hub.get(made.number).comments == ("1.2 took its place",)
 
 
 def test_what_has_lost_its_branch_is_closed(on_forge: OpenForge, hub: Hub) -> None:
     with on_forge() as forge:
         number = forge.write(PAPER).number
         hub.origin.git("update-ref", "-d", f"refs/heads/{BRANCH}")
-        assert forge.look(number).state is ProposalState.CLOSED
+        assert look_at(forge, number).state is ProposalState.CLOSED
 
 
 def test_a_token_without_rights_is_a_matter_for_a_person(on_forge: OpenForge, hub: Hub) -> None:

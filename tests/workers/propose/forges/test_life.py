@@ -453,6 +453,51 @@ def test_a_proposal_that_a_person_opened_for_our_branch_keeps_its_words(life: Li
     assert life.bumps()["1.2"].proposal == 1
 
 
+def test_a_branch_of_that_name_in_a_stranger_s_copy_changes_nothing(life: Life) -> None:
+    life.forge = 'automerge = "checks"'
+    strange = life.hub.open_from_fork(BRANCH)
+    life.hub.checks[strange.tip] = Checks.GREEN
+    life.rounds()
+    assert life.bumps()["1.1"].proposal == 2
+    life.hub.edit(1, state="closed")
+    for _ in range(2):
+        life.rounds(minutes=20)
+    assert life.stages() == {"1.1": "proposed"}
+    assert (life.hub.get(1).title, life.hub.get(1).comments) == ("A stranger's", ())
+    life.hub.merge(2)
+    life.rounds(minutes=2)
+    assert life.stages() == {"1.1": "merged"}
+
+
+@ONE_KIND
+def test_a_proposal_that_was_deleted_is_opened_again_and_the_others_go_on(life: Life) -> None:
+    life.rounds()
+    del life.hub.pulls[1]
+    life.rounds(minutes=2)
+    (pull,) = life.hub.all()
+    assert (pull.number, pull.state) == (2, "open")
+    assert life.bumps()["1.1"].proposal == 2
+    life.hub.merge(2)
+    life.rounds(minutes=2)
+    assert life.stages() == {"1.1": "merged"}
+
+
+@ONE_KIND
+def test_where_the_project_has_moved_another_s_proposal_with_our_number_is_left_alone(life: Life) -> None:
+    life.forge = 'automerge = "checks"'
+    life.rounds()
+    life.hub.origin.write({"app.py": "print(2)\n"}, "A colleague's", "feature")
+    life.hub.pulls[1] = replace(life.hub.get(1), branch="feature", title="A colleague's", body="")
+    life.hub.checks[life.hub.origin.tip("feature")] = Checks.GREEN
+    life.rounds(minutes=20)
+    assert life.bumps()["1.1"].proposal == 2
+    life.index.yank("side", "1.1", "it eats data")
+    for _ in range(2):
+        life.rounds(minutes=20)
+    assert [(pull.number, pull.state) for pull in life.hub.all()] == [(2, "closed"), (1, "open")]
+    assert life.hub.get(1).comments == ()
+
+
 # --- without a forge, and over the wire -------------------------------------------------------------------------------
 
 
