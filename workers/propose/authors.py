@@ -107,16 +107,23 @@ class Authors:
 
     def _index(self, url: str) -> IndexSettings | None:
         """The index on whose own server the address is: its password goes nowhere else."""
-        there = urlsplit(url)
         for index in self.settings.indexes.values():
-            here = urlsplit(index.url or "")
-            if (here.scheme, here.netloc) == (there.scheme, there.netloc):
+            if index.url and _server(index.url) == _server(url):
                 return index
         return None
 
 
 _ABOUT: Mapping[str, Callable[[Authors, Pin], About | None]] = {"pypi": Authors.in_wheel, "packagist": Authors.in_lock}
 """Where an ecosystem keeps what an author says of a release."""
+
+
+def _server(url: str) -> tuple[str, str] | None:
+    """What decides who gets to see a password. None for what is no address."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return parts.scheme, parts.netloc
 
 
 def _credentials(index: IndexSettings) -> dict[str, str]:

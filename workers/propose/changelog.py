@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from email.parser import HeaderParser
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -43,7 +43,10 @@ def between(text: str, before: str, after: str, scheme: Scheme) -> str:
     lines = text.replace("\r\n", "\n").split("\n")
     starts = list(_headings(lines, scheme))
     ends = [*(at for at, _ in starts[1:]), len(lines)][: len(starts)]
-    low, high = scheme.key(before), scheme.key(after)
+    try:
+        low, high = scheme.key(before), scheme.key(after)
+    except ValueError:
+        return ""
     kept: list[str] = []
     for (at, version), end in zip(starts, ends, strict=True):
         if low < scheme.key(version) <= high:
@@ -139,7 +142,8 @@ def in_metadata(metadata: str) -> About:
     ordered = [links[name] for name in _LINKS if name in links] + list(links.values())
     needs = []
     for row in fields.get_all("Requires-Dist", []):
-        with contextlib.suppress(InvalidRequirement):
+        # `RecursionError`: parentheses in parentheses, as deep as somebody likes.
+        with contextlib.suppress(InvalidRequirement, RecursionError):
             wanted = Requirement(str(row))
             needs.append((canonicalize_name(wanted.name), f"{wanted.name}{wanted.specifier}"))
     return About(tuple(needs), tuple(dict.fromkeys(ordered)))
@@ -158,7 +162,7 @@ def in_composer(row: Mapping[str, Any]) -> About:
 def releases_at(links: Iterable[str]) -> tuple[str, str] | None:
     """Where the releases of a project can be asked for: the address of an API, and that of the page for people."""
     for link in links:
-        parts = urlsplit(link) if link.startswith("https://") and len(link) < 300 else None
+        parts = _parts(link)
         words = parts.path.strip("/").split("/") if parts else []
         if parts is None or len(words) < 2 or not all(re.fullmatch(r"[A-Za-z0-9_.-]+", word) for word in words[:2]):
             continue
@@ -167,6 +171,13 @@ def releases_at(links: Iterable[str]) -> tuple[str, str] | None:
             if parts.hostname in (host, f"www.{host}"):
                 return api.format(owner=owner, name=name), f"https://{host}/{owner}/{name}/releases"
     return None
+
+
+def _parts(link: str) -> SplitResult | None:
+    try:
+        return urlsplit(link) if link.startswith("https://") and len(link) < 300 else None
+    except ValueError:
+        return None
 
 
 _APIS = {
@@ -180,9 +191,9 @@ def of_releases(answer: bytes, before: str, after: str, scheme: Scheme) -> str:
     """What a forge's list of releases says of the versions above `before` up to `after`, newest first."""
     try:
         rows = json.loads(answer)
-    except ValueError:
+        low, high = scheme.key(before), scheme.key(after)
+    except (ValueError, RecursionError):
         return ""
-    low, high = scheme.key(before), scheme.key(after)
     found = []
     for row in rows if isinstance(rows, list) else ():
         tag = row.get("tag_name") if isinstance(row, dict) else None

@@ -8,6 +8,8 @@ import zipfile
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from watcher.versions.composer import Composer
 from watcher.versions.pep440 import Pep440
@@ -194,6 +196,73 @@ def test_what_metadata_says_of_links_and_needs() -> None:
     assert "https://evil.example" not in found.links
 
 
+@pytest.mark.parametrize(
+    "row", ["x; " + "(" * 400, "x; " + "(" * 50_000, "x" * 10_000_000, "x[" * 90_000, "\u0000", "("]
+)
+def test_a_hostile_requirement_costs_only_itself(row: str) -> None:
+    found = in_metadata(METADATA.replace("Requires-Dist: Core>=2\n", f"Requires-Dist: {row}\nRequires-Dist: Core>=2\n"))
+    assert ("core", "Core>=2") in found.needs
+
+
+# What parsers trip over, and what is in metadata besides.
+_SHARDS = [
+    "[",
+    "]",
+    "(",
+    ")",
+    "https://",
+    "//",
+    "::",
+    ";",
+    " and ",
+    "==",
+    "'",
+    ",",
+    "\n",
+    "\r",
+    "\x00",
+    "\u2100",
+    "=?utf-8?q?",
+]
+_SHARDS += [
+    "Project-URL: ",
+    "Requires-Dist: ",
+    "Home-page: ",
+    "Source, ",
+    "x",
+    "1.0",
+    "`",
+    "#",
+    "## 1.2\n",
+    "é",
+]
+HOSTILE = st.lists(st.sampled_from(_SHARDS) | st.text(max_size=3), max_size=60).map("".join) | st.text()
+
+
+@given(HOSTILE)
+def test_no_text_of_an_author_makes_anything_fail(text: str) -> None:
+    about = in_metadata(text)
+    releases_at([*about.links, text])
+    rows = {"require": {text: text}, "support": {"source": text}, "source": {"url": text}, "homepage": text}
+    releases_at(in_composer(rows).links)
+    for scheme in (SCHEME, Composer()):
+        between(text, "1.0", "1.2", scheme)
+        between("## 1.1\n", text, "1.2", scheme)
+        between("## 1.1\n", "1.0", text, scheme)
+        said = json.dumps([{"tag_name": text, "body": text}, text, {"tag_name": "1.1", "body": "b"}]).encode()
+        of_releases(said, "1.0", "1.2", scheme)
+        of_releases(said, text, text, scheme)
+
+
+@given(st.data())
+def test_no_archive_makes_anything_fail(data: st.DataObject) -> None:
+    plain = gzip.decompress(tar(**{"a-1.0/CHANGES": "1.1\n", "a-1.0/" + "x" * 120: "y"}))
+    raw = bytearray(data.draw(st.sampled_from([plain, packed(**{"a-1.0/CHANGES": "1.1\n"})])))
+    for _ in range(data.draw(st.integers(1, 6))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    in_archive(bytes(raw) if raw.startswith(b"PK") else gzip.compress(bytes(raw), 1))
+
+
 def test_what_a_row_of_a_composer_lock_says_of_links_and_needs() -> None:
     row = {
         "require": {"php": ">=8.1", "Acme/Core": "^2.0", "acme/odd": 5},
@@ -224,6 +293,9 @@ def test_what_a_row_of_a_composer_lock_says_of_links_and_needs() -> None:
         ("https://github.com@evil.example/team/side", None),
         ("https://github.com/team/..%2f..%2fuser", None),
         ("https://127.0.0.1/team/side", None),
+        ("https://[github.com/team/side", None),
+        ("https://[::1/team/side", None),
+        ("https://github.com\u2100/team/side", None),
     ],
 )
 def test_only_forges_that_everybody_knows_are_asked_for_releases(link: str, api: str | None) -> None:
@@ -245,7 +317,8 @@ def test_releases_of_a_forge_are_taken_by_their_tags() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [b"", b"{}", b"[1, 2]", b"\xff", b'[{"tag_name": 5}]', b'[{"tag_name": "1.2", "body": 7}]']
+    "answer",
+    [b"", b"{}", b"[" * 100_000, b"[1, 2]", b"\xff", b'[{"tag_name": 5}]', b'[{"tag_name": "1.2", "body": 7}]'],
 )
 def test_an_answer_that_is_no_list_of_releases_says_nothing(answer: bytes) -> None:
     assert of_releases(answer, "1.0", "2.0", SCHEME) == ""

@@ -139,7 +139,7 @@ class Gitea(Pulls):
             raise ForgeUnreachable(self._where, error.why, wait) from None
         try:
             said = json.loads(answer.body) if answer.body else None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ForgeLied(self._where, "answer", "JSON", inert(str(error), 200)) from None
         if answer.status < 300:
             return said

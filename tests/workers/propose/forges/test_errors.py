@@ -103,7 +103,9 @@ def test_a_project_that_is_not_there_is_a_matter_for_a_person(server: ForgeServe
     assert "project" in caught.value.hint
 
 
-@pytest.mark.parametrize("raw", [b"<html>hello</html>", b"5", b'{"a": 1}', b'[{"number": "x"}]', b"[1, null]", b"\xff"])
+@pytest.mark.parametrize(
+    "raw", [b"<html>hello</html>", b"5", b'{"a": 1}', b'[{"number": "x"}]', b"[1, null]", b"\xff", b"[" * 10_000]
+)
 def test_an_answer_that_is_none_is_the_forge_s_to_mend(server: ForgeServer, raw: bytes) -> None:
     server.faults.append(Fault("GET", 200, raw=raw))
     with pytest.raises(ForgeLied):
