@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from watcher.branch import claimed
 from watcher.bump import Bump, BumpStage
 from watcher.head import Head
 from watcher.proposal import Checks, Proposals, ProposalState, Tended
@@ -43,9 +44,9 @@ def stands(bump: Bump, head: Head) -> bool:
 
 
 def unclaimed(proposals: Proposals, head: Head, bumps: Iterable[Bump]) -> dict[str, str]:
-    """The branches of ours, with their tips, that no open bump has, and that we have not looked at yet."""
-    claimed = {bump.branch for bump in bumps}
-    return {name: tip for name, tip in head.branches if name not in claimed and tip not in proposals.kept}
+    """The branches of ours, with their tips, that no open bump claims, and that we have not looked at yet."""
+    taken = claimed(bumps)
+    return {name: tip for name, tip in head.branches if name not in taken and tip not in proposals.kept}
 
 
 def judged(bump: Bump, head: Head, proposals: Proposals, now: datetime) -> Bump:
@@ -98,14 +99,15 @@ def may_ready(known: Tended, bump: Bump, now: datetime) -> bool:
 
 
 def may_merge(known: Tended, bump: Bump, now: datetime) -> bool:
-    """Whether the forge is to be asked to merge: exactly what we wrote, with green checks, and no draft.
+    """Whether the forge is to be asked to merge: exactly what we wrote, with our words for it, green checks, no draft.
 
-    Without any checks there is nothing that vouches for it, so it waits for a person.
+    Where a person's words stand over it, people read another title than that of what would be merged. Without any
+    checks there is nothing that vouches for it, so it waits for a person.
     """
     proposal = known.proposal
     if proposal is None or proposal.state is not ProposalState.OPEN:
         return False
-    if proposal.draft or proposal.queued or known.rebase or proposal.tip != bump.commit:
+    if proposal.draft or proposal.queued or known.rebase or (proposal.tip, proposal.key) != (bump.commit, bump.key):
         return False
     if bump.proposed_at is None or now - bump.proposed_at < TOO_EARLY:
         return False

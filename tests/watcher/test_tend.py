@@ -1,7 +1,7 @@
 """What follows for a bump that waits to be merged: pure, and on one page."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from watcher.proposal import Checks, Proposal, Proposals, ProposalState, Tended
 
 MINUTE = timedelta(minutes=1)
 BRANCH = "toplayer/shop/side"
+MONDAY = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 
 def bump(now: datetime, to: str = "1.1", **more: Any) -> Bump:
@@ -35,7 +36,8 @@ def head(now: datetime, **branches: str) -> Head:
 
 
 def proposal(**more: Any) -> Proposal:
-    return replace(Proposal(number=7, url="https://forge.example/7", branch=BRANCH, tip="c1"), **more)
+    key = bump(MONDAY).key
+    return replace(Proposal(number=7, url="https://forge.example/7", branch=BRANCH, tip="c1", key=key), **more)
 
 
 def tended(now: datetime, one: Proposal | None = None, **more: Any) -> Proposals:
@@ -71,6 +73,13 @@ def test_a_branch_of_ours_that_nobody_has_is_looked_at_once(now: datetime) -> No
     nobody = Proposals(app="shop", looked_at=now)
     assert tend.due(nobody, over, [], MINUTE, now)
     assert not tend.due(replace(nobody, kept=("c0",)), over, [], MINUTE, now)
+
+
+def test_a_branch_that_an_open_bump_will_find_is_not_looked_at(now: datetime) -> None:
+    found = replace(bump(now), stage=BumpStage.FOUND, branch="", commit="", proposal=0)
+    nobody = Proposals(app="shop", looked_at=now)
+    assert not tend.due(nobody, head(now), [found], MINUTE, now)
+    assert tend.due(nobody, head(now), [], MINUTE, now)
 
 
 def test_a_closed_proposal_closes_the_bump(now: datetime) -> None:
@@ -120,6 +129,8 @@ def test_the_newest_of_the_same_packages_has_the_branch(now: datetime) -> None:
         (proposal(checks=Checks.GREEN, draft=True), False),
         (proposal(checks=Checks.GREEN, queued=True), False),
         (proposal(checks=Checks.GREEN, tip="c2"), False),
+        (proposal(checks=Checks.GREEN, key=""), False),
+        (proposal(checks=Checks.GREEN, key="of an older version"), False),
         (proposal(checks=Checks.GREEN, state=ProposalState.CLOSED), False),
     ],
 )

@@ -275,7 +275,7 @@ def test_the_same_commit_has_the_same_id_in_every_mirror(local: Place) -> None:
 
     assert first == second
     made = one.show(first)
-    assert (made.author, made.is_untouched) == (f"{BOT} {int(MONDAY.timestamp())} +0000", True)
+    assert (made.author, made.is_untouched_by(BOT)) == (f"{BOT} {int(MONDAY.timestamp())} +0000", True)
     assert (made.committed_at, made.trailer("Toplayer-Bump")) == (MONDAY, "x")
 
 

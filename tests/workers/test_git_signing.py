@@ -91,7 +91,7 @@ def test_a_signed_commit_can_be_verified_by_everybody(
 
     assert "ood" in verify(origin, commit)
     seen = repository.show(commit)
-    assert seen.is_untouched
+    assert seen.is_untouched_by(BOT)
     assert seen.trailer("Toplayer-Bump") == "shop:requests:2.9"
     assert seen.parents == (origin.tip(),)
 

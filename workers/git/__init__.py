@@ -2,6 +2,6 @@
 
 from workers.git.errors import BranchMoved, GitRefused, GitUnreachable
 from workers.git.remote import Login
-from workers.git.repository import OURS, Commit, Repository, Survey
+from workers.git.repository import Commit, Repository, Survey
 
-__all__ = ["OURS", "BranchMoved", "Commit", "GitRefused", "GitUnreachable", "Login", "Repository", "Survey"]
+__all__ = ["BranchMoved", "Commit", "GitRefused", "GitUnreachable", "Login", "Repository", "Survey"]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from watcher.branch import OURS
 from watcher.settings import AppSettings, GitSettings
 from workers.git.errors import BranchMoved, GitRefused, plain, translated
 from workers.git.merge import fits
@@ -18,8 +19,6 @@ from workers.git.signing import signing
 from workers.process import ToolFailed
 from workers.scratch import scratch
 
-OURS = "toplayer/"
-"""What the names of our own branches begin with. Only these are ever rewritten."""
 LARGEST = 32 * 1024**2
 """Bytes of the largest file that `read` returns."""
 
@@ -57,10 +56,12 @@ class Commit:
         """The committer's time, in UTC."""
         return datetime.fromtimestamp(int(self.committer.split()[-2]), UTC)
 
-    @property
-    def is_untouched(self) -> bool:
-        """Whether the one who wrote it also committed it, at the same second: amending and rebasing change that."""
-        return self.author == self.committer
+    def is_untouched_by(self, author: str) -> bool:
+        """Whether `author` (`Name <address>`) wrote it and also committed it, at the same second.
+
+        Amending and rebasing change that, or whose name stands there.
+        """
+        return self.author == self.committer and _identity(self.author.rpartition(">")[0]) == _identity(author)
 
     def trailer(self, key: str) -> str:
         """The value of `key: value` in the last paragraph of the message, or an empty text."""
@@ -281,6 +282,14 @@ def _signed(author: str, when: datetime) -> dict[str, str]:
     name, _, address = author.removesuffix(">").rpartition(" <")
     who = {"NAME": name, "EMAIL": address, "DATE": f"{int(when.timestamp())} +0000"}
     return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
+
+
+def _identity(who: str) -> tuple[str, ...]:
+    """Name and address, without what git takes away from both ends of either."""
+    return tuple(part.strip(_CRUD) for part in who.partition("<")[::2])
+
+
+_CRUD = "".join(map(chr, range(33))) + ".,:;<>\"\\'"
 
 
 def _push_hint(branch: str, reason: str) -> str:

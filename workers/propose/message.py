@@ -1,41 +1,21 @@
-"""How a bump is called: its branch, and its commit. Names from outside are inert in both."""
+"""What is said of a bump in its commit. Names from outside are inert in it."""
 
-import hashlib
-import re
+from collections.abc import Collection
 
 from watcher.bump import Bump
 from watcher.inert import inert
 from watcher.lockfiles.diff import LockDiff
 from watcher.units import brief
-from workers.git import OURS
+from workers.git import Commit
 
 TRAILER = "Toplayer-Bump"
 """The key of the line in a commit message that says which bump the commit is."""
 
 
-def branch_of(app: str, package: str, group: str = "") -> str:
-    """The branch for a package of an app: `toplayer/<app>/<package>`, always a valid name, and never the same twice.
-
-    The app is in it because several apps can live in one repository, each with a lock of its own. A group has its own
-    name in place of the package's, with a mark that no package has.
-    """
-    return f"{place_of(app)}{_part(group)}+group" if group else f"{place_of(app)}{_part(package)}"
-
-
-def place_of(app: str) -> str:
-    """What the names of all branches of an app begin with."""
-    return f"{OURS}{_part(app)}/"
-
-
-def _part(name: str) -> str:
-    """`name`, or what can stand for it in a ref: git-check-ref-format(1)."""
-    if _PLAIN.fullmatch(name):
-        return name
-    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:60].strip("-") or "package"
-    return f"{safe}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
-
-
-_PLAIN = re.compile(r"(?!.*(?:\.lock|\.)$)(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+def is_ours(commit: Commit, author: str, known: Collection[str]) -> bool:
+    """Whether we wrote the commit, and nobody touched it since: it is one that the ledger knows, or has our trailer and
+    `author` for its author and committer, at the same second."""
+    return commit.id in known or bool(commit.trailer(TRAILER) and commit.is_untouched_by(author))
 
 
 def subject_of(bump: Bump, come_from: str = "") -> str:

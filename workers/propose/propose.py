@@ -1,10 +1,12 @@
 """A bump → a commit with the moved lock, on the app's branch or on a branch of ours. Safe to do again at any point."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from watcher import lockfiles
+from watcher.branch import branch_of
 from watcher.bump import Bump, BumpStage
 from watcher.decide import locked, settled
 from watcher.errors import Refused
@@ -15,18 +17,20 @@ from watcher.pin import Pin
 from watcher.proposal import Proposal, ProposalState
 from watcher.settings import AppSettings
 from watcher.versions import SCHEMES
+from workers import sentry
 from workers.git import Commit, Repository
 from workers.propose.basis import same_locks
 from workers.propose.errors import BranchTaken
-from workers.propose.facts import Teller, knows_nothing
+from workers.propose.facts import Facts, Read, Teller, knows_nothing
 from workers.propose.forges.forge import Opening, Paper
-from workers.propose.message import TRAILER, branch_of, message_of
+from workers.propose.message import TRAILER, is_ours, message_of
 from workers.propose.move import Move
 from workers.propose.paper import paper_of
 from workers.propose.survey import survey
 from workers.propose.tools import moved_together
 from workers.propose.workshop import Workshop
 
+log = logging.getLogger("toplayer")
 Clock = Callable[[], datetime]
 Gate = Callable[[LockDiff], None]
 
@@ -41,15 +45,18 @@ def propose(
     clock: Clock,
     forge: Opening | None = None,
     teller: Teller = knows_nothing,
+    written: Collection[str] = (),
 ) -> Bump:
     """The bump, proposed: `branch` and `commit` say where. Or ended, if the lock has moved by itself in the meantime.
 
     `moves` are all of its parts; `gate` raises if what else comes into the lock with them may not. `proposed_at` is
     when it is pushed, so a survey that saw less is known to be older. The date of the commit is the bump's, so whoever
     does this again on the same tip makes the same commit. With a `forge` the branch has a proposal, which says what
-    `teller` knows; there is never a second one. Raises `BranchMoved` if the branch moved while we worked, `BranchTaken`
-    if a person works on the branch of ours, and what `moved`, `gate`, `lockfiles.read`, git and the forge raise.
-    Nothing is left behind then, but perhaps a branch, which the next attempt finds.
+    `teller` knows; there is never a second one. `written` are commits that the ledger knows for ours.
+
+    Raises `BranchMoved` if the branch moved while we worked, `BranchTaken` if a person works on the branch of ours, and
+    what `moved`, `gate`, `lockfiles.read`, git and the forge raise. Nothing is left behind then, but perhaps a branch,
+    which the next attempt finds.
     """
     locks = app.locks_of(bump.ecosystem)
     head = survey(Head(app=bump.app), app, repository, clock())
@@ -72,11 +79,11 @@ def propose(
         return bump.at(BumpStage.PROPOSED, clock(), branch=app.branch, commit=commit)
     branch = branch_of(bump.app, bump.package, bump.group)
     tip = dict(head.branches).get(branch)
-    standing = _ours(repository, branch, tip) if tip is not None else None
+    standing = _ours(repository, branch, tip, app.git.author, written) if tip is not None else None
     known = forge.find(branch, bump.key) if forge is not None else None
     if known is not None and known.state is not ProposalState.OPEN:
         # Somebody decided before we could note that it is open. It is not opened again: tending tells what came of it.
-        where = {"branch": branch, "commit": known.tip, "url": known.url}
+        where = {"branch": branch, "commit": standing.id if standing else known.tip, "url": known.url}
         return bump.at(BumpStage.PROPOSED, clock(), proposal=known.number, **where)
     if standing is None or not _stands(standing, bump, head.commit, locks, repository):
         commit = made()
@@ -86,9 +93,22 @@ def propose(
     if forge is None:
         return proposed
     diff = difference(standing, locks, repository)
-    facts = teller(diff, lambda path: repository.read(standing.id, path))
+    facts = _told(bump, teller, diff, lambda path: repository.read(standing.id, path))
     weighed = diff.weighed(lambda pin: facts.sizes.get((pin.package, pin.version)))
     return _presented(proposed, paper_of(proposed, app, weighed, facts), known, forge)
+
+
+def _told(bump: Bump, teller: Teller, diff: LockDiff, read: Read) -> Facts:
+    """What there is to tell; nothing, if the words of a stranger are such that the teller fails.
+
+    A proposal without them is worth more than none.
+    """
+    try:
+        return teller(diff, read)
+    except Exception as error:
+        log.exception("%s: nothing is told of it", bump.id)
+        sentry.report(error, "tell of", bump.id)
+        return Facts()
 
 
 def _presented(bump: Bump, paper: Paper, known: Proposal | None, forge: Opening) -> Bump:
@@ -116,10 +136,10 @@ def difference(commit: Commit, locks: Sequence[str], repository: Repository) -> 
     return together(changes(pins(lock, commit.parents[0]), pins(lock, commit.id)) for lock in locks)
 
 
-def _ours(repository: Repository, branch: str, tip: str) -> Commit:
+def _ours(repository: Repository, branch: str, tip: str, author: str, written: Collection[str]) -> Commit:
     """The commit at the tip of a branch of ours, if we wrote it, and nobody touched it since."""
     commit = repository.show(tip)
-    if not (commit.trailer(TRAILER) and commit.is_untouched):
+    if not is_ours(commit, author, written):
         raise BranchTaken(repository.where, branch, commit.committer.rpartition(">")[0] + ">")
     return commit
 

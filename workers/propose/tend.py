@@ -1,4 +1,4 @@
-"""Tending: seeing through what waits to be merged, and taking away what nobody waits for. Safe to do again."""
+"""Forge: seeing through what waits to be merged, and taking away what nobody waits for. Safe to do again."""
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable
@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from watcher import tend as follows
+from watcher.branch import claimed, place_of
 from watcher.bump import Bump, BumpStage
 from watcher.errors import Refused
 from watcher.head import Head
@@ -15,8 +16,8 @@ from watcher.settings import AppSettings
 from workers.git import BranchMoved, GitRefused, Repository
 from workers.propose.basis import means_the_same
 from workers.propose.forges.errors import BranchBehind
-from workers.propose.forges.forge import Tending
-from workers.propose.message import TRAILER, branch_of, place_of
+from workers.propose.forges.forge import Forge
+from workers.propose.message import TRAILER, is_ours
 
 _BEHIND = "its forge merges only what stands on the tip of the branch"
 
@@ -34,7 +35,7 @@ def tend(
     may: May,
     app: AppSettings,
     repository: Repository,
-    forge: Tending | None,
+    forge: Forge | None,
     clock: Callable[[], datetime],
 ) -> Proposals:
     """The proposals as they are now. `bumps` are the app's open ones, `head` is what the last survey saw.
@@ -56,12 +57,12 @@ def tend(
     for gone in proposals.tended:
         if forge is not None and gone.bump not in is_open:
             _let_go(gone, find(gone.bump), {bump.proposal for bump in bumps}, forge)
-    kept = _swept(head, bumps, proposals.kept, repository)
+    kept = _swept(head, bumps, find, proposals.kept, app, repository, forge)
     return replace(proposals, looked_at=now, tended=tuple(tended), kept=kept, reason="", attempts=0, due_at=None)
 
 
 def _seen(
-    bump: Bump, before: Tended | None, head: Head, repository: Repository, forge: Tending | None, app: AppSettings
+    bump: Bump, before: Tended | None, head: Head, repository: Repository, forge: Forge | None, app: AppSettings
 ) -> Tended:
     """What there is to see of a bump that waits. Where a person works on its branch, it is theirs to make it fit."""
     known = replace(before or Tended(bump=bump.id), rebase="")
@@ -81,7 +82,7 @@ def _seen(
     return known
 
 
-def _helped(known: Tended, bump: Bump, may: May, app: AppSettings, forge: Tending | None, now: datetime) -> Tended:
+def _helped(known: Tended, bump: Bump, may: May, app: AppSettings, forge: Forge | None, now: datetime) -> Tended:
     """The same after we did for it what is ours to do. What the forge refuses is noted, and changes nothing."""
     proposal = known.proposal
     if forge is None or app.forge is None or proposal is None:
@@ -100,33 +101,52 @@ def _helped(known: Tended, bump: Bump, may: May, app: AppSettings, forge: Tendin
     return known
 
 
-def _let_go(gone: Tended, bump: Bump | None, in_use: set[int], forge: Tending) -> None:
+def _let_go(gone: Tended, bump: Bump | None, in_use: set[int], forge: Forge) -> None:
     """Closes the proposal of a bump that has ended, unless another bump has taken it over."""
     proposal = gone.proposal
     if proposal is None or proposal.state is not ProposalState.OPEN or proposal.number in in_use:
         return
-    ended = bump.reason or f"it is {bump.stage}" if bump is not None else ""
-    forge.close(proposal, f"toplayer closes this{f': {ended}' if ended else '.'}")
+    forge.close(proposal, _farewell(bump))
 
 
-def _swept(head: Head, bumps: Collection[Bump], kept: tuple[str, ...], repository: Repository) -> tuple[str, ...]:
+def _swept(
+    head: Head,
+    bumps: Collection[Bump],
+    find: Find,
+    kept: tuple[str, ...],
+    app: AppSettings,
+    repository: Repository,
+    forge: Forge | None,
+) -> tuple[str, ...]:
     """The tips of the branches that are left alone, after those of ours that nobody has are gone.
 
     The next survey sees that they are; until then their tips are among those that need no second look.
     """
-    claimed = {bump.branch for bump in bumps}
-    # One that was pushed, and whose bump could not note it: it will be found there.
-    awaited = {branch_of(bump.app, bump.package, bump.group) for bump in bumps}
-    free = {name: tip for name, tip in head.branches if name not in claimed}
+    taken = claimed(bumps)
+    free = {name: tip for name, tip in head.branches if name not in taken}
     for name, tip in free.items():
-        if tip not in kept and name not in awaited and name.startswith(place_of(head.app)):
-            _delete(name, tip, repository)
+        if tip not in kept and name.startswith(place_of(head.app)):
+            _clear(name, tip, find, app, repository, forge)
     return tuple(sorted(free.values()))
 
 
-def _delete(branch: str, tip: str, repository: Repository) -> None:
+def _clear(branch: str, tip: str, find: Find, app: AppSettings, repository: Repository, forge: Forge | None) -> None:
+    """Takes a branch away if it is as we wrote it, and its proposal with it.
+
+    That one is known to nobody where the answer to "open it" was lost, and the bump has ended since.
+    """
     commit = repository.show(tip)
-    if commit.trailer(TRAILER) and commit.is_untouched:
-        # Gone already, or protected: neither is worth a person's time.
-        with contextlib.suppress(BranchMoved, GitRefused):
-            repository.delete(branch, tip)
+    bump = find(commit.trailer(TRAILER))
+    if not is_ours(commit, app.git.author, {bump.commit} if bump else ()):
+        return
+    left = forge.find(branch, bump.key if bump else "") if forge is not None else None
+    if forge is not None and left is not None and left.state is ProposalState.OPEN:
+        forge.close(left, _farewell(bump))
+    # Gone already, or protected: neither is worth a person's time.
+    with contextlib.suppress(BranchMoved, GitRefused):
+        repository.delete(branch, tip)
+
+
+def _farewell(bump: Bump | None) -> str:
+    ended = bump.reason or f"it is {bump.stage}" if bump is not None else ""
+    return f"toplayer closes this{f': {ended}' if ended else '.'}"

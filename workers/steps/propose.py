@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime
+from functools import partial
 
 from watcher import decide
 from watcher.bump import Bump, Part
@@ -54,10 +55,10 @@ def _do(desk: Desk, bump: Bump) -> Bump:
     repository = repository_of(desk.settings, bump.app)
     moves = [_move(desk.ledger, part, app) for part in bump.parts]
     teller = FromEverywhere(bump, desk.settings, desk.ledger, lambda: _layers(desk, bump.app))
+    written = {one.commit for one in open_bumps(desk, bump.app)}
     with patiently(), open_forge(app, desk.settings.toplayer.contact, desk.clock) as forge:
-        return propose(
-            bump, app, repository, moves, shop, lambda diff: _gate(desk, bump, diff), desk.clock, forge, teller
-        )
+        gate = partial(_gate, desk, bump)
+        return propose(bump, app, repository, moves, shop, gate, desk.clock, forge, teller, written)
 
 
 def _gate(desk: Desk, bump: Bump, diff: LockDiff) -> None:

@@ -1,19 +1,15 @@
-"""Branches and commit messages: whatever a package is called, they are valid, inert, and never the same twice."""
+"""Commit messages: whatever a package is called, they are inert."""
 
-import subprocess
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from watcher.bump import Bump
 from watcher.lockfiles.diff import Change, LockDiff
 from watcher.pin import Pin
-from workers.propose.message import TRAILER, branch_of, message_of
+from workers.propose.message import TRAILER, message_of
 
 MONDAY = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
-HOSTILE = ["..", ".", "a.lock", "a..b", "-x", "@{", "a b", "a\nb", "$(id)", "~^:?*[\\", "/", "a/b", "", "é", "a" * 300]
 
 
 def bump(package: str = "requests", to_version: str = "2.32.0") -> Bump:
@@ -30,22 +26,6 @@ def bump(package: str = "requests", to_version: str = "2.32.0") -> Bump:
 
 def pin(package: str, version: str) -> Pin:
     return Pin(ecosystem="pypi", package=package, version=version, lock="uv.lock")
-
-
-def test_an_ordinary_package_has_an_ordinary_branch() -> None:
-    assert branch_of("shop", "zope.interface") == "toplayer/shop/zope.interface"
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_name_makes_a_valid_branch(name: str) -> None:
-    ref = f"refs/heads/{branch_of('shop', name)}"
-
-    assert subprocess.run(["git", "check-ref-format", ref]).returncode == 0
-
-
-@given(st.lists(st.text(max_size=12), unique=True, max_size=8))
-def test_two_packages_never_share_a_branch(names: list[str]) -> None:
-    assert len({branch_of("shop", name) for name in [*HOSTILE, *names]}) == len({*HOSTILE, *names})
 
 
 def test_the_message_says_what_moved_and_whose_work_it_is() -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.forge import FakeForge
 from tests.rig.death import dies_at
+from tests.rig.forges.hub import Hub
 from tests.rig.git_server import Origin, git_host
 from tests.rig.simple_index import SimpleIndex
 from tests.workers.propose.world import MONDAY, changed_lines, compiled, locked, move_to, workshop
@@ -17,9 +19,10 @@ from watcher.bump import Bump, BumpStage
 from watcher.errors import LockfileUnreadable
 from watcher.head import Head
 from watcher.lockfiles.diff import LockDiff
-from watcher.settings import AppSettings
+from watcher.settings import AppSettings, ForgeSettings
 from workers.git import BranchMoved, GitRefused, GitUnreachable, Repository
 from workers.propose.errors import BranchTaken, LockRefused
+from workers.propose.facts import Facts, Read
 from workers.propose.message import TRAILER
 from workers.propose.propose import propose
 from workers.propose.survey import survey
@@ -335,6 +338,38 @@ def test_our_commit_amended_by_a_person_is_theirs(world: World) -> None:
         world.propose()
 
     assert world.origin.tip(BRANCH) == amended
+
+
+def test_our_commit_taken_over_by_a_person_is_theirs(world: World) -> None:
+    """`git commit --amend --reset-author`: the same name twice, the same second, and our trailer."""
+    world = world.branching()
+    mine = world.propose().commit
+    git = world.origin.git
+    message = git("log", "-1", "--format=%B", mine)
+    taken = git("commit-tree", f"{mine}^{{tree}}", "-p", f"{mine}~1", "-m", message)
+    git("update-ref", f"refs/heads/{BRANCH}", taken)
+
+    with pytest.raises(BranchTaken):
+        world.propose(world.bump("1.2"))
+
+    assert world.origin.tip(BRANCH) == taken
+
+
+def test_a_teller_that_fails_costs_its_words_and_not_the_proposal(world: World, tmp_path: Path) -> None:
+    def fails(diff: LockDiff, read: Read) -> Facts:
+        raise RecursionError
+
+    world = world.branching()
+    hub = Hub(world.origin)
+    forge = FakeForge(hub, ForgeSettings.model_validate({"kind": "github", "token": {"env": "T"}}))
+    found = [move_to(world.index, "side", "1.1")]
+
+    bump = propose(
+        world.bump(), world.app, world.repository(), found, workshop(world.uv), world.gate, lambda: LATER, forge, fails
+    )
+
+    assert (bump.stage, bump.proposal) == (BumpStage.PROPOSED, 1)
+    assert "| `side` | `1.0` | `1.1` |" in hub.get(1).body
 
 
 def test_two_apps_in_one_repository_do_not_share_a_branch(world: World) -> None:

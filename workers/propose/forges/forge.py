@@ -7,6 +7,7 @@ from typing import Protocol
 from watcher.proposal import Proposal
 
 _SEAL = re.compile(r"<!-- toplayer: (\S+) -->")
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +26,21 @@ class Paper:
 
 
 def key_of(body: str | None) -> str:
-    """The key in the last line of a proposal's body, or an empty text. What stands further up may be a stranger's."""
-    lines = (body or "").rstrip().splitlines()
-    sealed = _SEAL.fullmatch(lines[-1].strip()) if lines else None
-    return sealed[1] if sealed else ""
+    """The key in a proposal's body: the last one on a line of its own that is in no block of code. Or an empty text.
+
+    Below it there may be the words of a bot, and above it those of strangers, which we put into blocks.
+    """
+    key, fence = "", ""
+    for line in re.split(r"\r?\n", body or ""):
+        mark = _FENCE.fullmatch(line)
+        if fence:
+            if mark and mark[1].startswith(fence) and not mark[2].strip():
+                fence = ""
+        elif mark and not (mark[1][0] == "`" and "`" in mark[2]):
+            fence = mark[1]
+        elif sealed := _SEAL.fullmatch(line.rstrip()):
+            key = sealed[1]
+    return key
 
 
 class Opening(Protocol):

@@ -39,6 +39,7 @@ class Life:
     policy: str = 'cooldown = "0s"'
     repository: str = ""
     git: str = ""
+    author: str = "toplayer <bot@shop.example>"
     plain: bool = False
     now: datetime = MONDAY
     waiting: list[tuple[Order, str]] = field(default_factory=list)
@@ -67,7 +68,7 @@ class Life:
             lock = "requirements.txt"
             fleet = "field"
             policy = {{ {self.policy} }}
-            git = {{ author = "toplayer <bot@shop.example>" {self.git} }}
+            git = {{ author = "{self.author}" {self.git} }}
             [apps.shop.image]
             repository = "oci:{self.state}/images"
             python = "3.12"

@@ -135,6 +135,14 @@ def test_a_key_that_somebody_else_wrote_into_the_body_is_none(on_forge: OpenForg
         assert forge.find(BRANCH, PAPER.key) is not None
 
 
+def test_what_a_bot_writes_below_makes_it_nobody_else_s(on_forge: OpenForge, hub: Hub) -> None:
+    summary = "\n\n<!-- a bot -->\n## Summary\n```text\n<!-- toplayer: eeeeeeeeeeeeeeee -->\n```\n"
+    with on_forge() as forge:
+        made = forge.write(PAPER)
+        hub.edit(made.number, body=hub.get(made.number).body + summary)
+        assert look_at(forge, made.number).key == PAPER.key
+
+
 def test_labels_and_reviewers_are_asked_for_and_twice_is_once(on_forge: OpenForge, hub: Hub) -> None:
     with on_forge(labels=["dependencies", "bot's own"], reviewers=["anna"]) as forge:
         number = forge.write(PAPER).number

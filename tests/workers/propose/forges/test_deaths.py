@@ -108,6 +108,21 @@ def test_a_death_between_a_deed_and_its_answer_does_no_harm(life: Life, deed: in
     goes_on(life)
 
 
+@each_kind
+def test_what_was_opened_by_one_who_died_is_closed_when_its_release_is_yanked(life: Life) -> None:
+    fresh(life)
+    _killed_after(life, 1, lambda: whole_life(life))
+    life.pause()
+    life.index.yank("side", "1.1", "it eats data")
+    for _ in range(2):
+        life.rounds(minutes=20)
+    assert life.stages() == {"1.1": "superseded"}
+    (pull,) = life.hub.all()
+    assert pull.state == "closed"
+    assert "yanked" in pull.comments[0]
+    assert life.hub.origin.tip(BRANCH) == ""
+
+
 def _killed_after(life: Life, deed: int, do: Callable[[], None]) -> None:
     """Does it in a process that the forge kills after its `deed`-th change, before it answers."""
     read, write = os.pipe()

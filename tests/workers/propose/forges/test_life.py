@@ -498,6 +498,81 @@ def test_where_the_project_has_moved_another_s_proposal_with_our_number_is_left_
     assert life.hub.get(1).comments == ()
 
 
+@ONE_KIND
+def test_a_bot_that_writes_below_our_words_does_not_make_them_its_own(life: Life) -> None:
+    life.forge = 'automerge = "checks"'
+    life.rounds()
+    life.hub.edit(1, body=f"{life.hub.get(1).body}\n\n## A bot's summary\nIt is about 1.1.\n")
+    life.publish("1.2")
+    life.rounds(minutes=20)
+    assert life.hub.get(1).title == "Bump side from 1.0 to 1.2"
+    life.hub.checks[life.hub.origin.tip(BRANCH)] = Checks.GREEN
+    life.hub.edit(1, body=f"{life.hub.get(1).body}\n\n## A bot's summary\nIt is about 1.2.\n")
+    for _ in range(2):
+        life.rounds(minutes=2)
+    assert life.stages() == {"1.1": "superseded", "1.2": "merged"}
+
+
+@ONE_KIND
+def test_under_the_words_of_a_person_nothing_is_merged_by_itself(life: Life) -> None:
+    life.forge = 'automerge = "checks"'
+    life.rounds()
+    life.hub.edit(1, title="1.1, as agreed", body="My own words")
+    life.publish("1.2")
+    life.rounds(minutes=20)
+    life.hub.checks[life.hub.origin.tip(BRANCH)] = Checks.GREEN
+    life.rounds(minutes=20)
+    assert life.stages() == {"1.1": "superseded", "1.2": "proposed"}
+    assert life.hub.get(1).title == "1.1, as agreed"
+
+
+@ONE_KIND
+def test_one_that_was_lost_is_closed_with_its_bump(life: Life) -> None:
+    """It was opened, nobody heard of it, and before anybody asks again the release is yanked."""
+    life.server.spoil = Fault("POST .*(pulls|merge_requests)$", 502, "lost")
+    life.rounds()
+    assert life.hub.get(1).state == "open"
+    assert life.bumps()["1.1"].proposal == 0
+    life.pause()
+    life.rounds(minutes=2)
+    assert life.hub.get(1).state == "open"
+    life.index.yank("side", "1.1", "it eats data")
+    for _ in range(2):
+        life.rounds(minutes=20)
+    assert life.stages() == {"1.1": "superseded"}
+    (pull,) = life.hub.all()
+    assert pull.state == "closed"
+    assert "yanked" in pull.comments[0]
+    assert life.hub.origin.tip(BRANCH) == ""
+
+
+@ONE_KIND
+def test_another_author_in_the_settings_leaves_what_is_open_ours(life: Life) -> None:
+    life.rounds()
+    life.author = "A new name <new@shop.example>"
+    life.publish("1.2")
+    life.rounds(minutes=20)
+    assert life.stages() == {"1.1": "superseded", "1.2": "proposed"}
+    assert life.hub.get(1).title == "Bump side from 1.0 to 1.2"
+
+
+@ONE_KIND
+def test_a_commit_that_a_person_made_their_own_stays(life: Life) -> None:
+    """Amended with --reset-author: author and committer are the same, and our trailer is still in it."""
+    life.rounds()
+    git = life.hub.origin.git
+    said = git("log", "-1", "--format=%B", BRANCH)
+    theirs = git("commit-tree", f"{BRANCH}^{{tree}}", "-p", f"{BRANCH}~1", "-m", said)
+    git("update-ref", f"refs/heads/{BRANCH}", theirs)
+    life.publish("1.2")
+    life.rounds(minutes=20)
+    assert life.hub.origin.tip(BRANCH) == theirs
+    life.hub.edit(1, state="closed")
+    for _ in range(2):
+        life.rounds(minutes=20)
+    assert life.hub.origin.tip(BRANCH) == theirs
+
+
 # --- without a forge, and over the wire -------------------------------------------------------------------------------
 
 
