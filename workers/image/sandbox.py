@@ -1,27 +1,22 @@
 """Where code that is not ours is run: a throwaway container of a base, without a network and without secrets.
 
-What it works on is put into the container, and what it leaves at one place is taken out. It gets no capabilities, a
-limit on memory and processes, and an end; the container is deleted whatever happens.
+What it works on is put into the container, and what it leaves at one place is taken out.
 """
 
 import contextlib
 import json
-import socket
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import requests
 from docker import APIClient
-from docker.errors import APIError, DockerException, ImageNotFound
-from docker.tls import TLSConfig
-from urllib3.exceptions import HTTPError
+from docker.errors import ImageNotFound
 
-from watcher.errors import Temporary
 from watcher.image import Digest
 from watcher.inert import inert
 from watcher.settings import SandboxSettings
+from workers.container import Container, Engine, EngineRefuses, Task, throwaway
 from workers.image.base import LARGEST_CONFIG, Base
 from workers.image.entry import Entry
 from workers.image.errors import BuildRefused
@@ -29,24 +24,9 @@ from workers.image.layer import write_tar
 from workers.image.unpack import MOST_BYTES, emptied, unpack
 from workers.oci.manifest import OCI_MANIFEST, Descriptor, Manifest, canonical
 from workers.oci.store import small_blob
-from workers.process import ToolTimedOut
 
 _NAME = "toplayer.invalid/base"
-_PROCESSES = 1024
-_GREETING = 10.0
 _CHUNK = 1024 * 1024
-_LABEL = "io.toplayer.sandbox"
-
-
-class SandboxGone(Temporary):
-    """The engine of a sandbox does not answer."""
-
-    def __init__(self, address: str, why: str) -> None:
-        self.address, self.why = address, why
-        super().__init__(address, why)
-
-    def __str__(self) -> str:
-        return f"the Docker engine at {self.address} does not answer: {self.why}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,70 +59,49 @@ class Sandbox:
     def run(self, job: Job, into: Path) -> int:
         """Runs a job, puts what it left at its `out` into the directory `into`, and tells its exit code.
 
-        Raises `BuildRefused` with its last words, `SandboxGone` and `ToolTimedOut`.
+        Raises `BuildRefused` with its last words, `EngineGone` and `ToolTimedOut`.
         """
         if self._base.digest is None:
             hint = "name a base that has what it needs as `base` of [apps.….image.sandbox]"
             raise BuildRefused(job.name, f"it has to be run, and nothing runs in {self._base.name}", hint)
         with self._asking() as api:
-            image = self._loaded(api)
-            limits = api.create_host_config(
-                network_mode="none",
-                cap_drop=["ALL"],
-                security_opt=["no-new-privileges"],
-                mem_limit=self._settings.memory,
-                pids_limit=_PROCESSES,
+            task = Task(
+                name=job.name,
+                image=self._loaded(api),
+                argv=job.argv,
+                directory=job.directory,
+                env=job.env,
+                deadline=self._settings.deadline,
+                memory=self._settings.memory,
             )
-            container = api.create_container(
-                image,
-                command=list(job.argv),
-                entrypoint=[],
-                user="0:0",
-                working_dir=job.directory,
-                environment=dict(job.env),
-                host_config=limits,
-                labels={_LABEL: job.name[:200]},
-            )
-            try:
-                self._put(api, container["Id"], job)
-                return self._ran(api, container["Id"], job, into)
-            finally:
-                with contextlib.suppress(DockerException, requests.RequestException, OSError):
-                    api.remove_container(container["Id"], force=True, v=True)
+            with throwaway(api, task) as container:
+                self._put(container, job)
+                return self._ran(container, job, into)
 
-    def _put(self, api: APIClient, id: str, job: Job) -> None:
-        file = self._directory / f"{id[:12]}.tar"
+    def _put(self, container: Container, job: Job) -> None:
+        file = self._directory / f"{container.id[:12]}.tar"
         try:
             with file.open("w+b") as sink:
                 write_tar(job.entries, sink.write)
                 sink.seek(0)
-                api.put_archive(id, "/", sink)
+                container.put(sink)
         finally:
             file.unlink(missing_ok=True)
 
-    def _ran(self, api: APIClient, id: str, job: Job, into: Path) -> int:
-        api.start(id)
-        try:
-            code = int(api.wait(id, timeout=self._settings.deadline.total_seconds())["StatusCode"])
-        except requests.exceptions.ReadTimeout:
-            raise ToolTimedOut(job.name, self._settings.deadline.total_seconds(), self._said(api, id)) from None
-        except requests.exceptions.ConnectionError as error:
-            if "timed out" not in str(error).lower():
-                raise
-            raise ToolTimedOut(job.name, self._settings.deadline.total_seconds(), self._said(api, id)) from None
+    def _ran(self, container: Container, job: Job, into: Path) -> int:
+        code = container.run()
         if code not in job.accept:
-            memory = api.inspect_container(id)["State"].get("OOMKilled")
+            memory = container.ran_out_of_memory()
             hint = "give it more `memory` in [apps.….image.sandbox]" if memory else _HINT
-            raise BuildRefused(job.name, f"it ended with {code}: {self._said(api, id)}", hint)
-        self._take(api, id, job, into)
+            raise BuildRefused(job.name, f"it ended with {code}: {container.last_words()}", hint)
+        self._take(container, job, into)
         return code
 
-    def _take(self, api: APIClient, id: str, job: Job, into: Path) -> None:
-        file, left = self._directory / f"{id[:12]}-out.tar", MOST_BYTES
+    def _take(self, container: Container, job: Job, into: Path) -> None:
+        file, left = self._directory / f"{container.id[:12]}-out.tar", MOST_BYTES
         try:
-            stream, _ = api.get_archive(id, job.out, chunk_size=_CHUNK)
             with file.open("wb") as sink:
-                for chunk in stream:
+                for chunk in container.take(job.out):
                     left -= len(chunk)
                     if left < 0:
                         raise BuildRefused(job.name, f"it leaves more than {MOST_BYTES} bytes")
@@ -150,12 +109,6 @@ class Sandbox:
             unpack(file, emptied(into), job.name)
         finally:
             file.unlink(missing_ok=True)
-
-    def _said(self, api: APIClient, id: str) -> str:
-        with contextlib.suppress(DockerException, requests.RequestException, OSError):
-            said: bytes = api.logs(id, stdout=True, stderr=True, tail=60)
-            return inert(said.decode("utf-8", "replace").strip()[-1500:]) or "and said nothing"
-        return "and what it said is lost"
 
     # --- the engine ---
 
@@ -167,26 +120,12 @@ class Sandbox:
 
     @contextlib.contextmanager
     def _asking(self) -> Iterator[APIClient]:
-        tls: TLSConfig | bool = False
-        if self._settings.tls is not None:
-            given = self._settings.tls
-            tls = TLSConfig((given.cert, given.key), given.ca, verify=True)
         try:
-            if self._settings.engine.startswith("unix://"):
-                # The library leaves the socket of a failed attempt open; this one is closed.
-                with socket.socket(socket.AF_UNIX) as first:
-                    first.settimeout(_GREETING)
-                    first.connect(self._settings.engine.removeprefix("unix://"))
-            with contextlib.closing(APIClient(self._settings.engine, version="auto", timeout=120, tls=tls)) as api:
-                # Or else REQUESTS_CA_BUNDLE decides which certificates are good, and HTTP_PROXY which way to go.
-                api.trust_env = False
+            with Engine(self._settings.engine, self._settings.tls).asking() as api:
                 yield api
-        except APIError as error:
-            why = inert(error.explanation or str(error), 500)
-            hint = "an engine on a machine of that kind can: name it as `engine`" if "exec format" in why else ""
-            raise BuildRefused(f"the Docker engine at {self._settings.engine}", why, hint) from error
-        except (requests.RequestException, HTTPError, DockerException, OSError) as error:
-            raise SandboxGone(self._settings.engine, inert(str(error), 300)) from error
+        except EngineRefuses as error:
+            hint = "an engine on a machine of that kind can: name it as `engine`" if "exec format" in error.why else ""
+            raise BuildRefused(f"the Docker engine at {error.address}", error.why, hint) from error
 
     def _loaded(self, api: APIClient) -> str:
         """The base, by the name that it has in the engine: brought there from its own repository, once."""

@@ -2,36 +2,41 @@
 
 Its PHP, its extensions and its platform are then those that the packages will meet. The tool gets a container of its
 own: without the image's entrypoint, without privileges, with a file system that it cannot write to, and with nothing of
-this machine but the throwaway directory, a cache, and the network, which it needs as much as on the machine itself.
+this machine but a copy of the throwaway directory, and the network, which it needs as much as on the machine itself.
+
+What the app depends on may come with programs of any name. So a tool is never looked for where the packages and the
+code of the app are, and gets passwords only if the settings say that it has to work there.
 """
 
 import contextlib
 import hashlib
 import os
-import socket
-import time
+import posixpath
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-import requests
 from docker import APIClient
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-from docker.types import LogConfig
+from docker.errors import APIError, ImageNotFound
 
 from watcher.inert import inert
+from workers.container import Engine, EngineGone, EngineRefuses, Task, throwaway
 from workers.process import MEMORY, OUTPUT, SAID, Ran, ToolFailed, ToolTimedOut
 from workers.propose.bench import Unsolved
 from workers.propose.errors import EngineAway
+from workers.propose.parcel import directory, packed, unpacked, without
 
-LABEL = "toplayer.lock-tool"
+KEPT = "toplayer-lock-tools"
+"""How the names of volumes begin in which tools keep what they download, one for each app."""
+_KEPT_FOR = timedelta(days=30)
 _QUICKLY = timedelta(seconds=60)
-_PULL = 600
-_OLDEST_API = "1.39"
-# The image has its own.
+_PROCESSES = 512
+_NO_PROGRAM = 400
+# The image has its own, or none.
 _NOT_PASSED = ("PATH", "TMPDIR", "NETRC", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,141 +49,167 @@ class Box:
     image: str
     engine: str
     insists: bool = False
-    login: Mapping[str, str] | None = None
+    login: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
 
     def holds(self, program: str) -> bool:
         """Whether the image is there and has the program. One that insists raises `Unsolved` or `EngineAway` if not."""
+        found = self.version_of(program) is not None
+        if self.insists and not found:
+            hint = 'put it there, or let lock tools run on the machine (`lock_tools.place = "auto"`)'
+            raise Unsolved(f"the image {self.image} has no {program} beside what the app itself installs", hint)
+        return found
+
+    def version_of(self, program: str) -> str | None:
+        """What the program says of its version; None if the image is not there, or has no such program."""
         try:
-            found = self._has_image() and self._said(program, "--version") is not None
+            with self.asking() as api:
+                there = self._has_image(api)
+            return _version(self, program) if there else None
         except EngineAway:
             if self.insists:
                 raise
-            return False
-        if self.insists and not found:
-            hint = 'put it there, or let lock tools run on the machine (`lock_tools.place = "auto"`)'
-            raise Unsolved(f"the image {self.image} has no {program}", hint)
-        return found
+            return None
+        except (ToolFailed, ToolTimedOut):
+            return None
 
-    def version_of(self, program: str) -> str:
-        """What the program says of its version."""
-        return self._said(program, "--version") or ""
+    def may_know(self, secrets: Collection[str]) -> bool:
+        """Whether its tools may be given these."""
+        return self.insists or not any(secrets)
 
     def cache(self, state: Path) -> Path:
-        """A directory for what its tools keep: what comes out of one image is shown to no other app."""
-        return state / "boxes" / hashlib.sha256(self.image.partition("@")[0].encode()).hexdigest()[:16]
+        """Where its tools keep what they download, as they see it: what one image keeps is shown to no other app."""
+        return state / "boxes" / self._name / "cache"
 
     def run(
         self,
         argv: Sequence[str],
         *,
+        root: Path,
         cwd: Path,
         env: Mapping[str, str],
-        shared: Collection[Path],
+        cache: Path,
         deadline: timedelta,
         accept: Collection[int] = (0,),
         secrets: Collection[str] = (),
     ) -> Ran:
-        """Runs a tool to its end, as `workers.process.run` does. `shared` are the directories that both of us see.
+        """Runs a program to its end, as `workers.process.run` does, on a copy of the directory `root`.
 
-        Raises `ToolFailed`, `ToolTimedOut` and `EngineAway`.
+        What becomes of `cwd`, a directory in it, comes back. Raises `ToolFailed`, `ToolTimedOut` and `EngineAway`.
         """
-        for place in shared:
-            place.mkdir(parents=True, exist_ok=True)
-        with self._asking() as api:
-            _sweep(api)
-            payload = _payload(self.image, argv, cwd, env, shared)
-            id = api.create_container_from_config(payload)["Id"]
-            try:
-                api.start(id)
+        netrc = {".netrc": Path(env["NETRC"]).read_bytes()} if "NETRC" in env else {}
+        passed = {name: text for name, text in env.items() if name not in _NOT_PASSED}
+        with self.asking() as api:
+            _forget(api)
+            found = _place(api, self.image, argv[0])
+            if found is None:
+                raise ToolFailed(argv[0], 127, f"the image {self.image} has none")
+            program, path = found
+            task = Task(
+                name=argv[0],
+                image=self.image,
+                argv=[program, *argv[1:]],
+                deadline=deadline,
+                memory=MEMORY,
+                directory=str(cwd),
+                # Nothing of the app's own is on the way to any program or module, either.
+                env={**passed, "PATH": path, "PYTHONPATH": "", "NETRC": f"{root}/.netrc"},
+                user=f"{os.getuid()}:{os.getgid()}",
+                network="host",
+                processes=_PROCESSES,
+                read_only=True,
+                volumes={str(root.parent): "", str(cache.parent): f"{KEPT}-{self._name}"},
+            )
+            with throwaway(api, task) as container:
+                container.put(packed(root, netrc), str(root.parent))
+                container.put(directory(cache.name), str(cache.parent))
                 try:
-                    code = int(api.wait(id, timeout=deadline.total_seconds())["StatusCode"])
-                except (requests.ReadTimeout, requests.ConnectionError):
-                    raise ToolTimedOut(argv[0], deadline.total_seconds(), _hidden(_log(api, id), secrets)) from None
-                out, err = _log(api, id, stderr=False), _log(api, id, stdout=False)
-            finally:
-                with contextlib.suppress(NotFound):
-                    api.remove_container(id, force=True, v=True)
+                    code = container.run()
+                except ToolTimedOut as error:
+                    raise ToolTimedOut(error.tool, error.seconds, _hidden(error.said, secrets)) from None
+                out, err = container.said(stderr=False), container.said(stdout=False)
+                unpacked(container.take(str(cwd)), cwd)
         if len(out) >= OUTPUT:
             raise ToolFailed(argv[0], code, f"it wrote more than {OUTPUT} bytes")
         if code not in accept:
-            raise ToolFailed(argv[0], code, _hidden(err or out, secrets))
+            raise ToolFailed(argv[0], code, _hidden((err or out).decode("utf-8", "replace"), secrets))
         return Ran(out, err[-SAID:], code)
 
-    def _said(self, *argv: str) -> str | None:
-        """What the program says without anything of ours; None if there is none, or it does not work."""
-        try:
-            ran = self.run(argv, cwd=Path("/"), env={"HOME": "/tmp"}, shared=(), deadline=_QUICKLY)  # noqa: S108
-        except (ToolFailed, ToolTimedOut):
-            return None
-        return ran.stdout.decode("utf-8", "replace")
+    @property
+    def _name(self) -> str:
+        return hashlib.sha256(self.image.partition("@")[0].encode()).hexdigest()[:16]
 
-    def _has_image(self) -> bool:
-        with self._asking() as api:
-            with contextlib.suppress(ImageNotFound):
-                api.inspect_image(self.image)
-                return True
-            if self.insists:
-                repository, _, digest = self.image.partition("@")
-                api.pull(repository, tag=digest, auth_config=dict(self.login) if self.login else None)
-            return self.insists
+    def _has_image(self, api: APIClient) -> bool:
+        with contextlib.suppress(ImageNotFound):
+            api.inspect_image(self.image)
+            return True
+        if self.insists:
+            repository, _, digest = self.image.partition("@")
+            api.pull(repository, tag=digest, auth_config=dict(self.login) if self.login else None)
+        return self.insists
 
     @contextlib.contextmanager
-    def _asking(self) -> Iterator[APIClient]:
+    def asking(self) -> Iterator[APIClient]:
+        """The engine. Raises `EngineAway`, and `ToolFailed` for what it cannot start."""
         try:
-            # The library leaves the socket of a failed attempt open; this one is closed.
-            with socket.socket(socket.AF_UNIX) as first:
-                first.connect(self.engine.removeprefix("unix://"))
-            with contextlib.closing(APIClient(self.engine, version=_OLDEST_API, timeout=_PULL)) as api:
+            with Engine(self.engine).asking() as api:
                 yield api
-        except APIError as error:
-            if error.status_code == 400 and "executable file not found" in str(error.explanation):
-                raise ToolFailed(self.image, 127, inert(str(error.explanation), 300)) from None
-            raise EngineAway(self.engine, inert(str(error.explanation or error), 300)) from None
-        except (DockerException, requests.RequestException, OSError) as error:
-            raise EngineAway(self.engine, inert(str(error), 300)) from None
+        except EngineRefuses as error:
+            # That is its answer for what it cannot start.
+            if error.status == _NO_PROGRAM:
+                raise ToolFailed(self.image, 127, error.why) from None
+            raise EngineAway(self.engine, error.why) from error
+        except EngineGone as error:
+            raise EngineAway(self.engine, error.why) from error
 
 
-def _payload(
-    image: str, argv: Sequence[str], cwd: Path, env: Mapping[str, str], shared: Collection[Path]
-) -> dict[str, Any]:
-    """The body of `POST /containers/create`."""
-    return {
-        "Image": image,
-        "Entrypoint": [argv[0]],
-        "Cmd": list(argv[1:]),
-        "WorkingDir": str(cwd),
-        "Env": [f"{name}={value}" for name, value in env.items() if name not in _NOT_PASSED],
-        "User": f"{os.getuid()}:{os.getgid()}",
-        "Labels": {LABEL: str(int(time.time()))},
-        "Healthcheck": {"Test": ["NONE"]},
-        "HostConfig": {
-            "Binds": [f"{place}:{place}" for place in shared],
-            "NetworkMode": "host",
-            "ReadonlyRootfs": True,
-            "Tmpfs": {"/tmp": "mode=1777"},  # noqa: S108
-            "CapDrop": ["ALL"],
-            "SecurityOpt": ["no-new-privileges"],
-            "Memory": MEMORY,
-            "PidsLimit": 512,
-            "LogConfig": LogConfig(type="json-file", config={"max-size": f"{OUTPUT}", "max-file": "1"}),
-        },
-    }
+@lru_cache(maxsize=64)
+def _version(box: Box, program: str) -> str | None:
+    """What a program in the image says when it is asked; None if there is none, or it does not work."""
+    with box.asking() as api:
+        found = _place(api, box.image, program)
+        if found is None:
+            return None
+        place, path = found
+        task = Task(
+            name=program,
+            image=box.image,
+            argv=[place, "--version"],
+            deadline=_QUICKLY,
+            memory=MEMORY,
+            env={"HOME": "/tmp", "PATH": path, "PYTHONPATH": ""},  # noqa: S108
+            user=f"{os.getuid()}:{os.getgid()}",
+            processes=_PROCESSES,
+            read_only=True,
+        )
+        with throwaway(api, task) as container:
+            works = container.run() == 0
+            return container.said(stderr=False).decode("utf-8", "replace") if works else None
 
 
-def _sweep(api: APIClient) -> None:
-    """Takes away what a killed toplayer left."""
-    for row in api.containers(all=True, filters={"label": LABEL}):
-        if time.time() - float(row.get("Created") or 0) > _PULL + _QUICKLY.total_seconds():
+def _place(api: APIClient, image: str, program: str) -> tuple[str, str] | None:
+    """Where the image has the program, and its PATH: both without what the app itself installs."""
+    config = api.inspect_image(image).get("Config") or {}
+    env = dict(row.partition("=")[::2] for row in config.get("Env") or ())
+    own = [env.get("VIRTUAL_ENV", ""), config.get("WorkingDir") or ""]
+    path = without(env.get("PATH") or _USUAL_PATH, [posixpath.normpath(one) for one in own if one.strip("/")])
+    asked = Task(name=program, image=image, argv=[program], deadline=_QUICKLY, memory=MEMORY)
+    with throwaway(api, asked) as container:
+        for place in (posixpath.join(one, program) for one in path.split(":")):
+            if container.has(place):
+                return place, path
+    return None
+
+
+def _forget(api: APIClient) -> None:
+    """Takes away what tools kept for a month: they download it again."""
+    before = datetime.now(UTC) - _KEPT_FOR
+    for row in api.volumes(filters={"name": f"{KEPT}-"}).get("Volumes") or ():
+        if datetime.fromisoformat(row["CreatedAt"]) < before:
             with contextlib.suppress(APIError):
-                api.remove_container(row["Id"], force=True, v=True)
+                api.remove_volume(row["Name"])
 
 
-def _log(api: APIClient, id: str, *, stdout: bool = True, stderr: bool = True) -> bytes:
-    return bytes(api.logs(id, stdout=stdout, stderr=stderr))
-
-
-def _hidden(said: bytes, secrets: Collection[str]) -> str:
-    text = said.decode("utf-8", "replace").strip()
+def _hidden(said: str, secrets: Collection[str]) -> str:
     for secret in filter(None, secrets):
-        text = text.replace(secret, "***")
-    return inert(text[-2_000:])
+        said = said.replace(secret, "***")
+    return inert(said.strip()[-2_000:])

@@ -43,10 +43,11 @@ class Composer:
             home.mkdir()
             (home / "config.json").write_text(json.dumps(self._configuration(files)))
             secrets = secrets_of(self.indexes)
-            box = self.box if self.box is not None and self.box.holds("composer") else None
+            box = self.box if self.box is not None and self.box.may_know(secrets) else None
+            box = box if box is not None and box.holds("composer") else None
             cache = box.cache(self.state) if box else self.state
             env = self._environment(home, cache / "composer")
-            bench = ComposerBench(root / "work", env, secrets, box=box, shared=(root, cache) if box else ())
+            bench = ComposerBench(root / "work", env, secrets, box=box, cache=cache)
             bench.root.mkdir()
             for path, text in files.items():
                 bench.write(path, text)
@@ -75,10 +76,10 @@ class Composer:
 
 @dataclass(frozen=True, slots=True)
 class ComposerBench(Bench):
-    """A throwaway directory, and Composer in it: in a `box` if there is one, which has the directories `shared`."""
+    """A throwaway directory, and Composer in it: in a `box` if there is one, which keeps things in `cache`."""
 
     box: Box | None = None
-    shared: tuple[Path, ...] = ()
+    cache: Path = Path()
 
     def composer(self, words: Sequence[str], directory: str, accept: Sequence[int] = (0,)) -> Ran:
         """Runs `composer words…`. Raises `Unsolved`, `IndexRefused`, `IndexUnreachable` and `ToolTimedOut`."""
@@ -88,9 +89,10 @@ class ComposerBench(Bench):
                 return self.run(argv, directory, accept=accept)
             return self.box.run(
                 argv,
+                root=self.root.parent,
                 cwd=self.root / inside(directory),
                 env=self.env,
-                shared=self.shared,
+                cache=self.cache,
                 deadline=DEADLINE,
                 accept=accept,
                 secrets=self.secrets,

@@ -64,10 +64,8 @@ class PipCompile:
         asked = {"PIP_INDEX_URL": shop.uv.index.url or "", "PIP_EXTRA_INDEX_URL": " ".join(shop.uv.further(files))}
         env = {name: value for name, value in asked.items() if value}
         python = _PYTHON.search(files[path][:400])
-        # It finds passwords where no container can look.
-        travels = not shop.uv.credentials()
         number = python[1] if python else ""
-        program = Program("pip-compile", distribution="pip-tools", python=number, travels=travels)
+        program = Program("pip-compile", distribution="pip-tools", python=number, travels=True)
         with shop.uv.bench(unbuilt({**files, **edits})) as bench:
             # pip would build a source distribution to learn what it needs.
             env |= {"PIP_ONLY_BINARY": ":all:", "PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INPUT": "1"}

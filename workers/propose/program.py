@@ -40,7 +40,7 @@ class Program:
         if not (self.travels and box.holds(self.name)):
             return False
         python = box.version_of("python3") if self.python else ""
-        return self._fits(python, box.version_of(self.name) if self.version else "")
+        return self._fits(python or "", box.version_of(self.name) or "")
 
     def _is_at(self, place: str, env: Mapping[str, str]) -> bool:
         """Whether that file is it: by its interpreter's version and by what it says of its own."""

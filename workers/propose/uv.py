@@ -172,12 +172,14 @@ class UvBench(Bench):
         Raises `Unsolved`, `IndexRefused`, `IndexUnreachable` and `ToolTimedOut`.
         """
         try:
-            if self.box is not None and program.is_in(self.box):
-                ran = self.box.run(
+            box = self.box if self.box is not None and self.box.may_know(self.secrets) else None
+            if box is not None and program.is_in(box):
+                ran = box.run(
                     [program.name, *words],
+                    root=self.root.parent,
                     cwd=self.root / inside(directory),
                     env={**self.env, **env},
-                    shared=(self.root.parent, self.cache),
+                    cache=self.cache,
                     deadline=DEADLINE,
                     secrets=self.secrets,
                 )

@@ -24,12 +24,13 @@ from watcher.pin import Pin
 from watcher.rollout import Built
 from watcher.settings import GitSettings, ImageSettings, IndexSettings, SandboxSettings
 from watcher.wheels import Wheels
+from workers.container import EngineGone
 from workers.git import Repository
 from workers.image.base import Base, open_base
 from workers.image.build import build
 from workers.image.errors import BuildRefused
 from workers.image.recipe import Recipe
-from workers.image.sandbox import Sandbox, SandboxGone
+from workers.image.sandbox import Sandbox
 from workers.image.tools import Tools
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.stores import open_store
@@ -179,7 +180,7 @@ def test_an_engine_that_is_away_is_asked_again_later(yard: Yard, docker: RealEng
     yard.index.add("ext", "ext-2.0.tar.gz", sdist("ext-2.0", source_tree("ext", "2.0")))
     write(yard.tmp / "tree", {"requirements.txt": "ext==2.0"})
 
-    with pytest.raises(SandboxGone, match=r"nobody\.sock does not answer"):
+    with pytest.raises(EngineGone, match=r"nobody\.sock does not answer"):
         yard.build([pin("ext", "2.0")], "1", sandbox=away)
 
 

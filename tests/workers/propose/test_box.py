@@ -13,13 +13,14 @@ from tests.rig.engine import RealEngine, engine
 from tests.rig.php_image import php_image
 from tests.rig.registry import registry
 from tests.workers.propose.test_composer_lock import locked, manifest, move, shop, ways
+from workers.container import LABEL
 from workers.oci.layout import LayoutStore
 from workers.oci.manifest import OCI_MANIFEST, Manifest
 from workers.oci.store import copy_blob
 from workers.oci.stores import open_store
 from workers.process import ToolTimedOut
 from workers.propose.bench import Unsolved
-from workers.propose.box import LABEL, Box
+from workers.propose.box import Box
 from workers.propose.composer import Composer
 from workers.propose.errors import EngineAway, LockRefused
 from workers.propose.program import Program
@@ -124,23 +125,28 @@ def test_a_tool_in_it_has_a_deadline_no_privileges_and_nothing_to_write_to(
     box: Box, docker: RealEngine, tmp_path: Path
 ) -> None:
     assert box.holds("php")
-    mine = tmp_path / "mine"
+    mine = tmp_path / "scratch" / "mine"
+    (mine / "work").mkdir(parents=True)
+    (mine / "work" / "here").write_text("here")
 
     def php(script: str, seconds: int) -> bytes:
-        argv, deadline = ["php", "-r", script], timedelta(seconds=seconds)
-        env, secrets = {"SECRET": "s3cret"}, ["s3cret"]
-        return box.run(argv, cwd=mine, env=env, shared=[mine], deadline=deadline, secrets=secrets).stdout
+        argv, env, secrets = ["php", "-r", script], {"SECRET": "s3cret"}, ["s3cret"]
+        deadline, cache = timedelta(seconds=seconds), box.cache(tmp_path)
+        ran = box.run(argv, root=mine, cwd=mine / "work", env=env, cache=cache, deadline=deadline, secrets=secrets)
+        return ran.stdout
 
     with pytest.raises(ToolTimedOut) as caught:
         php("echo getenv('SECRET'); sleep(60);", 3)
     said = php(
-        "file_put_contents('a', 'b'); echo @file_put_contents('/a', 'b') === false ? 'kept out' : 'written';"
+        "file_put_contents('a', 'b'); symlink('/etc/passwd', 'c'); echo file_get_contents('here'), ' ';"
+        "echo @file_put_contents('/a', 'b') === false ? 'kept out' : 'written';"
         "echo join(preg_grep('/^CapEff:\\s+0+$/', file('/proc/self/status')));",
         60,
     )
 
     assert "s3cret" not in str(caught.value)
-    assert said.split() == [b"kept", b"outCapEff:", b"0" * 16]
-    assert (mine / "a").read_text() == "b"
+    assert said.split() == [b"here", b"kept", b"outCapEff:", b"0" * 16]
+    assert sorted(path.name for path in (mine / "work").iterdir()) == ["a", "here"]
+    assert (mine / "work" / "a").read_text() == "b"
     with docker.api() as api:
         assert api.containers(all=True, filters={"label": LABEL}) == []
