@@ -7,34 +7,29 @@ build script, here, as us; and the images are made of wheels anyway. What cannot
 import contextlib
 import os
 import platform
-import posixpath
 import re
 import sys
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import uv
 from packaging.specifiers import SpecifierSet
 
-from watcher.errors import IndexRefused, IndexUnreachable, ToplayerError
-from watcher.inert import inert
+from watcher.errors import IndexRefused
 from watcher.route import address_of
 from watcher.settings import IndexSettings
 from watcher.wheels import Wheels
 from workers.process import ToolFailed, environment
-from workers.propose.bench import DEADLINE, Bench, Unsolved, inside, on_disk
+from workers.propose.bench import DEADLINE, Bench, inside, on_disk
 from workers.propose.box import Box
-from workers.propose.errors import InterpreterMissing
 from workers.propose.move import Move
 from workers.propose.program import Program
+from workers.propose.said import translated, translated_from
+from workers.propose.uv_settings import required
 from workers.scratch import scratch
-
-BUILDS_NOTHING = "toplayer builds nothing, and"
-"""How the stand-in for a project's build backend begins to say why it cannot answer."""
 
 # What `--python-platform` has names for, by the version of glibc. Older ones resolve alike.
 _GLIBC = (17, 28, *range(31, 41))
@@ -68,7 +63,7 @@ class Uv:
                 env = {**self._environment(root, files), "NETRC": f"/proc/{os.getpid()}/fd/{netrc}"}
                 secrets = [word for _, _, word in self.credentials()]
                 cache = self.box.cache(self.state) if self.box else self.state
-                bench = UvBench(root / "work", env, secrets, required=_required(files), cache=cache, box=self.box)
+                bench = UvBench(root / "work", env, secrets, required=required(files), cache=cache, box=self.box)
                 bench.root.mkdir()
                 for path, text in files.items():
                     bench.write(path, text)
@@ -195,32 +190,10 @@ class UvBench(Bench):
         return Program("uv", self.required).command({**self.env, "PATH": ""})
 
 
-def _required(files: Mapping[str, str]) -> str:
-    """The uv that the project requires, as a specifier; empty if it takes any."""
-    for path, text in files.items():
-        if posixpath.basename(path) not in ("uv.toml", "pyproject.toml"):
-            continue
-        with contextlib.suppress(ValueError, AttributeError):
-            data = tomllib.loads(text)
-            said = (data if path.endswith("uv.toml") else data.get("tool", {}).get("uv", {})).get(
-                "required-version", ""
-            )
-            if said:
-                exact = str(said).strip()
-                return str(SpecifierSet(f"=={exact}" if exact[:1].isdigit() else exact))
-    return ""
-
-
 def upgrades(moves: Iterable[Move]) -> list[str]:
     """The options that move packages. A page of the index that is in uv's cache may be from before the release."""
     words = (["--upgrade-package", f"{m.package}=={m.version}", "--refresh-package", m.package] for m in moves)
     return [word for some in words for word in some]
-
-
-def configuration(directory: str) -> tuple[str, ...]:
-    """Where uv looks for its configuration from a directory of the repository: there, and in every one above it."""
-    above = [PurePosixPath(directory), *PurePosixPath(directory).parents] if directory else [PurePosixPath()]
-    return tuple(str(place / name) for place in above for name in ("uv.toml", "pyproject.toml"))
 
 
 @contextlib.contextmanager
@@ -252,49 +225,3 @@ def _platform(target: Wheels) -> str:
         return f"{target.machine}-unknown-linux-musl"
     known = max((number for number in _GLIBC if number <= int(minor)), default=_GLIBC[0])
     return f"{target.machine}-manylinux_2_{known}"
-
-
-def translated(said: str, hint: str = "") -> ToplayerError:
-    """uv's last words, as one of our errors."""
-    url = re.search(r"https?://[^\s`)]+", said)
-    why = words(said)
-    if re.search(r"No interpreter found|python-build-standalone", said):
-        return InterpreterMissing(why)
-    if re.search(r"error sending request|Request failed after|server error \(5|timed out|\(429 ", said):
-        return IndexUnreachable(url[0] if url else "the index", why)
-    if url and re.search(r"lack of valid authentication|40[13] (Unauthorized|Forbidden)", said):
-        return IndexRefused(url[0], why)
-    if unbuilt := re.search(rf"{BUILDS_NOTHING} .*", said):
-        return Unsolved(unbuilt[0], "write into [project] what it leaves open")
-    missing = re.search(r"no version of|no versions of|was not found in the package registry|no usable wheels", said)
-    return Unsolved(why, hint or _hint(said), missing=missing is not None, said=said)
-
-
-def translated_from(said: str, hint: str = "") -> ToplayerError:
-    """The last words of a tool that speaks of indexes as `requests` does, as one of our errors."""
-    url = re.search(r"https?://[^\s`'\")]+", said)
-    why = inert(" ".join(re.sub(r"\x1b\[[0-9;]*m", "", said).split())[-600:], 600)
-    if re.search(r"Connection(Error| refused| aborted)|All attempts to connect|Max retries|timed out|50[0234] ", said):
-        return IndexUnreachable(inert(url[0]) if url else "the index", why)
-    if url and re.search(r"40[13] |[Uu]nauthorized|Authorization", said):
-        return IndexRefused(inert(url[0]), why)
-    missing = re.search(r"No matching distribution|doesn't match any versions|not find a version|No matching", said)
-    return Unsolved(why or "it did not say why", hint or _hint(said), missing=missing is not None, said=said)
-
-
-def words(said: str) -> str:
-    """The reasons in uv's words, on one line: without what it concludes from them, and without advice."""
-    text = re.split(r"\n\s*hint: ", said, maxsplit=1)[0]
-    text = re.sub(r"(?m)^(Using (CPython|PyPy) |warning: |Resolved ).*$", "", text)
-    text = re.sub(r"(?m)^(error|\s+cause): ", " ", text)
-    text = re.sub(r"No solution found when resolving dependencies( for split \(.*\))?", " ", text)
-    steps = re.split(r", we can conclude that .*?(?: And because |$)", " ".join(text.split()))
-    return inert("; ".join(step.removeprefix("Because ") for step in steps if step), 600) or "it did not say why"
-
-
-def _hint(said: str) -> str:
-    if "resolving tool dependencies" in said:
-        return "the project's lock tool is fetched from the app's index: serve it there, or install it beside toplayer"
-    if "no usable wheels" in said:
-        return "toplayer builds nothing from source: the release, or what it needs, has to have wheels"
-    return ""

@@ -15,7 +15,8 @@ from workers.propose.bench import Unsolved
 from workers.propose.manifest import unbuilt
 from workers.propose.move import Move
 from workers.propose.requirement_edit import raised_in
-from workers.propose.uv import Uv, configuration, upgrades
+from workers.propose.uv import Uv, upgrades
+from workers.propose.uv_settings import configuration
 from workers.propose.workshop import Workshop
 
 

@@ -10,7 +10,8 @@ from workers.propose.graft import grafted
 from workers.propose.manifest import unbuilt
 from workers.propose.move import Move
 from workers.propose.requirement_edit import raised_in
-from workers.propose.uv import configuration, upgrades
+from workers.propose.uv import upgrades
+from workers.propose.uv_settings import configuration
 from workers.propose.workshop import Workshop
 
 _OWN = ("virtual", "editable", "directory")
