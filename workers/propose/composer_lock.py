@@ -186,15 +186,14 @@ def _altered(files: Mapping[str, str], path: str, beside: str, made: str) -> Non
 
 
 def _like(old: str, new: str) -> str:
-    """`new` with the line ends of `old`, and with its word on the plugin API: that of the Composer that wrote it."""
+    """`new` with the word of `old` on the plugin API: that of the Composer that wrote it."""
     said = re.search(r'"plugin-api-version": "[^"]*"', old)
-    text = re.sub(r'"plugin-api-version": "[^"]*"', lambda found: said[0] if said else found[0], new)
-    return text.replace("\n", "\r\n") if "\r\n" in old else text
+    return re.sub(r'"plugin-api-version": "[^"]*"', lambda found: said[0] if said else found[0], new)
 
 
 def _read(text: str, path: str) -> Mapping[str, Any]:
     try:
-        data = json.loads(text.removeprefix("\ufeff"))
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Unsolved(f"{path}: expected JSON: {str(error)[:200]}") from None
     if not isinstance(data, dict):

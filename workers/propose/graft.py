@@ -11,11 +11,10 @@ _START = "[[package]]\n"
 def grafted(old: str, new: str) -> str:
     """`new`, with the text of `old` wherever they say the same: for packages at the same version from the same source.
 
-    Line ends and a byte order mark are those of `old`.
     Raises `Unsolved` if a package at the same version comes from elsewhere now.
     """
-    old_head, *old_packages = old.removeprefix("\ufeff").replace("\r\n", "\n").split(_START)
-    new_head, *new_packages = new.removeprefix("\ufeff").replace("\r\n", "\n").split(_START)
+    old_head, *old_packages = old.split(_START)
+    new_head, *new_packages = new.split(_START)
     known = {_key(text): text for text in old_packages}
     packages = []
     for text in new_packages:
@@ -25,9 +24,8 @@ def grafted(old: str, new: str) -> str:
             hint = "set `url` of this index in the configuration to the one in the lock"
             raise Unsolved(f"{name} {version} would come from {_source(text)} and not from {_source(twin)}", hint)
         packages.append(twin if twin is not None and _meaning(twin) == _meaning(text) else text)
-    text = _START.join([old_head if _head(old_head) == _head(new_head) else new_head, *packages]).rstrip("\n") + "\n"
-    mark = "\ufeff" if old.startswith("\ufeff") else ""
-    return mark + (text.replace("\n", "\r\n") if "\r\n" in old else text)
+    head = old_head if _head(old_head) == _head(new_head) else new_head
+    return _START.join([head, *packages]).rstrip("\n") + "\n"
 
 
 def _head(text: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import re
 from json.decoder import JSONDecoder
 from typing import Any
 
-_SPACE = re.compile(r"[\s\ufeff]*")
+_SPACE = re.compile(r"\s*")
 _DECODER = JSONDecoder()
 
 

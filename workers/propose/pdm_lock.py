@@ -82,7 +82,7 @@ class _Pdm:
 
 def _program(lock: str) -> Program:
     """A PDM that writes the format of the lock, with exactly the libraries that its authors released it with."""
-    written = str(tomllib.loads(lock.removeprefix("\ufeff")).get("metadata", {}).get("lock_version", ""))
+    written = str(tomllib.loads(lock).get("metadata", {}).get("lock_version", ""))
     version = next((spec for begin, spec in _WRITERS if f"{written}.".startswith(f"{begin}.")), "")
     if not version:
         raise Unsolved(f"it has the format {written!r}, which is not known here", "lock it once with PDM 2.11 or newer")
@@ -114,14 +114,14 @@ def pinned(text: str, path: str, moves: Sequence[Move]) -> str:
 def _requirements(text: str) -> list[Any] | None:
     """What the project asks for; None if that cannot be read, or is left to its build."""
     try:
-        project = tomllib.loads(text.removeprefix("\ufeff"))["project"]
+        project = tomllib.loads(text)["project"]
         return None if "dependencies" in project.get("dynamic", ()) else list(project.get("dependencies", ()))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def _environment(bench: UvBench, uv: Uv, manifest: str) -> dict[str, str]:
-    home, project = bench.root.parent, tomllib.loads(manifest.removeprefix("\ufeff")).get("project", {})
+    home, project = bench.root.parent, tomllib.loads(manifest).get("project", {})
     return {
         **({"PDM_PYPI_URL": uv.index.url} if uv.index.url else {}),
         "PDM_CACHE_DIR": str(uv.state / "pdm"),

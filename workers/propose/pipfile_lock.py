@@ -141,13 +141,12 @@ def in_the_way(said: str, pins: Mapping[str, str]) -> set[str]:
 
 def categories(text: str) -> list[str]:
     """The tables of a Pipfile that ask for packages."""
-    data = tomllib.loads(text.removeprefix("\ufeff"))
+    data = tomllib.loads(text)
     return [name for name, rows in data.items() if name not in _NO_PACKAGES and isinstance(rows, dict)]
 
 
 def rearranged(text: str, path: str, pins: Mapping[str, str]) -> str:
     """The Pipfile with `pins` as its packages, and with what it asks for in categories of other names."""
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     data = tomllib.loads(text)
     for name in categories(text):
         header = re.compile(rf"(?m)^([ \t]*\[[ \t]*)([\"']?){re.escape(name)}\2(?=[ \t]*[\].])")
@@ -221,7 +220,7 @@ def edited(text: str, lock: Mapping[str, Any], new: Mapping[str, Mapping[str, An
 
 def _lock(text: str, path: str) -> dict[str, Any]:
     try:
-        data = json.loads(text.removeprefix("\ufeff"))
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Unsolved(f"{path}: expected JSON: {str(error)[:200]}") from None
     if not isinstance(data, dict) or not all(isinstance(rows, dict) for rows in data.values()):
@@ -231,6 +230,6 @@ def _lock(text: str, path: str) -> dict[str, Any]:
 
 def _pipfile(text: str, path: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text.removeprefix("\ufeff"))
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise Unsolved(f"{path}: expected TOML, got something else: {str(error)[:200]}") from None

@@ -58,8 +58,7 @@ class PoetryLock:
                 bench.write(beside, manifest)
             poetry("lock", *keeps)
             poetry("check", "--lock") if not keeps else poetry("lock", "--check")
-            made = bench.read(path)
-            return {**edits, path: made.replace("\n", "\r\n") if "\r\n" in files[path] else made}
+            return {**edits, path: bench.read(path)}
 
 
 class _Poetry:

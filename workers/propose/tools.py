@@ -15,6 +15,7 @@ from workers.propose.bench import Unsolved
 from workers.propose.by_hand import ByHand
 from workers.propose.composer_lock import ComposerLock
 from workers.propose.dockerfile import Dockerfiles
+from workers.propose.ends import bare, dressed
 from workers.propose.errors import LockRefused, NotYetThere
 from workers.propose.move import Move
 from workers.propose.pdm_lock import PdmLock
@@ -56,9 +57,9 @@ def moved(path: str, moves: Sequence[Move], fetch: Fetch, shop: Workshop, now: d
     fetch = cache(fetch)
     before = read(path, fetch)
     try:
-        text = _text(path, fetch(path) or b"")
-        tool = _tool(text, path)
-        files = _gathered(tool, text, path, fetch)
+        given = {path: _text(path, fetch(path) or b"")}
+        tool = _tool(bare(given[path]), path)
+        files = _gathered(tool, given, path, fetch)
         for move in moves:
             _check(move, before)
         made = tool.run(files, path, moves, shop)
@@ -70,7 +71,8 @@ def moved(path: str, moves: Sequence[Move], fetch: Fetch, shop: Workshop, now: d
         _no_more_than_needed({move.package for move in moves}, diff, idle)
     except Unsolved as error:
         raise _told(path, moves, error, now) from error
-    return Moved({name: text for name, text in made.items() if text != files.get(name)}, diff)
+    new = {name: dressed(text, given.get(name, "")) for name, text in made.items() if text != files.get(name)}
+    return Moved({name: text for name, text in new.items() if text != given.get(name)}, diff)
 
 
 def moved_together(paths: Sequence[str], moves: Sequence[Move], fetch: Fetch, shop: Workshop, now: datetime) -> Moved:
@@ -155,14 +157,16 @@ def _tool(text: str, path: str) -> LockTool:
     raise Unsolved(f"it was made by {maker}, which toplayer does not run", "compile it with `uv pip compile` once")
 
 
-def _gathered(tool: LockTool, text: str, path: str, fetch: Fetch) -> dict[str, str]:
-    files = {path: text}
-    waiting = [*tool.beside(text, path)]
+def _gathered(tool: LockTool, given: dict[str, str], path: str, fetch: Fetch) -> dict[str, str]:
+    """The lockfile and what its tool reads beside it, bare. As the repository has them, they come to be in `given`."""
+    files = {path: bare(given[path])}
+    waiting = [*tool.beside(files[path], path)]
     while waiting and len(files) < _MOST_FILES:
         other = waiting.pop(0)
         data = None if other in files else fetch(other)
         if data is not None:
-            files[other] = _text(other, data)
+            given[other] = _text(other, data)
+            files[other] = bare(given[other])
             waiting += tool.beside(files[other], other)
     return files
 

@@ -144,8 +144,7 @@ def argv(made: Compiled, path: str, moves: Sequence[Move], target: Iterable[str]
 
 
 def like(old: str, new: str) -> str:
-    """`new` under the header of `old`, with its line ends and its byte order mark."""
-    mine, theirs = (text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n") for text in (old, new))
+    """`new` under the header of `old`."""
+    mine, theirs = old.split("\n"), new.split("\n")
     head, new_head = (sum(1 for _ in takewhile(lambda line: line.startswith("#"), rows)) for rows in (mine, theirs))
-    text = "\n".join([*mine[:head], *theirs[new_head:]])
-    return ("\ufeff" if old.startswith("\ufeff") else "") + (text.replace("\n", "\r\n") if "\r\n" in old else text)
+    return "\n".join([*mine[:head], *theirs[new_head:]])

@@ -32,13 +32,13 @@ def spaced(draw: st.DrawFn, value: Any) -> str:
 @given(st.data(), st.dictionaries(st.text(max_size=3), VALUES, max_size=3))
 def test_only_the_value_changes(data: st.DataObject, rest: dict[str, Any]) -> None:
     before = {**rest, "require": {"acme/app": "OLD", "acme/other": "*"}}
-    text = data.draw(st.sampled_from(["", "\ufeff"])) + data.draw(spaced(before))
+    text = data.draw(spaced(before))
 
     after = replaced(text, ("require", "acme/app"), "NEW")
 
     start = len(text) - len(text[text.rindex('"OLD"') :])
     assert after == f'{text[:start]}"NEW"{text[start + 5 :]}' or '"OLD"' in json.dumps(rest)
-    assert json.loads(after.removeprefix("\ufeff")) == {
+    assert json.loads(after) == {
         **rest,
         "require": {"acme/app": "NEW", "acme/other": "*"},
     }

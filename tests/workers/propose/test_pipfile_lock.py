@@ -110,7 +110,7 @@ def test_a_lock_that_is_not_for_its_pipfile_is_told(index: SimpleIndex, uv: Uv, 
 
 
 def test_the_copy_has_the_whole_lock_as_its_packages() -> None:
-    text = "[packages]\r\na = '*' # [packages]\r\n[ 'dev-packages'.b]\r\nversion = '*'\r\n[docs]\r\nc = '*'\r\n"
+    text = "[packages]\na = '*' # [packages]\n[ 'dev-packages'.b]\nversion = '*'\n[docs]\nc = '*'\n"
 
     assert rearranged(text, "Pipfile", {"a": "==1"}) == (
         "[toplayer-packages]\na = '*' # [packages]\n[ toplayer-dev-packages.b]\nversion = '*'\n"

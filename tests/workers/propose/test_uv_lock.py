@@ -245,3 +245,19 @@ def test_a_requirement_is_widened_if_the_policy_says_so(index: SimpleIndex, uv: 
     made = move(files, "uv.lock", replace(wish, requirement=Raise.WIDEN), uv)
 
     assert made.files["pyproject.toml"] == files["pyproject.toml"].replace("<2", "<3")
+
+
+@pytest.mark.parametrize(("mark", "end"), [("\ufeff", "\n"), ("\ufeff", "\r\n"), ("", "\r\n")])
+def test_what_an_editor_of_windows_left_is_read_and_stays(
+    index: SimpleIndex, uv: Uv, tmp_path: Path, mark: str, end: str
+) -> None:
+    files = {name: mark + text.replace("\n", end) for name, text in locked(tmp_path, index, "side<1.1").items()}
+    index.publish("side", "1.1")
+    wish = replace(move_to(index, "side", "1.1"), requirement=Raise.WIDEN)
+
+    made = move(files, "uv.lock", wish, uv).files
+
+    for name in ("uv.lock", "pyproject.toml"):
+        assert made[name].startswith(mark)
+        assert made[name].count("\n") == made[name].count(end)
+        assert 1 <= len(changed_lines(files[name], made[name])) <= 8
