@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from watcher.image import DiffID
 from watcher.layers.choice import worth_patching
-from watcher.layers.part import VENV, Stack
+from watcher.layers.part import MOST_LAYERS, VENV, Stack
 from watcher.lockfiles import format_of
 from watcher.pin import Pin
 from watcher.rollout import Built
@@ -34,10 +34,11 @@ from workers.image.entry import Entry
 from workers.image.errors import BuildRefused
 from workers.image.files import Files
 from workers.image.layer import Layer, write_layer
+from workers.image.notes import Notes
 from workers.image.packages import PHP, Packages, check_needs, once
 from workers.image.packing import Packing
 from workers.image.papers import Subject, papers
-from workers.image.parts import COMPONENT, KEY, SINCE, STEPS, Known, Notes, known, publish
+from workers.image.parts import COMPONENT, KEY, SINCE, STEPS, Known, known, publish
 from workers.image.patches import churned, patch_of
 from workers.image.plan import Group, arrange, groups, parts, room, stack, stays
 from workers.image.recipe import Recipe
@@ -49,7 +50,7 @@ from workers.image.vendor import Vendor
 from workers.image.venv import venv
 from workers.image.wheelhouse import Wheelhouse
 from workers.image.workshop import Workshop
-from workers.oci.manifest import MAX_LAYERS, OCI_CONFIG, OCI_MANIFEST, Descriptor, Manifest, digest_of
+from workers.oci.manifest import OCI_CONFIG, OCI_MANIFEST, Descriptor, Manifest, digest_of
 from workers.oci.store import Store, attach, copy_blob
 from workers.scratch import scratch as throwaway
 
@@ -137,18 +138,12 @@ class _Build:
         missing = [group for group in laid if group not in patches and not self._has(group)]
         self._files.expect([one for group in missing for one in group.components])
         made = {**patches, **self._make(missing)}
-        settled = shared(tuple(self._pins), self._files)
-        if settled:
-            for line in settled.said:
-                self._report(line)
-            laid = (*laid, *self._settle(settled, made))
-        facts = {**self._files.facts, **({settled.component.key: settled.facts} if settled else {})}
-        components = (*self._components, *([settled.component] if settled else []))
-        notes = Notes.of(laid, components, facts, self._churn)
+        told = ""
+        if settled := shared(tuple(self._pins), self._files):
+            told = self._settle(settled, made)
+            laid = (*laid, _group(settled))
+        notes = Notes.of(laid, self._components, self._files.facts, self._churn)
         check_needs(self._pins, {key: one.requires for key, one in notes.facts.items()}, Wheels.of(self._image))
-        if len(self._base.layers) + len(laid) > MAX_LAYERS:
-            why = f"files that several packages have need a layer of their own, and there are {MAX_LAYERS} already"
-            raise BuildRefused(f"base {self._base.name}", why, "squash the base")
         layers = [self._layer(group, made) for group in laid]
         pushed = self._send(list(made.values()))
         manifest, sent = self._publish(layers, notes)
@@ -162,14 +157,14 @@ class _Build:
             new_size=sum(layer.size for layer in new),
             pushed=pushed + sent,
             seconds=time.monotonic() - began,
-            warning="; ".join(settled.said) if settled else "",
+            warning=told,
         )
 
     def _groups(self) -> tuple[tuple[Group, ...], dict[Group, Layer]]:
         """The layers above the base, from the bottom up, and the patches among them, which had to be made for that."""
         terms = room(self._recipe.terms, len(self._base.layers))
         if terms.most < 1:
-            why = f"it has {len(self._base.layers)} layers, and an image can have {MAX_LAYERS}"
+            why = f"it has {len(self._base.layers)} of the {MOST_LAYERS} layers of an image, and we need two more"
             raise BuildRefused(f"base {self._base.name}", why, "squash the base")
         before = stack(self._known.stack, self._components)
         sizes = {one.name: self._files.size(one) for one in self._components}
@@ -219,13 +214,15 @@ class _Build:
 
         return dict(zip(groups, _each(make, list(enumerate(groups))), strict=True))
 
-    def _settle(self, settled: Shared, made: dict[Group, Layer]) -> tuple[Group, ...]:
-        """The layer of what counts of the files that several packages have, if there are any."""
-        key = settled.component.key
-        group = Group((settled.component,), key, (key,))
-        if settled.entries and key not in self._known.layers:
-            made[group] = write_layer(settled.entries, self._directory / "shared.tar", self._packing)
-        return (group,) if group in made or key in self._known.layers else ()
+    def _settle(self, settled: Shared, made: dict[Group, Layer]) -> str:
+        """Makes the layer of what counts of the files that several packages have; what is new of it, in words."""
+        if settled.component.key in self._known.layers:
+            return ""
+        for line in settled.said:
+            self._report(line)
+        path = self._directory / "shared.tar"
+        made[_group(settled)] = write_layer(settled.entries(self._files), path, self._packing)
+        return "; ".join(settled.said)
 
     def _layer(self, group: Group, made: Mapping[Group, Layer]) -> tuple[Descriptor, DiffID]:
         if group not in made:
@@ -288,6 +285,11 @@ class _Build:
         paths = [path for lock in self._recipe.every_lock if (path := self._recipe.tree / lock).is_file()]
         found = [digest_of(path.read_bytes()) for path in paths]
         return found[0] if len(found) == 1 else digest_of("\n".join(found).encode()) if found else ""
+
+
+def _group(settled: Shared) -> Group:
+    key = settled.component.key
+    return Group((settled.component,), key, (key,))
 
 
 def _story(layer: Descriptor) -> str:

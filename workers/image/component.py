@@ -14,6 +14,8 @@ from workers.image.entry import Entry, with_parents
 FORMAT = 2
 """Grows when the same component is built to other bytes than before: then every layer is built again."""
 AUTOLOADER, SHARED = "composer", "shared"
+PACKAGES = ("pypi", "packagist")
+"""How the names of components begin that are packages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class Component:
     name: str
     key: str
     version: str = ""
+
+    @property
+    def is_package(self) -> bool:
+        """Whether it is a package of an ecosystem, and nothing of the image's own."""
+        return self.name.partition(":")[0] in PACKAGES
 
     def __str__(self) -> str:
         return f"{self.name}@{self.version}" if self.version else self.name

@@ -54,6 +54,11 @@ def sha256_of(content: Content) -> str:
     return digits.hexdigest()
 
 
+def is_told(content: Content) -> bool:
+    """Whether its SHA-256 is known without reading it, which may be on the disk no more."""
+    return isinstance(content, bytes) or (not isinstance(content, Path) and bool(content.sha256))
+
+
 def whole(content: Content) -> bytes:
     """All of the bytes at once."""
     return content if isinstance(content, bytes) else b"".join(chunks(content))

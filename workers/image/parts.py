@@ -5,19 +5,17 @@ It is an artifact by the OCI image specification 1.1, with the image as its subj
 every unchanged package needs, and installs only what has changed.
 """
 
-import json
 import zlib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from deflate import gzip_compress
 
 from watcher.image import DiffID, Digest
 from workers.image.base import LARGEST_CONFIG
-from workers.image.component import Component
+from workers.image.notes import LARGEST, Facts, Notes
 from workers.image.packing import GZIP_LEVEL, Packing
-from workers.image.plan import Found, Group
+from workers.image.plan import Found
 from workers.oci.manifest import (
     Descriptor,
     ImageConfig,
@@ -33,67 +31,7 @@ SINCE, STEPS = "io.toplayer.since", "io.toplayer.steps"
 """Annotations of a patch: the key that the component has in the layer below, and how many changes it is made of."""
 PARTS = "application/vnd.toplayer.parts.v2+gzip"
 
-_LARGEST = 64 * 1024**2
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What was found out when a component was made: bytes as they travel, and what it needs (Requires-Dist).
-
-    All of its files are at or below `places`, which are paths in the image.
-    """
-
-    size: int
-    requires: tuple[str, ...] = ()
-    places: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Notes:
-    """What is known of an image's components and not in the image: facts by their keys, the share that one change
-    replaces of those that were patched, by their names, and the keys of those that share a layer, by the layer's.
-    """
-
-    facts: Mapping[str, Facts] = field(default_factory=dict)
-    churn: Mapping[str, float] = field(default_factory=dict)
-    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    @classmethod
-    def of(
-        cls,
-        laid: Sequence[Group],
-        components: Sequence[Component],
-        facts: Mapping[str, Facts],
-        churn: Mapping[str, float],
-    ) -> "Notes":
-        """What is to be kept beside an image with these layers, of all that is known."""
-        keys = {one.key for one in components} | {key for group in laid for key in group.keys}
-        return cls(
-            {key: facts[key] for key in sorted(keys) if key in facts},
-            {one.name: churn[one.name] for one in components if one.name in churn},
-            {group.key: group.keys for group in laid if len(group.keys) > 1 or group.since},
-        )
-
-    @classmethod
-    def parse(cls, raw: bytes) -> "Notes":
-        """The notes from their JSON; a `ValueError` or the like for anything else."""
-        table = json.loads(raw)
-        return cls(
-            {str(key): _facts(row) for key, row in table["facts"].items()},
-            {str(name): min(max(float(share), 0.0), 1.0) for name, share in table["churn"].items()},
-            {str(key): tuple(map(str, rows)) for key, rows in table["groups"].items()},
-        )
-
-    def json(self) -> bytes:
-        """As they are kept."""
-        facts = {key: asdict(one) for key, one in self.facts.items()}
-        table = {"facts": facts, "churn": dict(self.churn), "groups": dict(self.groups)}
-        # In ASCII, where names that are no UTF-8 have a spelling, too.
-        return json.dumps(table, sort_keys=True, separators=(",", ":")).encode("ascii")
-
-
-def _facts(row: Mapping[str, Any]) -> Facts:
-    return Facts(int(row["size"]), tuple(map(str, row["requires"])), tuple(map(str, row["places"])))
+_LARGEST, _MOST_STEPS = 64 * 1024**2, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +72,7 @@ def known(store: Store, name: str) -> Known:
     try:
         raw = store.manifest(name)
         return _known(store, Manifest.parse(raw, store.where)) if raw else Known()
-    except (ImageUnreadable, StoreRefused, ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error):
+    except (ImageUnreadable, StoreRefused, ValueError, zlib.error):
         # Then everything is built again, which is slower and not wrong.
         return Known()
 
@@ -145,8 +83,10 @@ def _known(store: Store, manifest: Manifest) -> Known:
     beside = store.manifest(_tag(manifest.digest))
     if beside is None:
         return Known(digests=digests)
-    parts = Manifest.parse(beside, store.where).layers[0]
-    notes = Notes.parse(_unpacked(small_blob(parts, store, _LARGEST)))
+    parts = Manifest.parse(beside, store.where).layers
+    if not parts:
+        return Known(digests=digests)
+    notes = Notes.parse(_unpacked(small_blob(parts[0], store, _LARGEST)))
     ours = [layer for layer in manifest.layers if KEY in layer.annotations and COMPONENT in layer.annotations]
     return Known(
         layers={
@@ -156,9 +96,23 @@ def _known(store: Store, manifest: Manifest) -> Known:
         },
         facts=notes.facts,
         churn=notes.churn,
-        stack=tuple(_found(layer, notes) for layer in ours),
+        stack=_coherent(_found(layer, notes) for layer in ours),
         digests=digests,
     )
+
+
+def _coherent(layers: Iterable[Found]) -> tuple[Found, ...]:
+    """The layers, if they could have been laid by us; whoever can push to the repository can write anything."""
+    found, homes, patched = tuple(layers), set[str](), set[str]()
+    for layer in found:
+        place, needed = (patched, homes) if layer.since else (homes, set(layer.names))
+        fits = needed.issuperset(layer.names) and place.isdisjoint(layer.names) and layer.size <= LARGEST
+        if not layer.names or not fits or len(set(layer.names)) < len(layer.names):
+            return ()
+        if layer.since and not (len(layer.names) == 1 and 1 <= layer.steps <= _MOST_STEPS):
+            return ()
+        place |= set(layer.names)
+    return found
 
 
 def _found(layer: Descriptor, notes: Notes) -> Found:

@@ -7,10 +7,9 @@ lie far above the layer that it changes, so it must not touch what anything else
 import gzip
 import hashlib
 import posixpath
-import re
 import tarfile
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import BinaryIO, cast
 
 from zstandard import ZstdDecompressor, ZstdError
@@ -18,15 +17,13 @@ from zstandard import ZstdDecompressor, ZstdError
 from workers.image.content import sha256_of
 from workers.image.entry import Entry, with_parents
 from workers.image.errors import BuildRefused
+from workers.image.places import above
 from workers.oci.manifest import OCI_LAYER_ZSTD, Descriptor
 
 WHITEOUT = ".wh."
 """In front of a name: what the layers below have under it is not there any more."""
-MOST_ROOTS, MOST_IN_COMMON = 8, 64
 
 _CHUNK = 1024 * 1024
-_COMMON = re.compile(r"(^|/)(bin|lib|share|etc|include|site|site-packages|python3\.\d+)$")
-_DEEPEST = 16
 
 Fact = tuple[int, str, str]
 """What is under a path: its permissions, where a link leads, and the SHA-256 of a file."""
@@ -57,7 +54,7 @@ def changes(before: Mapping[str, Fact], after: Iterable[Entry], others: Iterable
     `others` are paths at or below which something else has its files: a directory that is above one of them stays.
     """
     wanted = with_parents(after)
-    there = {entry.path for entry in wanted} | {place for path in others for place in _above(path)}
+    there = {entry.path for entry in wanted} | {place for path in others for place in above(path)}
     fresh = [entry for entry in wanted if before.get(entry.path) != _fact(entry)]
     gone = {path for path in before if path not in there}
     # A directory takes along what is in it.
@@ -66,9 +63,9 @@ def changes(before: Mapping[str, Fact], after: Iterable[Entry], others: Iterable
 
 def below(held: Mapping[str, Fact], places: Collection[str]) -> dict[str, Fact]:
     """What of `held` is at or below one of these paths, with the directories above."""
-    above = {path for place in places for path in _above(place)}
+    parents = {path for place in places for path in above(place)}
     return {
-        path: fact for path, fact in held.items() if path in above or any(place in places for place in _above(path))
+        path: fact for path, fact in held.items() if path in parents or any(place in places for place in above(path))
     }
 
 
@@ -80,34 +77,11 @@ def _white(path: str) -> str:
     return posixpath.join(posixpath.dirname(path), f"{WHITEOUT}{posixpath.basename(path)}")
 
 
-def roots(entries: Iterable[Entry]) -> tuple[str, ...]:
-    """A few paths at or below which all of a component's files are, as close to them as few paths can be."""
-    files = [entry.path.split("/") for entry in entries if not entry.is_directory]
-    found: set[str] = set()
-    for depth in range(1, _DEEPEST):
-        cut = {"/".join(words[:depth]) for words in files}
-        # Places where everybody has something tell nothing: below them more roots than usual are worth their bytes.
-        if len(cut) > (MOST_IN_COMMON if any(map(_COMMON.search, found)) else MOST_ROOTS):
-            break
-        found = cut
-    return tuple(sorted(found))
-
-
-def collide(patch: Sequence[Entry], others: Collection[str]) -> bool:
-    """Whether a patch touches something at, above or below one of these paths: what belongs to others."""
-    mine = {_plain(entry.path) for entry in patch if not entry.is_directory}
-    theirs = {place for path in others for place in _above(path)}
-    above = {place for path in mine for place in _above(path)}
-    return not (mine.isdisjoint(theirs) and above.isdisjoint(others))
+def touched(patch: Iterable[Entry]) -> list[str]:
+    """The paths that a patch lays something over, or takes away."""
+    return [_plain(entry.path) for entry in patch if not entry.is_directory]
 
 
 def _plain(path: str) -> str:
     head, name = posixpath.split(path)
     return posixpath.join(head, name.removeprefix(WHITEOUT))
-
-
-def _above(path: str) -> Iterator[str]:
-    """The path itself, and every directory above it."""
-    while path:
-        yield path
-        path = posixpath.dirname(path)

@@ -9,7 +9,8 @@ from workers.image.errors import BuildRefused
 from workers.image.files import Files
 from workers.image.layer import Layer
 from workers.image.parts import Known
-from workers.image.patch import below, changes, collide, contents
+from workers.image.patch import below, changes, contents, touched
+from workers.image.places import collide
 from workers.oci.store import Store, StoreRefused
 
 
@@ -32,7 +33,7 @@ def patch_of(name: str, before: Stack, files: Files, known: Known, store: Store)
             patch = changes(below(contents(blob, held), mine.places), files.of(component), others)
     except (StoreRefused, BuildRefused):
         return ()
-    return () if collide(patch, others) else patch
+    return () if collide(touched(patch), others) else patch
 
 
 def churned(

@@ -139,5 +139,5 @@ def _group(layer: Layer, components: Sequence[Component]) -> Group:
 
 
 def room(terms: Terms, layers: int) -> Terms:
-    """The terms above a base that has so many layers."""
-    return replace(terms, most=terms.most - layers)
+    """The terms above a base that has so many layers. One is kept free for what settles files that packages share."""
+    return replace(terms, most=terms.most - layers - 1)

@@ -15,73 +15,88 @@ from dataclasses import dataclass
 from packaging.utils import canonicalize_name
 
 from workers.image.component import SHARED, Component, key_of
-from workers.image.content import sha256_of, size_of
 from workers.image.entry import Entry, shown
+from workers.image.errors import BuildRefused
 from workers.image.files import Files
-from workers.image.parts import Facts
+from workers.image.places import above
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _TOLD = 5
+Rivals = Mapping[str, Sequence[Component]]
+"""Who has a file that others have, too, and not the same: by its path, in the order of their names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What packages share, and the layer that settles it. Without `entries` there is nothing to settle."""
+    """What settles which files count: the component, whose they are by their paths, and what there is to say of it."""
 
     component: Component
-    facts: Facts
-    entries: Sequence[Entry] = ()
-    said: Sequence[str] = ()
+    winners: Mapping[str, Component]
+    said: Sequence[str]
+
+    def entries(self, files: Files) -> list[Entry]:
+        """The files that count. Their packages are brought for it."""
+        files.expect(list(self.winners.values()))
+        found = {one: {entry.path: entry for entry in files.again(one)} for one in set(self.winners.values())}
+        return [found[one][path] for path, one in self.winners.items()]
 
 
 def shared(packages: Sequence[Component], files: Files) -> Shared | None:
-    """The files that packages share, and what there is to say of it. None if no two of them have anything in one place.
+    """What settles the files that packages share; None if they share none, or if all of them have the same.
 
-    Whether they do is known from earlier images, without their files; only those of packages that may are brought.
+    That is known from earlier images, without the files; only packages of which it is not are brought. A `BuildRefused`
+    if one has a file where another one has a directory: no order of installing makes anything of that.
     """
-    near = sorted({one for pair in _near(packages, files) for one in pair}, key=lambda one: one.name)
-    if not near:
+    rivals = _rivals(packages, files)
+    if not rivals:
         return None
-    component = Component(SHARED, key_of({"shared": [one.key for one in near]}))
-    if files.is_known(component):
-        return Shared(component, files.facts[component.key])
-    files.expect(near)
-    settled = list(_settled(near, files))
-    entries = [entry for entry, _ in settled]
-    said = [line for _, line in settled]
-    size = sum(size_of(one.content) for one in entries if one.content is not None)
-    more = [f"and {len(said) - _TOLD} more files that several packages have"] if len(said) > _TOLD else []
-    return Shared(component, Facts(size), entries, [*said[:_TOLD], *more])
-
-
-def _near(packages: Sequence[Component], files: Files) -> Iterator[tuple[Component, Component]]:
-    """Packages of which one has its files at or below a place of the other."""
-    owners: defaultdict[str, list[Component]] = defaultdict(list)
-    places = {one: tuple(files.places(one)) for one in packages}
-    for one, mine in places.items():
-        for place in mine:
-            owners[place].append(one)
-    for one, mine in places.items():
-        for place in mine:
-            above = place
-            while above:
-                yield from ((one, other) for other in owners.get(above, ()) if other != one)
-                above = above.rpartition("/")[0]
-
-
-def _settled(near: Sequence[Component], files: Files) -> Iterator[tuple[Entry, str]]:
-    found: defaultdict[str, dict[Component, Entry]] = defaultdict(dict)
-    for one in near:
-        for entry in files.again(one):
-            if not entry.is_directory:
-                found[entry.path][one] = entry
     requires = _requires(files)
-    for path, entries in sorted(found.items()):
-        if len(entries) < 2 or len({_identity(entry) for entry in entries.values()}) == 1:
-            continue
-        winner = last(sorted(entries, key=lambda one: one.name), requires)
-        names = " and ".join(f"`{one.name.partition(':')[2]}`" for one in sorted(entries, key=lambda one: one.name))
-        yield entries[winner], f"{names} have {shown(path)}: that of `{winner.name.partition(':')[2]}` counts"
+    winners = {path: last(found, requires) for path, found in rivals.items()}
+    said = [_line(path, found, winners[path]) for path, found in rivals.items()]
+    more = [f"and {len(said) - _TOLD} more files that several packages have"] if len(said) > _TOLD else []
+    key = key_of({"shared": [[path, winner.key] for path, winner in winners.items()]})
+    return Shared(Component(SHARED, key), winners, [*said[:_TOLD], *more])
+
+
+def _rivals(packages: Sequence[Component], files: Files) -> Rivals:
+    while vague := {pair: None for pair in _contested(packages, files) if files.is_vague(*pair)}:
+        # What is here may tell enough: then nothing else has to be brought.
+        chosen = [pair for pair in vague if files.is_here(pair[0])] or list(vague)
+        files.expect([one for one, _ in chosen])
+        for one, place in chosen:
+            files.refine(one, place)
+    by_path: defaultdict[str, list[Component]] = defaultdict(list)
+    for one, place in dict.fromkeys(_contested(packages, files)):
+        by_path[place].append(one)
+    for path in by_path:
+        if file := next((one for one in above(path) if one != path and one in by_path), None):
+            mine, theirs = by_path[file][0], by_path[path][0]
+            why = f"`{_plain(mine)}` has a file here, and `{_plain(theirs)}` a directory"
+            raise BuildRefused(shown(file), why, "one of them has to go, or to be another version")
+    return {path: sorted(found, key=lambda one: one.name) for path, found in sorted(by_path.items())}
+
+
+def _contested(packages: Sequence[Component], files: Files) -> Iterator[tuple[Component, str]]:
+    """Places of packages at or below which another one has something, or above which; but not the same file."""
+    owners: defaultdict[str, list[tuple[Component, str]]] = defaultdict(list)
+    for one in packages:
+        for place, what in files.places(one).items():
+            owners[place].append((one, what))
+    for place, mine in list(owners.items()):
+        for higher in above(place):
+            for one, what in mine:
+                for other, other_what in owners.get(higher, ()):
+                    if other != one and not (higher == place and what and what == other_what):
+                        yield from ((one, place), (other, higher))
+
+
+def _line(path: str, rivals: Sequence[Component], winner: Component) -> str:
+    names = " and ".join(f"`{_plain(one)}`" for one in rivals)
+    return f"{names} have {shown(path)}: that of `{_plain(winner)}` counts"
+
+
+def _plain(component: Component) -> str:
+    return component.name.partition(":")[2]
 
 
 def last(rivals: Sequence[Component], requires: Mapping[str, frozenset[str]]) -> Component:
@@ -112,7 +127,3 @@ def _reach(name: str, requires: Mapping[str, frozenset[str]]) -> set[str]:
         found |= new
         waiting += new
     return found
-
-
-def _identity(entry: Entry) -> tuple[int, str, str]:
-    return entry.mode, entry.link, sha256_of(entry.content) if entry.content is not None else ""

@@ -20,8 +20,6 @@ MANIFESTS = (OCI_MANIFEST, DOCKER_MANIFEST)
 INDEXES = (OCI_INDEX, DOCKER_LIST)
 MAX_MANIFEST = 4 * 1024 * 1024
 """Bytes. The distribution specification asks registries to take manifests up to this size."""
-MAX_LAYERS = 125
-"""What overlay2 can stack; every Docker version refuses one more with "max depth exceeded"."""
 
 
 class ImageUnreadable(Refused):

@@ -10,7 +10,8 @@ from workers.image.entry import Entry
 from workers.image.errors import BuildRefused
 from workers.image.layer import write_layer
 from workers.image.packing import Packing
-from workers.image.patch import below, changes, collide, contents, roots
+from workers.image.patch import below, changes, contents, touched
+from workers.image.places import collide
 from workers.oci.manifest import Descriptor, digest_of
 
 SITE = "opt/venv/lib/python3.12/site-packages"
@@ -89,17 +90,8 @@ def test_a_layer_that_is_no_tar_is_refused() -> None:
         contents(io.BytesIO(blob), Descriptor(media_type="x", digest=digest_of(blob), size=len(blob)))
 
 
-def test_a_few_paths_say_where_a_package_is() -> None:
-    django = [Entry(f"{SITE}/django/{name}/x.py", b"") for name in "abcdefghijkl"]
-    django += [Entry(f"{SITE}/django-5.2.dist-info/METADATA", b""), Entry("opt/venv/bin/django-admin", b"")]
-
-    assert roots(django) == ("opt/venv/bin/django-admin", f"{SITE}/django", f"{SITE}/django-5.2.dist-info")
-    assert roots([Entry(f"{SITE}/google/auth/{n}/x", b"") for n in range(9)]) == (f"{SITE}/google/auth",)
-    assert roots([]) == ()
-
-
 @pytest.mark.parametrize(
-    ("touched", "others", "expected"),
+    ("path", "others", "expected"),
     [
         (f"{SITE}/google/auth/x.py", f"{SITE}/google/cloud", False),
         (f"{SITE}/google/auth/x.py", f"{SITE}/google", True),
@@ -109,5 +101,5 @@ def test_a_few_paths_say_where_a_package_is() -> None:
         ("opt/venv/bin/one", "opt/venv/bin/two", False),
     ],
 )
-def test_a_patch_leaves_alone_what_others_have(touched: str, others: str, expected: bool) -> None:
-    assert collide([Entry("opt"), Entry(touched, b"")], {others}) is expected
+def test_a_patch_leaves_alone_what_others_have(path: str, others: str, expected: bool) -> None:
+    assert collide(touched([Entry("opt"), Entry(path, b"")]), {others}) is expected

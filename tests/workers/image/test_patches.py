@@ -151,6 +151,18 @@ def test_what_others_have_files_beside_is_not_patched(shop: Shop) -> None:
     assert second.new_layers >= 1
 
 
+def test_a_part_of_a_namespace_is_patched(shop: Shop) -> None:
+    for name in ("one", "two"):
+        inner = {f"cloud/{name}/__init__.py": "", f"cloud/{name}/data": LARGE}
+        shop.index.publish(f"cloud-{name}", "1.0", files={**inner, f"cloud/{name}/x.py": "1\n"})
+        shop.index.publish(f"cloud-{name}", "1.1", files={**inner, f"cloud/{name}/x.py": "2\n"})
+    first = shop.build(pin("cloud-one"), pin("cloud-two"), commit=commit(1))
+
+    second = shop.build(pin("cloud-one", "1.1"), pin("cloud-two"), commit=commit(2), previous=first.image)
+
+    assert patches(shop, second) == ["pypi:cloud-one@1.1"]
+
+
 def test_a_layer_that_cannot_be_read_any_more_is_made_anew(shop: Shop) -> None:
     first = bumped(shop, range(1, 2))[0]
     held = next(one for one in shop.manifest(first).layers if "large" in one.annotations[COMPONENT])

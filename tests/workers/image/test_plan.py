@@ -101,7 +101,7 @@ def test_what_nobody_knows_the_rate_of_changes_like_the_others_of_its_kind() -> 
 
 
 def test_there_is_only_as_much_room_as_the_base_leaves() -> None:
-    choice = arrange(ALL, SIZES, RATES, (), room(Terms(), 123))
+    choice = arrange(ALL, SIZES, RATES, (), room(Terms(), 122))
 
     assert len(choice.stack) == 2
 

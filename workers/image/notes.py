@@ -1,0 +1,93 @@
+"""What is known of an image's components and not in the image, and how it is written down."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NoReturn
+
+from workers.image.component import Component
+from workers.image.places import Places
+from workers.image.plan import Group
+
+LARGEST = 2**50
+"""Bytes. Whoever says that something is larger says nothing that could be reckoned with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was found out when a component was made: bytes as they travel, and what it needs (Requires-Dist).
+
+    All of its files are at or below `places`.
+    """
+
+    size: int
+    requires: tuple[str, ...] = ()
+    places: Places = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What is known of an image's components and not in the image: facts by their keys, the share that one change
+    replaces of those that were patched, by their names, and the keys of those that share a layer, by the layer's.
+    """
+
+    facts: Mapping[str, Facts] = field(default_factory=dict)
+    churn: Mapping[str, float] = field(default_factory=dict)
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        laid: Sequence[Group],
+        components: Sequence[Component],
+        facts: Mapping[str, Facts],
+        churn: Mapping[str, float],
+    ) -> "Notes":
+        """What is to be kept beside an image with these layers, of all that is known."""
+        keys = {one.key for one in components} | {key for group in laid for key in group.keys}
+        return cls(
+            {key: facts[key] for key in sorted(keys) if key in facts},
+            {one.name: churn[one.name] for one in components if one.name in churn},
+            {group.key: group.keys for group in laid if len(group.keys) > 1 or group.since},
+        )
+
+    @classmethod
+    def parse(cls, raw: bytes) -> "Notes":
+        """The notes from their JSON; a `ValueError` for anything else."""
+        try:
+            table = json.loads(raw, parse_constant=_odd)
+            return cls(
+                {str(key): _facts(row) for key, row in table["facts"].items()},
+                {str(name): _share(share) for name, share in table["churn"].items()},
+                {str(key): _texts(rows) for key, rows in table["groups"].items()},
+            )
+        except (LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(f"these are no notes of ours: {error}") from error
+
+    def json(self) -> bytes:
+        """As they are kept."""
+        facts = {key: asdict(one) for key, one in self.facts.items()}
+        table = {"facts": facts, "churn": dict(self.churn), "groups": dict(self.groups)}
+        # In ASCII, where names that are no UTF-8 have a spelling, too.
+        return json.dumps(table, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def _facts(row: Mapping[str, Any]) -> Facts:
+    size, where = row["size"], row["places"]
+    if not isinstance(size, int) or not 0 <= size <= LARGEST:
+        _odd(size)
+    # Before places said what a file is, they were a list.
+    told = {str(path): str(what) for path, what in where.items()} if isinstance(where, dict) else None
+    return Facts(size, _texts(row["requires"]), dict.fromkeys(_texts(where), "") if told is None else told)
+
+
+def _texts(rows: Any) -> tuple[str, ...]:
+    return tuple(map(str, rows)) if isinstance(rows, list) else _odd(rows)
+
+
+def _share(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and 0 <= value <= 1 else _odd(value)
+
+
+def _odd(value: object) -> NoReturn:
+    raise ValueError(f"{value!r:.80} is no value of ours")
