@@ -24,7 +24,7 @@ from watcher.rollout import Built
 from watcher.settings import ImageSettings, RegistrySettings
 from watcher.units import size
 from workers.dockerfile.bases import Found, external, look_up, pinned
-from workers.dockerfile.context import files_of, ignore_text
+from workers.dockerfile.context import files_of, ignore_text, place
 from workers.dockerfile.engine import Engine, Plan
 from workers.dockerfile.errors import BuildRefused
 from workers.oci.manifest import ImageConfig, Manifest
@@ -134,6 +134,7 @@ class _Build:
         self._directory, self._report = directory, report
         self._platform = Platform.parse(recipe.image.platform)
         self._parsed = _read(recipe.tree, self._settings.file)
+        self._context = place(recipe.tree, self._settings.context)
         self._ignore = ignore_text(recipe.tree, self._settings.context, self._settings.file)
         self._stages: Stages = stages(self._parsed, self._settings.arguments, self._platform)
         names = external(self._stages, self._settings.target)
@@ -184,7 +185,7 @@ class _Build:
 
     def _made_of(self) -> Graph:
         inputs = Inputs(
-            files=files_of(self._recipe.tree / self._settings.context, self._ignore),
+            files=files_of(self._context, self._ignore),
             platform=self._platform,
             arguments=self._settings.arguments,
             bases={name: found.base for name, found in self._bases.items()},
@@ -220,7 +221,7 @@ class _Build:
         return Plan(
             dockerfile=file,
             name=self._settings.file,
-            context=self._recipe.tree / self._settings.context,
+            context=self._context,
             platform=self._platform,
             tag=f"{self._store.where}:{self._recipe.tag}",
             target=self._settings.target,
@@ -323,9 +324,8 @@ def _stage(name: str) -> str:
 
 
 def _read(tree: Path, file: str) -> Parsed:
-    path = tree / file
-    # A link could lead anywhere on this machine.
-    if not path.resolve().is_relative_to(tree.resolve()) or not path.is_file():
+    path = place(tree, file)
+    if not path.is_file():
         raise BuildRefused(file, "there is no such file at this commit", "see `file` in apps.*.image.dockerfile")
     return parse(decoded(path.read_bytes(), file), file)
 

@@ -12,11 +12,24 @@ _LARGEST = 1_000_000
 _CHUNK = 1024 * 1024
 
 
+def place(tree: Path, path: str) -> Path:
+    """Where a path of a repository lies in its working copy.
+
+    A `BuildRefused` if a symbolic link on the way leads out: there are the files of the machine that builds, and
+    whoever may push to the repository would have them in an image.
+    """
+    root, found = tree.resolve(), (tree / path).resolve()
+    if not found.is_relative_to(root):
+        raise BuildRefused(path, "a symbolic link leads out of the repository", "see apps.*.image.dockerfile")
+    return found
+
+
 def ignore_text(tree: Path, context: str, file: str) -> str:
     """The ignore file that counts: the Dockerfile's own if it has one, else that of the context."""
-    for path in (tree / f"{file}.dockerignore", tree / context / ".dockerignore"):
-        if path.is_file() and not path.is_symlink():
-            return path.read_bytes()[:_LARGEST].decode("utf-8", "replace")
+    for path in (f"{file}.dockerignore", f"{context}/.dockerignore"):
+        found = place(tree, path)
+        if found.is_file():
+            return found.read_bytes()[:_LARGEST].decode("utf-8", "replace")
     return ""
 
 
