@@ -10,8 +10,9 @@ import resource
 import selectors
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +28,8 @@ GRACE = timedelta(seconds=3)
 """How long a tool has to take its lock files away when its time is up."""
 
 SAID = 64 * 1024
-"""Bytes of stderr that are kept, unless somebody wants more of it."""
+"""Bytes of stderr that are kept; whoever wants more listens."""
+_TETHER = Path(__file__).with_name("tether.py")
 _CHUNK = 64 * 1024
 # What a machine may need to reach the world, and nothing else of ours.
 _PASSED = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR")
@@ -85,12 +87,12 @@ def run(
     secrets: Collection[str] = (),
     memory: int = MEMORY,
     inherit: Collection[int] = (),
-    keep: int = SAID,
+    hear: Callable[[bytes], object] = lambda _: None,
 ) -> Ran:
     """Runs a tool to its end; `env` is its whole environment, `accept` the exit codes that are not failures.
 
     `inherit` are descriptors that stay open until the tool has ended, even if we are killed before: a lock, say.
-    `keep` is how many bytes of stderr are kept: the last ones.
+    `hear` gets all that the tool writes to stderr, while it does.
 
     Raises `ToolFailed` (also for a tool that is not installed, or that writes more than `OUTPUT` bytes) and
     `ToolTimedOut`. Neither holds any of the `secrets`. Whatever the tool started and left behind is killed.
@@ -113,7 +115,7 @@ def run(
     with contextlib.suppress(OSError):
         # From outside: code of ours that ran between fork and exec could deadlock in a process with threads.
         resource.prlimit(process.pid, resource.RLIMIT_AS, (memory, memory))
-    talk = _Talk(process, input, keep)
+    talk = _Talk(process, input, hear)
     try:
         ended = talk.listen(until)
         if not ended:
@@ -135,15 +137,31 @@ def run(
     return Ran(bytes(talk.stdout), bytes(talk.stderr), code)
 
 
+@contextlib.contextmanager
+def tethered(argv: Sequence[str]) -> Iterator[tuple[list[str], int]]:
+    """The command `argv` as one that ends with us, and with it all that it started, also if we are killed; and the
+    descriptor that it has to inherit.
+
+    For what goes on working elsewhere, at length: a killed process ends no tool, and none of its deadlines is kept. It
+    costs one more process while the command runs.
+    """
+    reading, writing = os.pipe()
+    try:
+        yield [sys.executable, "-I", "-S", str(_TETHER), str(reading), *argv], reading
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
 class _Talk:
     """Both directions of a conversation with a process, until it ends or is cut off."""
 
-    def __init__(self, process: subprocess.Popen[bytes], input: bytes, keep: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], input: bytes, hear: Callable[[bytes], object]) -> None:
         assert process.stdin
         assert process.stdout
         assert process.stderr
         self.stdout, self.stderr, self.too_much = bytearray(), bytearray(), False
-        self._input, self._keep = memoryview(input), keep
+        self._input, self._hear = memoryview(input), hear
         self._stdin, self._pipes = process.stdin, (process.stdin, process.stdout, process.stderr)
         self._end = os.pidfd_open(process.pid)
         self._selector = selectors.DefaultSelector()
@@ -190,7 +208,9 @@ class _Talk:
         if not data:
             self._selector.unregister(key.fileobj)
         key.data.extend(data)
-        del self.stderr[: -self._keep]
+        if key.data is self.stderr:
+            self._hear(data)
+        del self.stderr[:-SAID]
         self.too_much = len(self.stdout) > OUTPUT
         return len(data)
 

@@ -1,6 +1,7 @@
 """Tools end, whatever they do, and say no more than they may."""
 
 import os
+import signal
 import sys
 import time
 from datetime import timedelta
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.rig.process import wait_for
-from workers.process import OUTPUT, ToolFailed, ToolTimedOut, environment, run
+from workers.process import OUTPUT, ToolFailed, ToolTimedOut, environment, run, tethered
 
 MINUTE = timedelta(minutes=1)
 
@@ -130,3 +131,49 @@ def test_the_environment_holds_the_way_to_the_world_and_nothing_of_ours(monkeypa
     assert env["https_proxy"] == "http://proxy.example"
     assert "UV_INDEX_URL" not in env
     assert (env["HOME"], env["UV_NO_CONFIG"]) == ("/nonexistent/x", "1")
+
+
+def test_all_that_a_tool_writes_is_heard_while_only_the_last_of_it_is_kept() -> None:
+    heard = bytearray()
+    script = "import sys; sys.stderr.write('first' + 'x' * 200_000); sys.exit(1)"
+
+    with pytest.raises(ToolFailed):
+        python(script, hear=heard.extend)
+
+    assert (heard[:5], len(heard)) == (b"first", 200_005)
+
+
+def test_what_is_tethered_ends_with_whoever_asked_for_it_and_so_does_what_it_started(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    grandchild = "import time; time.sleep(600)"
+    tool = (
+        "import os, subprocess, sys, time\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {grandchild!r}])\n"
+        f"open({str(tmp_path / 'new')!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
+        f"os.rename({str(tmp_path / 'new')!r}, {str(pids)!r})\n"
+        "time.sleep(600)"
+    )
+    ours = os.fork()
+    if ours == 0:
+        with tethered([sys.executable, "-c", tool]) as (words, pipe):
+            run(words, cwd=None, env={}, deadline=timedelta(minutes=5), inherit=[pipe])
+        os._exit(0)
+    wait_for(pids.exists, "the tool to run")
+    os.kill(ours, signal.SIGKILL)
+    os.waitpid(ours, 0)
+
+    for pid in pids.read_text().split():
+        wait_for(lambda pid=int(pid): not alive(pid), f"the end of {pid}", 10)
+
+
+def test_what_is_tethered_fails_as_it_would_alone() -> None:
+    def ended(*argv: str) -> int:
+        with tethered(argv) as (words, pipe):
+            ran = run(words, cwd=None, env={}, deadline=MINUTE, inherit=[pipe], accept=range(-64, 256))
+        return ran.code
+
+    assert ended(sys.executable, "-c", "raise SystemExit(3)") == 3
+    assert ended(sys.executable, "-c", "import os; os.kill(os.getpid(), 15)") == -15
+    assert ended("/no/such/tool") == 127
+    with tethered([sys.executable, "-c", "import time; time.sleep(600)"]) as (words, pipe), pytest.raises(ToolTimedOut):
+        run(words, cwd=None, env={}, deadline=timedelta(seconds=1), inherit=[pipe])

@@ -7,7 +7,7 @@ environment, the user and the directory.
 """
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from watcher.dockerfile.content import ANYWHERE, NOTHING, Content, Disk, Files, Place, joined, key_of, of_files
@@ -38,15 +38,17 @@ class Base:
 class Inputs:
     """What a build is given besides its Dockerfile.
 
-    `files` are those of the context that an ignore file leaves; `contexts` are others, by name. `bases` are images by
-    the names that the Dockerfile has for them once the variables are filled in: one that is missing stands for itself.
-    `merges`: the engine keeps what `--link` copies whatever happens below it.
+    `files` are those of the context that an ignore file leaves; `contexts` are others, by name. `bases` gives an image
+    by the name that the Dockerfile has for it once the variables are filled in, for a platform; without anybody who
+    knows, a name stands for itself. `builder` is what builds, if it is not of the image's own platform. `merges`: the
+    engine keeps what `--link` copies whatever happens below it.
     """
 
     files: Files
     platform: Platform
     arguments: Mapping[str, str] = field(default_factory=dict)
-    bases: Mapping[str, Base] = field(default_factory=dict)
+    bases: Callable[[str, Platform], Base] = lambda name, _platform: Base(name)
+    builder: Platform | None = None
     contexts: Mapping[str, Files] = field(default_factory=dict)
     target: str = ""
     merges: bool = False
@@ -97,7 +99,7 @@ class Graph:
 
 def graph(parsed: Parsed, inputs: Inputs) -> Graph:
     """The steps of a build. A `DockerfileUnreadable` if the Dockerfile makes no sense with these inputs."""
-    found = stages(parsed, inputs.arguments, inputs.platform)
+    found = stages(parsed, inputs.arguments, inputs.platform, inputs.builder)
     target = found.target(inputs.target)
     works: dict[int, _Work] = {}
     steps: list[Step] = []
@@ -134,16 +136,13 @@ class _Work:
         if self._stage.standing_on is not None:
             self._stand_on(self._works[self._stage.standing_on])
         elif self._stage.base != SCRATCH:
-            body = (*self._left_by(self._base(self._stage.base)), *body)
+            body = (*self._left_by(self._inputs.bases(self._stage.base, self._stage.platform)), *body)
         if self._stage.standing_on is None:
             self._begin()
         for instruction in body:
             self._follow(instruction)
 
     # --- where it begins ---
-
-    def _base(self, name: str) -> Base:
-        return self._inputs.bases.get(name, Base(name))
 
     def _stand_on(self, other: "_Work") -> None:
         self.disk, self._parent, self._shell = other.disk, other._parent, other._shell
@@ -156,8 +155,8 @@ class _Work:
         return parse("\n".join(base.triggers), f"ONBUILD of {self._stage.base}").instructions if base.triggers else ()
 
     def _begin(self) -> None:
-        platform = self._stage.platform or str(self._inputs.platform)
-        key = key_of("FROM", self._base(self._stage.base).key, platform)
+        base = self._inputs.bases(self._stage.base, self._stage.platform)
+        key = key_of("FROM", base.key, str(self._stage.platform))
         number = self._add(self._stage.origin, key, f"FROM {self._stage.base}", counted=self._stage.base != SCRATCH)
         self.disk = self.disk.with_(ANYWHERE, Content(key, drawn=frozenset((number,))))
 
@@ -307,7 +306,7 @@ class _Work:
             return of_files(self._inputs.contexts[origin] if origin else self._inputs.files, name, place)
         other = self._stages.find(origin, self._stage.index)
         if other is None:
-            return Content(key_of("image", self._base(origin).key, name))
+            return Content(key_of("image", self._inputs.bases(origin, self._inputs.platform).key, name))
         return self._works[other.index].disk.at(posixpath.normpath(posixpath.join("/", name)))
 
     def _mounted(self, mount: Mapping[str, str]) -> Content:

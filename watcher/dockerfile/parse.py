@@ -12,6 +12,7 @@ LARGEST = 1_000_000
 """Bytes. Real ones have some thousand."""
 
 _BLANK = re.compile(r"[\t\v\f\r ]+")
+_SYNTAX = re.compile(r"^\ufeff?[ \t]*#\s*syntax\s*=\s*(\S+)", re.IGNORECASE | re.MULTILINE)
 _EXEC = ("CMD", "ENTRYPOINT", "RUN", "SHELL")
 _LISTS = ("ADD", "COPY", "VOLUME")
 _PAIRS = ("ENV", "LABEL")
@@ -81,6 +82,12 @@ class Parsed:
     def escape(self) -> str:
         """The escape character."""
         return self.directives.get("escape", "\\")
+
+    @property
+    def frontend(self) -> Word | None:
+        """The image that reads the file in the builder's place (`# syntax=`), if it names one."""
+        found = _SYNTAX.search(self.text) if "syntax" in self.directives else None
+        return Word(found[1], Span(*found.span(1))) if found else None
 
 
 def decoded(raw: bytes, path: str) -> str:

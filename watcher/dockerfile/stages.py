@@ -16,7 +16,7 @@ SCRATCH = "scratch"
 class Stage:
     """One stage. `base` is what its FROM names, with the variables filled in; `standing_on` the stage that this is.
 
-    `name` is empty without an `AS`; names are compared in lower case.
+    `name` is empty without an `AS`; names are compared in lower case. `platform` is what it is built for, and runs on.
     """
 
     index: int
@@ -24,7 +24,7 @@ class Stage:
     origin: Instruction
     base: str
     standing_on: int | None
-    platform: str
+    platform: Platform
     own: tuple[Instruction, ...]
 
     @property
@@ -37,7 +37,7 @@ class Stage:
 class Mention:
     """A place where an image of a registry is named: `name` with the variables filled in, `span` where it is written.
 
-    `is_base`: a stage begins with it; else files are copied from it.
+    `is_base`: a stage begins with it; else files are copied from it, or it is what reads the Dockerfile.
     """
 
     name: str
@@ -47,11 +47,13 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """All stages, in order. `arguments` are those in front of the first one, with their values."""
+    """All stages, in order, for an image of `platform`. `arguments` are those in front of the first one, with their
+    values."""
 
     parsed: Parsed
     all: tuple[Stage, ...]
     arguments: Mapping[str, str]
+    platform: Platform
 
     @property
     def is_one(self) -> bool:
@@ -104,18 +106,21 @@ class Stages:
         return (*(one.trigger for one in below if one.trigger), *stage.own)
 
 
-def stages(parsed: Parsed, arguments: Mapping[str, str], platform: Platform) -> Stages:
-    """The stages of a Dockerfile, built with these arguments. A `DockerfileUnreadable` if that makes no sense."""
-    in_front = _in_front(parsed, arguments, platform)
+def stages(
+    parsed: Parsed, arguments: Mapping[str, str], platform: Platform, builder: Platform | None = None
+) -> Stages:
+    """The stages of a Dockerfile, built with these arguments by a builder of that platform (the image's own, unless it
+    is told). A `DockerfileUnreadable` if that makes no sense."""
+    in_front = _in_front(parsed, arguments, platform, builder or platform)
     found: list[Stage] = []
     origin: Instruction | None = None
     body: list[Instruction] = []
-    known = Stages(parsed, (), in_front)
+    known = Stages(parsed, (), in_front, platform)
     for instruction in parsed.instructions:
         if instruction.keyword == "FROM":
             if origin is not None:
                 found.append(_stage(origin, body, known))
-                known = Stages(parsed, tuple(found), in_front)
+                known = Stages(parsed, tuple(found), in_front, platform)
             origin, body = instruction, []
         elif origin is not None:
             body.append(_counted(instruction, parsed))
@@ -123,19 +128,21 @@ def stages(parsed: Parsed, arguments: Mapping[str, str], platform: Platform) -> 
             raise DockerfileUnreadable(parsed.path, instruction.first, "FROM before anything else", instruction.keyword)
     if origin is None:
         raise DockerfileUnreadable(parsed.path, 0, "a stage (FROM …)", "none")
-    return Stages(parsed, (*found, _stage(origin, body, known)), in_front)
+    return Stages(parsed, (*found, _stage(origin, body, known)), in_front, platform)
 
 
 def mentions(parsed: Parsed, arguments: Mapping[str, str] | None = None) -> tuple[Mention, ...]:
     """Where images are named, in order, with these build arguments. What cannot be known without others is left out."""
     platform = Platform("linux", "amd64")
     with contextlib.suppress(DockerfileUnreadable):
-        variables = _in_front(parsed, arguments or {}, platform)
+        variables = _in_front(parsed, arguments or {}, platform, platform)
         return tuple(_mentioned(parsed, variables))
     return ()
 
 
 def _mentioned(parsed: Parsed, variables: Mapping[str, str]) -> Iterator[Mention]:
+    if parsed.frontend:
+        yield Mention(parsed.frontend.text, parsed.frontend.span, is_base=False)
     names, count = {SCRATCH, ""}, 0
     for instruction in parsed.instructions:
         if instruction.keyword == "FROM":
@@ -185,10 +192,10 @@ def mounts(instruction: Instruction) -> list[dict[str, str]]:
 _SAME = {"src": "source", "dst": "target", "destination": "target", "readonly": "ro", "rw": "readwrite"}
 
 
-def builtin(platform: Platform) -> dict[str, str]:
-    """The arguments that BuildKit knows by itself. The builder is taken to be of the image's own platform."""
+def builtin(target: Platform, builder: Platform) -> dict[str, str]:
+    """The arguments that BuildKit knows by itself: what is built for, and what builds."""
     found: dict[str, str] = {}
-    for side in ("TARGET", "BUILD"):
+    for side, platform in (("TARGET", target), ("BUILD", builder)):
         found |= {
             f"{side}PLATFORM": str(platform),
             f"{side}OS": platform.os,
@@ -207,8 +214,8 @@ def pairs(instruction: Instruction) -> list[tuple[str, str | None]]:
     return [(name, value if equals else None) for name, equals, value in split]
 
 
-def _in_front(parsed: Parsed, arguments: Mapping[str, str], platform: Platform) -> dict[str, str]:
-    known, declared = builtin(platform), {}
+def _in_front(parsed: Parsed, arguments: Mapping[str, str], platform: Platform, builder: Platform) -> dict[str, str]:
+    known, declared = builtin(platform, builder), {}
     for instruction in parsed.instructions:
         if instruction.keyword == "FROM":
             break
@@ -242,9 +249,17 @@ def _stage(origin: Instruction, body: list[Instruction], known: Stages) -> Stage
         origin=origin,
         base=base,
         standing_on=below.index if below else None,
-        platform=filled(origin.flag("platform") or "", known.arguments, known.parsed, origin),
+        platform=_platform(filled(origin.flag("platform") or "", known.arguments, known.parsed, origin), known.platform),
         own=tuple(body),
     )
+
+
+def _platform(text: str, own: Platform) -> Platform:
+    """What a FROM says with `--platform`, which may leave out the system: `arm64`. What is none says nothing."""
+    try:
+        return Platform.parse(text if "/" in text else f"{own.os}/{text}") if text else own
+    except ValueError:
+        return own
 
 
 def _counted(instruction: Instruction, parsed: Parsed) -> Instruction:

@@ -1,89 +1,126 @@
 """The images that a Dockerfile stands on or copies from, each by digest: a build stands on what was looked at."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from watcher.dockerfile.content import key_of
 from watcher.dockerfile.graph import Base
 from watcher.dockerfile.parse import Parsed
 from watcher.dockerfile.source import Span
 from watcher.dockerfile.stages import SCRATCH, Stages, sources
 from watcher.image import Platform, Reference
 from watcher.settings import RegistrySettings
-from workers.dockerfile.engine import Engine
 from workers.dockerfile.errors import BuildRefused
-from workers.oci.manifest import ImageConfig, Manifest, choose
-from workers.oci.store import Store, small_blob
+from workers.oci.manifest import ImageConfig, Manifest, choose, digest_of
+from workers.oci.store import Store, StoreRefused, small_blob
 from workers.oci.stores import open_image
 
+FRONTEND = "BUILDKIT_SYNTAX"
+"""The build argument that names an image to read the Dockerfile, whatever its own `# syntax=` says."""
 _LARGEST_CONFIG = 4 * 1024**2
 _MOST_INDEXES = 3
+
+Here = Callable[[str], dict[str, Any] | None]
+"""What the engine that builds knows of an image, by its name."""
+
+
+class Image(NamedTuple):
+    """An image by the name that a Dockerfile has for it, for one platform."""
+
+    name: str
+    platform: Platform
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An image: what it gives to those who stand on it, and how it is named by digest (empty: it is nowhere but on the
-    engine, where it was made)."""
+    """An image: what it gives to those who stand on it; the name that everybody else has to call it by, so that it
+    stays this one (empty: it is nowhere but on the engine, where it was made); and its manifest's digest there.
+
+    The name has the digest of what the tag names. That is an index for several platforms as often as not, and the
+    manifest one of those that it lists.
+    """
 
     base: Base
-    pinned: str
-    digest: str
+    pinned: str = ""
+    digest: str = ""
 
 
-def external(stages: Stages, target: str) -> tuple[str, ...]:
-    """The images that a build of `target` needs, as the Dockerfile names them once its variables are filled in."""
-    found: dict[str, None] = {}
+def external(stages: Stages, target: str) -> tuple[Image, ...]:
+    """The images that a build of `target` needs, with the variables in their names filled in."""
+    found: dict[Image, None] = {}
     for stage in stages.needed(stages.target(target)):
         if stage.standing_on is None and stage.base != SCRATCH:
-            found[stage.base] = None
+            found[Image(stage.base, stage.platform)] = None
         for instruction in stages.body(stage):
             for name in sources(instruction):
                 if stages.find(name, stage.index) is None and name != SCRATCH:
-                    found[name] = None
+                    # Whatever the stage is built for, what it takes from elsewhere is for the image.
+                    found[Image(name, stages.platform)] = None
     return tuple(found)
 
 
-def look_up(
-    names: Iterable[str], platform: Platform, registries: Mapping[str, RegistrySettings], engine: Engine
-) -> dict[str, Found]:
+def look_up(images: Iterable[Image], registries: Mapping[str, RegistrySettings], here: Here) -> dict[Image, Found]:
     """Each image as it is now. Raises `BuildRefused` for one that is nowhere, and what a registry raises."""
-    return {name: _look_up(name, platform, registries, engine) for name in names}
+    return {image: _look_up(image, registries, here(image.name)) for image in images}
 
 
-def _look_up(name: str, platform: Platform, registries: Mapping[str, RegistrySettings], engine: Engine) -> Found:
+def _look_up(image: Image, registries: Mapping[str, RegistrySettings], here: Mapping[str, Any] | None) -> Found:
     try:
-        reference = Reference.parse(name)
+        reference = Reference.parse(image.name)
     except ValueError as error:
-        raise BuildRefused(f"base {name}", str(error)) from None
-    here = engine.image(name)
+        raise BuildRefused(f"image {image.name}", str(error)) from None
+    # The classic store knows of no digest of what was made here; that of containerd makes one up.
     if here is not None and not here.get("RepoDigests"):
-        return Found(_base(str(here.get("Id")), here.get("Config")), "", "")
+        return _made_here(here)
     store = open_image(reference, registries)
-    manifest = _manifest(name, store, reference.name, platform)
-    config = ImageConfig.parse(small_blob(manifest.config, store, _LARGEST_CONFIG), name)
-    tag = f":{reference.tag}" if reference.tag else ""
-    return Found(
-        _base(str(manifest.digest), config.run), f"{reference.repository}{tag}@{manifest.digest}", manifest.digest
-    )
+    raw = _asked(reference, store, hopeful=here is not None)
+    if raw is None and here is not None:
+        return _made_here(here)
+    if raw is None:
+        hint = "push it there, or name another"
+        raise BuildRefused(f"image {image.name}", f"{store.where} has no image {reference.name}", hint)
+    manifest = _manifest(image, store, raw)
+    config = ImageConfig.parse(small_blob(manifest.config, store, _LARGEST_CONFIG), image.name)
+    name = f"{reference.repository}{f':{reference.tag}' if reference.tag else ''}@{digest_of(raw)}"
+    return Found(_base(config.diff_ids, config.run), name, manifest.digest)
 
 
-def _manifest(name: str, store: Store, wanted: str, platform: Platform) -> Manifest:
+def _asked(reference: Reference, store: Store, hopeful: bool) -> bytes | None:
+    """What the registry has under that name. Docker's hub does not say of a repository that there is none, but that
+    nobody may see it: with an image of that name on the engine, that is an answer, too."""
+    try:
+        return store.manifest(reference.name)
+    except StoreRefused:
+        if hopeful and not reference.host:
+            return None
+        raise
+
+
+def _manifest(image: Image, store: Store, raw: bytes) -> Manifest:
     for _ in range(_MOST_INDEXES):
-        raw = store.manifest(wanted)
-        if raw is None:
-            raise BuildRefused(f"base {name}", f"{store.where} has no image {wanted}", "push it there, or name another")
-        chosen = choose(raw, platform, name)
+        chosen = choose(raw, image.platform, image.name)
         if chosen is None:
-            return Manifest.parse(raw, name)
-        wanted = chosen
-    raise BuildRefused(f"base {name}", "expected an image, got indexes of indexes of indexes")
+            return Manifest.parse(raw, image.name)
+        found = store.manifest(chosen)
+        if found is None:
+            raise BuildRefused(f"image {image.name}", f"{store.where} has an index of it, and not {chosen}")
+        raw = found
+    raise BuildRefused(f"image {image.name}", "expected an image, got indexes of indexes of indexes")
 
 
-def _base(key: str, run: Any) -> Base:
+def _made_here(said: Mapping[str, Any]) -> Found:
+    filesystem = said.get("RootFS")
+    return Found(_base((filesystem or {}).get("Layers") or [said.get("Id")], said.get("Config")))
+
+
+def _base(diff_ids: Iterable[Any], run: Any) -> Base:
+    """BuildKit, too, knows an image by its layers: published again with other labels, it makes nothing anew."""
     table = run if isinstance(run, dict) else {}
     rows = [str(row) for row in table.get("Env") or ()]
     return Base(
-        key=key,
+        key=key_of(*map(str, diff_ids)),
         env=dict(row.split("=", 1) for row in rows if "=" in row),
         workdir=str(table.get("WorkingDir") or "/"),
         user=str(table.get("User") or ""),
@@ -92,26 +129,28 @@ def _base(key: str, run: Any) -> Base:
     )
 
 
-def pinned(parsed: Parsed, stages: Stages, found: Mapping[str, Found]) -> str:
-    """The Dockerfile's text with every image by its digest."""
+def pinned(parsed: Parsed, stages: Stages, found: Mapping[Image, Found], frontend: str = "") -> str:
+    """The Dockerfile's text with every image by its digest; `frontend` is the name of the one that reads it."""
     edits: dict[Span, str] = {}
+    if frontend and parsed.frontend:
+        edits[parsed.frontend.span] = frontend
     for stage in stages.all:
-        if stage.standing_on is None and (base := found.get(stage.base)) and base.pinned:
+        base = found.get(Image(stage.base, stage.platform)) if stage.standing_on is None else None
+        if base and base.pinned:
             edits[stage.word.span] = base.pinned
         for instruction in stage.own:
-            for flag in instruction.flags:
-                name = flag.value if flag.name == "from" else _mounted(instruction.keyword, flag.name, flag.value)
-                image = found.get(name) if stages.find(name, stage.index) is None else None
-                if image and image.pinned:
-                    edits[flag.span] = f"--{flag.name}={flag.value.replace(name, image.pinned, 1)}"
+            for name in sources(instruction):
+                taken = found.get(Image(name, stages.platform)) if stages.find(name, stage.index) is None else None
+                if taken and taken.pinned:
+                    spans = (flag.span for flag in instruction.flags)
+                    edits |= {place: taken.pinned for span in spans for place in _places(parsed.text, span, name)}
     text = parsed.text
     for span in sorted(edits, reverse=True):
         text = text[: span.start] + edits[span] + text[span.end :]
     return text
 
 
-def _mounted(keyword: str, flag: str, value: str) -> str:
-    """The image that a mount is from, or an empty text."""
-    if keyword != "RUN" or flag != "mount":
-        return ""
-    return next((part.removeprefix("from=") for part in value.split(",") if part.startswith("from=")), "")
+def _places(text: str, flag: Span, name: str) -> Iterator[Span]:
+    """Where a flag says `from=` this name: `--from=name`, or in one of the fields of a mount."""
+    said = re.compile(rf"""(?:--|[=,"'])(?i:from)=({re.escape(name)})(?=[,"'\s]|$)""")
+    yield from (Span(*found.span(1)) for found in said.finditer(text, flag.start, flag.end))

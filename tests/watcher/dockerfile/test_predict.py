@@ -36,7 +36,7 @@ LAYERS = (
 
 def of(text: str, files: Mapping[str, str] = FILES, base: str = "1", **arguments: str) -> Graph:
     inputs = Inputs(
-        files=files, platform=Platform.parse("linux/amd64"), arguments=arguments, bases={"python": Base(base)}
+        files=files, platform=Platform.parse("linux/amd64"), arguments=arguments, bases=lambda name, _: Base(name + base)
     )
     return graph(parse(text), inputs)
 
