@@ -35,9 +35,9 @@ class Built:
 
     `size` is what a host without anything pulls (bytes, compressed, with manifest and configuration); `new_size` what
     the layers that the previous image did not have weigh; `pushed` what really travelled to the registry. `foreseen` is
-    what the builder thought beforehand that a host would pull, if it did, and `warning` what a person should know
-    of it: instructions that made more anew than they had to, files that several packages have.
-    `timings` are the seconds of the commands of a Dockerfile that were run, by their texts.
+    what the builder thought beforehand that a host would pull, if it did, `told` what else it said then, and `warning`
+    what a person should know of it: instructions that made more anew than they had to, files that several packages
+    have. `timings` are the seconds of the commands of a Dockerfile that were run, by their texts.
     """
 
     image: Digest
@@ -48,6 +48,7 @@ class Built:
     pushed: int
     seconds: float
     foreseen: int | None = None
+    told: tuple[str, ...] = ()
     warning: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
 

@@ -119,6 +119,10 @@ def _parts(rows: Any) -> tuple[Part, ...]:
     return tuple(Part(**row) for row in rows)
 
 
+def _built(row: Any) -> Built:
+    return Built(**{**row, "image": Digest(row["image"]), "told": tuple(row.get("told", ()))})
+
+
 def _plain(values: Any) -> Any:
     return json.loads(json.dumps([asdict(value) for value in values], default=str))
 
@@ -172,7 +176,7 @@ rollouts = Table(
     Column("cause", Text, nullable=False),
     Column("held", Boolean, nullable=False),
     Column("image", Word(Digest)),
-    Column("built", Document(lambda row: Built(**{**row, "image": Digest(row["image"])}), asdict)),
+    Column("built", Document(_built, asdict)),
     Column("wave", Integer, nullable=False),
     Column("approved", Integer, nullable=False),
     Column("merged_at", Utc),

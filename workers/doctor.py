@@ -16,6 +16,7 @@ from watcher.errors import Refused, ToplayerError
 from watcher.fleet import HostSettings
 from watcher.head import Head
 from watcher.http import Http, Limits
+from watcher.image import Reference
 from watcher.ledger import Ledger, utcnow
 from watcher.lookup import Bulletin, Lookup, Outcome
 from watcher.programs import needed
@@ -200,7 +201,8 @@ def _images(settings: Settings, name: str, app: AppSettings) -> str:
 def _builder(settings: Settings, app: AppSettings) -> str:
     how = app.image.dockerfile or DockerfileSettings()
     with scratch(Path(settings.toplayer.state) / "tmp") as mine:
-        engine = Engine(how, settings.registries, mine)
+        engine = Engine(how, mine)
+        engine.log_in([Reference.parse(app.image.repository)], settings.registries)
     by = f"{engine.client.program}{' buildx' if engine.client.has_buildx else ''}"
     cache = "" if engine.keeps_caches or not how.cache else f"; it cannot keep a cache in {how.cache}"
     return f"the BuildKit of {engine.address}, by {by}{cache}"

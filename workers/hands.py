@@ -162,7 +162,7 @@ class Workers:
     ) -> Project:
         from watcher.dockerfile.project import expecting
         from watcher.layers.rates import rates
-        from workers.dockerfile.build import earlier
+        from workers.dockerfile.earlier import earlier
         from workers.dockerfile.project import project
         from workers.oci.stores import open_store
 

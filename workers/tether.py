@@ -32,7 +32,7 @@ def _become(pipe: int, argv: list[str]) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.close(pipe)
     try:
-        os.execvp(argv[0], argv)
+        os.execvp(argv[0], argv)  # noqa: S606 - the argument list that `process.run` was given
     except OSError as error:
         os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
     os._exit(127)

@@ -5,7 +5,7 @@ import hashlib
 import json
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from watcher.dockerfile.ignore import matching, pattern
@@ -41,6 +41,12 @@ class Content:
     carries: frozenset[str] = frozenset()
     drawn: frozenset[int] = frozenset()
     fickle: bool = False
+
+    def of(self, context: str) -> "Content":
+        """The same, of files of another context than the one."""
+        placed = {to: (key, f"{context}:{file}") for to, (key, file) in (self.placed or {}).items()}
+        carries = frozenset(f"{context}:{file}" for file in self.carries)
+        return replace(self, placed=placed if self.placed is not None else None, carries=carries)
 
 
 NOTHING = Content(key_of(), placed={})

@@ -24,7 +24,8 @@ _REMOTE = ("http://", "https://", "git://", "ssh://", "git@")
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """An image to stand on: `key` stands for its content (a digest), the rest is what its configuration says."""
+    """An image to stand on: `key` stands for its content (a digest), `layers` are the digests and sizes of its blobs,
+    if it has any in a registry. The rest is what its configuration says."""
 
     key: str
     env: Mapping[str, str] = field(default_factory=dict)
@@ -32,16 +33,18 @@ class Base:
     user: str = ""
     shell: tuple[str, ...] = ()
     triggers: tuple[str, ...] = ()
+    layers: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """What a build is given besides its Dockerfile.
 
-    `files` are those of the context that an ignore file leaves; `contexts` are others, by name. `bases` gives an image
-    by the name that the Dockerfile has for it once the variables are filled in, for a platform; without anybody who
-    knows, a name stands for itself. `builder` is what builds, if it is not of the image's own platform. `merges`: the
-    engine keeps what `--link` copies whatever happens below it.
+    `files` are those of the context that an ignore file leaves; `contexts` are others, by name, and what is said of
+    their files has that in front (`extra:notes.txt`). `bases` gives an image by the name that the Dockerfile has for it
+    once the variables are filled in, for a platform; without anybody who knows, a name stands for itself. `builder` is
+    what builds, if it is not of the image's own platform. `merges`: the engine keeps what `--link` copies whatever
+    happens below it.
     """
 
     files: Files
@@ -75,6 +78,9 @@ class Step:
     carries: frozenset[str] = frozenset()
     drawn: frozenset[int] = frozenset()
     fickle: bool = False
+    directory: str = "/"
+    disk: Disk = field(default_factory=Disk)
+    base: Base | None = None
 
     @property
     def name(self) -> str:
@@ -157,7 +163,8 @@ class _Work:
     def _begin(self) -> None:
         base = self._inputs.bases(self._stage.base, self._stage.platform)
         key = key_of("FROM", base.key, str(self._stage.platform))
-        number = self._add(self._stage.origin, key, f"FROM {self._stage.base}", counted=self._stage.base != SCRATCH)
+        counted = self._stage.base != SCRATCH
+        number = self._add(self._stage.origin, key, f"FROM {self._stage.base}", counted=counted, base=base)
         self.disk = self.disk.with_(ANYWHERE, Content(key, drawn=frozenset((number,))))
 
     # --- each instruction ---
@@ -215,7 +222,7 @@ class _Work:
         how = [instruction.has("link"), place.parents, list(place.excluded), place.into]
         own = key_of(instruction.keyword, named, place.area, shown, how, content.key)
         free = instruction.has("link") and self._inputs.merges
-        from_context = not instruction.flag("from")
+        from_context = self._is_context(instruction.flag("from") or "")
         number = self._add(
             instruction,
             own if free else self._after(own),
@@ -231,8 +238,8 @@ class _Work:
 
     def _run(self, instruction: Instruction) -> None:
         bound = [mount for mount in mounts(instruction) if mount["type"] == "bind"]
-        direct = joined([self._mounted(mount) for mount in bound if not mount.get("from")])
-        content = joined([self._mounted(mount) for mount in bound if mount.get("from")])
+        direct = joined([self._mounted(mount) for mount in bound if self._is_context(mount.get("from", ""))])
+        content = joined([self._mounted(mount) for mount in bound if not self._is_context(mount.get("from", ""))])
         said = [word.text for word in instruction.words]
         env = {name: value for name, value in (self._args | self._env).items() if name.lower() not in _PROXIES}
         own = key_of(
@@ -262,6 +269,7 @@ class _Work:
         free: bool = False,
         takes: frozenset[str] = frozenset(),
         through: Content = NOTHING,
+        base: Base | None = None,
     ) -> int:
         """Notes a step and goes on from it; its number. `takes` comes from the context, `through` from elsewhere."""
         label = ""
@@ -280,6 +288,9 @@ class _Work:
             carries=through.carries,
             drawn=through.drawn,
             fickle=through.fickle,
+            directory=self._directory,
+            disk=self.disk,
+            base=base,
         )
         self._steps.append(step)
         self._parent = len(self._steps) - 1
@@ -287,6 +298,9 @@ class _Work:
         return self._parent
 
     # --- what is copied ---
+
+    def _is_context(self, origin: str) -> bool:
+        return not origin or origin in self._inputs.contexts
 
     def _content(self, instruction: Instruction, named: Sequence[str], place: Place) -> Content:
         origin = self._fill(instruction.flag("from") or "", instruction)
@@ -302,8 +316,10 @@ class _Work:
         """What `name` is in the context, or in what `origin` names: another context, a stage, an image."""
         if not origin and name.startswith(_REMOTE):
             return Content(key_of("remote", name), fickle=not checked)
-        if not origin or origin in self._inputs.contexts:
-            return of_files(self._inputs.contexts[origin] if origin else self._inputs.files, name, place)
+        if not origin:
+            return of_files(self._inputs.files, name, place)
+        if origin in self._inputs.contexts:
+            return of_files(self._inputs.contexts[origin], name, place).of(origin)
         other = self._stages.find(origin, self._stage.index)
         if other is None:
             return Content(key_of("image", self._inputs.bases(origin, self._inputs.platform).key, name))

@@ -2,7 +2,6 @@
 
 import posixpath
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from watcher.dockerfile.parse import Instruction
@@ -33,11 +32,6 @@ class Install:
     command: str
     reads: tuple[str, ...]
     tree: bool = False
-
-    def is_about(self, paths: Iterable[str]) -> bool:
-        """Whether any of these files tells what is installed."""
-        names = {posixpath.basename(path) for path in self.reads}
-        return any(posixpath.basename(path) in names for path in paths)
 
 
 def installs(instruction: Instruction) -> tuple[Install, ...]:

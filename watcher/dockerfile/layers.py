@@ -14,14 +14,16 @@ _BLANKS = re.compile(r"\s+")
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One row of an image's history that has files: who made it, and what it weighs (bytes, compressed)."""
+    """One row of an image's history that has files: who made it, what it weighs (bytes, compressed), and the digest of
+    its blob."""
 
     created_by: str
     size: int
+    digest: str = ""
 
 
-def layers_of(graph: Graph, layers: Sequence[Layer]) -> Mapping[int, int]:
-    """The sizes of the layers that the steps of an image made when it was last built, by the steps' numbers.
+def layers_of(graph: Graph, layers: Sequence[Layer]) -> Mapping[int, Layer]:
+    """The layers that the steps of an image made when it was last built, by the steps' numbers.
 
     Rows and steps are matched in their order, by what they say; the base's rows are at the bottom and match nothing.
     """
@@ -30,10 +32,10 @@ def layers_of(graph: Graph, layers: Sequence[Layer]) -> Mapping[int, int]:
     theirs = [_plain(layer.created_by) for layer in layers]
     # From the top, where the image ends as its last stage does.
     matcher = SequenceMatcher(None, ours[::-1], theirs[::-1], autojunk=False)
-    found: dict[int, int] = {}
+    found: dict[int, Layer] = {}
     for here, there, length in matcher.get_matching_blocks():
         for n in range(length):
-            found[numbers[::-1][here + n]] = layers[::-1][there + n].size
+            found[numbers[::-1][here + n]] = layers[::-1][there + n]
     return found
 
 

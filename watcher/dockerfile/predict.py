@@ -1,6 +1,6 @@
 """What a build will make anew, before it begins: which instruction each changed file enters at, and what follows."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -17,39 +17,65 @@ class Fate(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a step is made anew: in words; by the number of the step that brings it about, if it is another one; and
+    `itself`, if nothing that it takes has changed, but what it is: its words, its variables, the base that it names."""
+
+    why: str = ""
+    step: int | None = None
+    itself: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Foreseen:
-    """A step, what becomes of it, and why. `size` is what its layer weighed in the previous image (bytes, compressed);
-    None if it has none there, or if that is not known."""
+    """A step, what becomes of it, and why. `layer` is the one that it made in the previous image; None if it has none
+    there, or if that is not known. Of a base that has moved it is what is new of it."""
 
     step: Step
     fate: Fate
-    why: str
-    size: int | None = None
+    cause: Cause
+    layer: Layer | None = None
     in_image: bool = False
+
+    @property
+    def why(self) -> str:
+        return self.cause.why
+
+    @property
+    def size(self) -> int:
+        """Bytes of that layer, compressed."""
+        return self.layer.size if self.layer else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """Bytes of layers that a host pulls which has the previous image: at least, and at most."""
+
+    least: int = 0
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """What becomes of each step. `entries`: for each changed file, the steps that it enters at.
 
-    `least` and `most` are the bytes of layers that a host pulls which has the previous image, as far as that image
-    tells: on a classic engine, everything from the lowest layer that is new.
+    `classic` is what a host pulls whose engine downloads everything from the lowest layer on that is new, `containerd`
+    one that keeps each layer for itself; both as far as the previous image tells.
     """
 
     steps: tuple[Foreseen, ...]
     entries: Mapping[str, tuple[Step, ...]]
-    least: int
-    most: int
+    classic: Pull = Pull()
+    containerd: Pull = Pull()
 
     @property
     def rebuilt(self) -> tuple[Foreseen, ...]:
         """The steps that are made anew, or may be."""
         return tuple(one for one in self.steps if one.fate is not Fate.KEPT)
 
-    @property
-    def first(self) -> Foreseen | None:
-        """The first step of the image itself that is made anew, or may be."""
-        return next((one for one in self.steps if one.in_image and one.fate is not Fate.KEPT), None)
+    def pulled(self, share: float = 1.0) -> int:
+        """Bytes that a host pulls at most, on average over hosts of which this share is classic."""
+        return round(share * self.classic.most + (1 - share) * self.containerd.most)
 
 
 def predict(
@@ -61,20 +87,20 @@ def predict(
     image that it made, from the bottom up.
     """
     fates: list[Fate] = []
-    whys: list[str] = []
+    causes: list[Cause] = []
     keys, moved = frozenset(known), frozenset(changed or ())
     for step in graph.steps:
-        fate, why = _fate(step, graph.steps, fates, keys, moved, judged=changed is not None)
+        fate, cause = _fate(step, graph.steps, fates, keys, moved, judged=changed is not None)
         fates.append(fate)
-        whys.append(why)
-    sizes = layers_of(graph, layers)
-    inside = set(graph.image)
+        causes.append(cause)
+    placed, inside = {**layers_of(graph, layers), **_moved(graph, fates, layers)}, set(graph.image)
     foreseen = tuple(
-        Foreseen(step, fate, why, sizes.get(number), number in inside)
-        for number, (step, fate, why) in enumerate(zip(graph.steps, fates, whys, strict=True))
+        Foreseen(step, fate, cause, placed.get(number), number in inside)
+        for number, (step, fate, cause) in enumerate(zip(graph.steps, fates, causes, strict=True))
     )
     entries = {path: tuple(step for step in graph.steps if path in step.takes) for path in sorted(moved)}
-    return Prediction(foreseen, entries, _pulled(foreseen, Fate.REBUILT), _pulled(foreseen, Fate.OPEN))
+    image = [one for one in foreseen if one.in_image]
+    return Prediction(foreseen, entries, _pull(image, classic=True), _pull(image, classic=False))
 
 
 def _fate(
@@ -84,25 +110,38 @@ def _fate(
     known: frozenset[str],
     changed: frozenset[str],
     judged: bool,
-) -> tuple[Fate, str]:
+) -> tuple[Fate, Cause]:
     if step.key in known:
-        return Fate.KEPT, ""
+        return Fate.KEPT, Cause()
     parent = fates[step.parent] if step.parent is not None else Fate.KEPT
     entering = sorted((step.takes | step.carries) & changed)
     if entering:
-        return Fate.REBUILT, f"it takes {_some(entering)}"
+        return Fate.REBUILT, Cause(f"it takes {_some(entering)}")
     if parent is Fate.REBUILT and step.parent is not None:
-        return Fate.REBUILT, f"line {steps[step.parent].instruction.first} is made anew"
+        return Fate.REBUILT, Cause(f"line {steps[step.parent].instruction.first} is made anew", step.parent)
     drawn = next((number for number in sorted(step.drawn) if fates[number] is not Fate.KEPT), None)
     if drawn is not None:
-        return Fate.OPEN, f"it copies what line {steps[drawn].instruction.first} makes"
+        return Fate.OPEN, Cause(f"it copies what line {steps[drawn].instruction.first} makes", drawn)
     if step.fickle:
-        return Fate.OPEN, "it takes something from far away"
+        return Fate.OPEN, Cause("it takes something from far away")
     if parent is Fate.OPEN and step.parent is not None:
-        return Fate.OPEN, f"line {steps[step.parent].instruction.first} may be made anew"
+        return Fate.OPEN, Cause(f"line {steps[step.parent].instruction.first} may be made anew", step.parent)
     if step.instruction.keyword == "FROM":
-        return Fate.REBUILT, f"the base image `{step.stage.base}` has moved"
-    return Fate.REBUILT, "it reads otherwise, or its variables do" if judged else "it is new"
+        return Fate.REBUILT, Cause(f"the base image `{step.stage.base}` has moved", itself=True)
+    return Fate.REBUILT, Cause("it reads otherwise, or its variables do" if judged else "it is new", itself=True)
+
+
+def _moved(graph: Graph, fates: Sequence[Fate], layers: Sequence[Layer]) -> Mapping[int, Layer]:
+    """What is new of the base that the image stands on."""
+    bottom = graph.image[0] if graph.image else 0
+    step = graph.steps[bottom]
+    if fates[bottom] is Fate.KEPT or step.base is None:
+        return {}
+    here = step.base.layers
+    same = next(
+        (n for n, (one, was) in enumerate(zip(here, layers, strict=False)) if one[0] != was.digest), len(layers)
+    )
+    return {bottom: Layer(step.said, sum(size for _, size in here[same:]))}
 
 
 def _some(paths: Sequence[str]) -> str:
@@ -110,10 +149,11 @@ def _some(paths: Sequence[str]) -> str:
     return ", ".join(f"`{path}`" for path in paths[:3]) + more
 
 
-def _pulled(foreseen: Iterable[Foreseen], at_least: Fate) -> int:
-    """Bytes of all layers from the first one on whose fate is `at_least` this."""
-    total, above = 0, False
-    for one in foreseen:
-        above = above or (one.in_image and one.fate >= at_least)
-        total += (one.size or 0) if above and one.in_image else 0
-    return total
+def _pull(image: Sequence[Foreseen], *, classic: bool) -> Pull:
+    """`image` are the steps that it consists of, from the bottom up."""
+
+    def total(fate: Fate) -> int:
+        lowest = next((number for number, one in enumerate(image) if one.fate >= fate), len(image))
+        return sum(one.size for one in image[lowest:] if classic or one.fate >= fate)
+
+    return Pull(total(Fate.REBUILT), total(Fate.OPEN))

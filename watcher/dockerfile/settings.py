@@ -13,6 +13,8 @@ from watcher.secret import Secret
 ArgumentName = Annotated[str, matching(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "the name of a build argument")]
 MountId = Annotated[str, matching(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "the id of a secret or of an ssh mount")]
 LabelName = Annotated[str, matching(r"(?!toplayer\.)[A-Za-z0-9][A-Za-z0-9_./-]{0,127}", "the name of a label")]
+Inside = Annotated[str, matching(r"\.|(?!/)(?!(.*/)?\.\.(/|$))[^\0]+", "a path inside the repository")]
+ContextName = Annotated[str, matching(r"[a-z0-9][a-z0-9_.-]{0,127}", "the name of a context, in lower case")]
 
 
 class DockerfileSettings(Model):
@@ -21,10 +23,13 @@ class DockerfileSettings(Model):
     `secrets` are mounted by their ids while a step runs that asks for them, `ssh` are agents' sockets or keys without a
     passphrase. `cache` is a repository with a tag for the cache of all stages, where the engine can keep one. `follow`:
     which of the images that the file names are pins, those with a digest only or those with a tag alone, too.
+    `contexts` are further directories of the repository, by the names that the file has for them in `FROM` and
+    `--from=`.
     """
 
     file: Relative = "Dockerfile"
-    context: Annotated[str, matching(r"\.|(?!/)(?!(.*/)?\.\.(/|$))[^\0]+", "a path inside the repository")] = "."
+    context: Inside = "."
+    contexts: dict[ContextName, Inside] = Field(default_factory=dict)
     target: Annotated[str, matching(r"[A-Za-z0-9_.-]*", "the name of a stage")] = ""
     arguments: dict[ArgumentName, str] = Field(default_factory=dict)
     secrets: dict[MountId, Secret] = Field(default_factory=dict)

@@ -106,9 +106,7 @@ class Stages:
         return (*(one.trigger for one in below if one.trigger), *stage.own)
 
 
-def stages(
-    parsed: Parsed, arguments: Mapping[str, str], platform: Platform, builder: Platform | None = None
-) -> Stages:
+def stages(parsed: Parsed, arguments: Mapping[str, str], platform: Platform, builder: Platform | None = None) -> Stages:
     """The stages of a Dockerfile, built with these arguments by a builder of that platform (the image's own, unless it
     is told). A `DockerfileUnreadable` if that makes no sense."""
     in_front = _in_front(parsed, arguments, platform, builder or platform)
@@ -249,7 +247,9 @@ def _stage(origin: Instruction, body: list[Instruction], known: Stages) -> Stage
         origin=origin,
         base=base,
         standing_on=below.index if below else None,
-        platform=_platform(filled(origin.flag("platform") or "", known.arguments, known.parsed, origin), known.platform),
+        platform=_platform(
+            filled(origin.flag("platform") or "", known.arguments, known.parsed, origin), known.platform
+        ),
         own=tuple(body),
     )
 

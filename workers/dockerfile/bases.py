@@ -84,7 +84,8 @@ def _look_up(image: Image, registries: Mapping[str, RegistrySettings], here: Map
     manifest = _manifest(image, store, raw)
     config = ImageConfig.parse(small_blob(manifest.config, store, _LARGEST_CONFIG), image.name)
     name = f"{reference.repository}{f':{reference.tag}' if reference.tag else ''}@{digest_of(raw)}"
-    return Found(_base(config.diff_ids, config.run), name, manifest.digest)
+    layers = tuple((str(layer.digest), layer.size) for layer in manifest.layers)
+    return Found(_base(config.diff_ids, config.run, layers), name, manifest.digest)
 
 
 def _asked(reference: Reference, store: Store, hopeful: bool) -> bytes | None:
@@ -112,20 +113,22 @@ def _manifest(image: Image, store: Store, raw: bytes) -> Manifest:
 
 def _made_here(said: Mapping[str, Any]) -> Found:
     filesystem = said.get("RootFS")
-    return Found(_base((filesystem or {}).get("Layers") or [said.get("Id")], said.get("Config")))
+    ids = [str(id) for id in (filesystem or {}).get("Layers") or [said.get("Id")]]
+    return Found(_base(ids, said.get("Config"), tuple((id, 0) for id in ids)))
 
 
-def _base(diff_ids: Iterable[Any], run: Any) -> Base:
+def _base(diff_ids: Iterable[str], run: Any, layers: tuple[tuple[str, int], ...]) -> Base:
     """BuildKit, too, knows an image by its layers: published again with other labels, it makes nothing anew."""
     table = run if isinstance(run, dict) else {}
     rows = [str(row) for row in table.get("Env") or ()]
     return Base(
-        key=key_of(*map(str, diff_ids)),
+        key=key_of(*diff_ids),
         env=dict(row.split("=", 1) for row in rows if "=" in row),
         workdir=str(table.get("WorkingDir") or "/"),
         user=str(table.get("User") or ""),
         shell=tuple(str(word) for word in table.get("Shell") or ()),
         triggers=tuple(str(row) for row in table.get("OnBuild") or ()),
+        layers=layers,
     )
 
 

@@ -11,8 +11,6 @@ from workers.dockerfile.errors import BuildRefused
 from workers.process import ToolFailed, run
 
 _VERSION = re.compile(rb"Docker version (\d+)\.(\d+)")
-_BUILDX = re.compile(rb"buildx v?(\d+)\.(\d+)")
-_ANNOTATES = (0, 12)
 _OLDEST, _WITHOUT_PLUGIN = (18, 9), (23, 0)
 _QUICKLY = timedelta(seconds=20)
 _REMEDY = (
@@ -24,12 +22,10 @@ _REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A `docker` command. With `has_buildx` it builds by that plugin, else by itself (18.09 to 20.10). `annotates`: the
-    plugin can write annotations (from 0.12 on)."""
+    """A `docker` command. With `has_buildx` it builds by that plugin, else by itself (18.09 to 20.10)."""
 
     program: str
     has_buildx: bool
-    annotates: bool = False
 
     @property
     def build(self) -> tuple[str, ...]:
@@ -41,8 +37,8 @@ def find(env: Mapping[str, str]) -> Client:
     """The first `docker` on PATH that can build with BuildKit. A `BuildRefused` names the remedy if none can."""
     seen = []
     for program in _programs(env.get("PATH", os.defpath)):
-        if (buildx := _buildx(program, env)) is not None:
-            return Client(program, has_buildx=True, annotates=buildx >= _ANNOTATES)
+        if _has_buildx(program, env):
+            return Client(program, has_buildx=True)
         version = _version(program, env)
         if _OLDEST <= version < _WITHOUT_PLUGIN:
             return Client(program, has_buildx=False)
@@ -58,13 +54,12 @@ def _programs(path: str) -> Iterator[str]:
             yield str(program)
 
 
-def _buildx(program: str, env: Mapping[str, str]) -> tuple[int, int] | None:
-    """The version of the plugin, or None without it."""
+def _has_buildx(program: str, env: Mapping[str, str]) -> bool:
     try:
-        found = _BUILDX.search(run([program, "buildx", "version"], cwd=None, env=env, deadline=_QUICKLY).stdout)
+        run([program, "buildx", "version"], cwd=None, env=env, deadline=_QUICKLY)
     except ToolFailed:
-        return None
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+        return False
+    return True
 
 
 def _version(program: str, env: Mapping[str, str]) -> tuple[int, int]:

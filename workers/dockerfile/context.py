@@ -24,6 +24,16 @@ def place(tree: Path, path: str) -> Path:
     return found
 
 
+def level(tree: Path) -> None:
+    """Gives everything in a working copy the modes that it has in git: what a checkout leaves depends on the umask of
+    whoever did it, and an image would, too."""
+    for root, directories, names in os.walk(tree):
+        for path in (Path(root, name) for name in (*directories, *names)):
+            if not path.is_symlink():
+                runs = path.is_dir() or path.stat().st_mode & 0o100
+                path.chmod(0o755 if runs else 0o644)
+
+
 def ignore_text(tree: Path, context: str, file: str) -> str:
     """The ignore file that counts: the Dockerfile's own if it has one, else that of the context."""
     for path in (f"{file}.dockerignore", f"{context}/.dockerignore"):

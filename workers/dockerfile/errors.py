@@ -27,6 +27,20 @@ class BuildFailed(Refused):
         return f"{self.file}: {self.said}"
 
 
+class BuildCutOff(Temporary):
+    """A step, or an image that it stands on, could not reach something far away. `said` is its name and the last lines
+    that it wrote."""
+
+    hint = "nothing was pushed; it is tried again"
+
+    def __init__(self, file: str, said: str) -> None:
+        self.file, self.said = file, said
+        super().__init__(file, said)
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.said}"
+
+
 class BuildTimedOut(Temporary):
     """The build did not finish in its time (`seconds`); `step` is what it was at."""
 
@@ -38,6 +52,17 @@ class BuildTimedOut(Temporary):
 
     def __str__(self) -> str:
         return f"{self.file}: did not finish within {self.seconds:g} s; it was at {self.step or 'no step yet'}"
+
+
+class BuildGivenUp(Refused):
+    """A build that may have failed by no fault of its own has done so `times` times in a row; `said` is the last."""
+
+    def __init__(self, times: int, said: str, hint: str = "") -> None:
+        self.times, self.said, self.hint = times, said, hint
+        super().__init__(times, said, hint)
+
+    def __str__(self) -> str:
+        return f"given up after {self.times} tries: {self.said}"
 
 
 class EngineGone(Temporary):

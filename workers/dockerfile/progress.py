@@ -8,11 +8,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-_LINE = re.compile(r"#(\d+) (.*)")
-_OUTPUT = re.compile(r"\d+\.\d+ ?(.*)")
+_LINE = re.compile(r"#(\d+) ([^\n]*)", re.DOTALL)
+_OUTPUT = re.compile(r"\d+\.\d+ ?(.*)", re.DOTALL)
 _LABEL = re.compile(r"\[(?:[a-z0-9]+/\S+ )?(?:(?P<stage>\S+) )? *(?P<number>\d+)/\d+\] (?P<rest>.*)")
-_ENDED = re.compile(r"(?:DONE(?: (?P<seconds>[\d.]+)s)?|CACHED|CANCELED|ERROR:?(?P<error>.*))")
-_ID = re.compile(r"(?:writing image|exporting config) (sha256:[0-9a-f]{64})")
+_ENDED = re.compile(r"(?:DONE(?: (?P<seconds>[\d.]+)s)?|CACHED|CANCELED|ERROR:?(?P<error>.*))", re.DOTALL)
 _KEPT = 100
 _TOLD = 20
 
@@ -26,21 +25,28 @@ class Worked:
     cached: bool = False
     seconds: float = 0.0
     error: str | None = None
+    ended: bool = False
     said: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A build, as it went. `image` is the engine's id of what was made, or empty."""
+    """A build, as it went."""
 
     vertices: tuple[Worked, ...]
-    image: str = ""
     is_buildkit: bool = True
 
     @property
     def steps(self) -> Mapping[str, Worked]:
         """The instructions that BuildKit had to look at, by their labels."""
         return {vertex.label: vertex for vertex in self.vertices if vertex.label}
+
+    @property
+    def going_on(self) -> str:
+        """The step that it was at when it was broken off, or what it did around them; empty if it had not begun."""
+        begun = [vertex for vertex in self.vertices if not vertex.ended]
+        steps = [vertex for vertex in begun if vertex.label] or begun
+        return steps[-1].name if steps else ""
 
     @property
     def failure(self) -> str:
@@ -56,8 +62,8 @@ class Progress:
 def read(text: str) -> Progress:
     """The progress in what `docker build --progress=plain` wrote, whole or broken off."""
     vertices: dict[str, Worked] = {}
-    image = ""
-    for row in text.splitlines():
+    # Line ends and nothing else: a command may write whatever else separates lines, and go on as if it were BuildKit.
+    for row in text.split("\n"):
         found = _LINE.fullmatch(row.rstrip())
         if found is None:
             continue
@@ -65,11 +71,9 @@ def read(text: str) -> Progress:
         vertex = vertices.get(number)
         if vertex is None:
             vertices[number] = _vertex(rest)
-        elif named := _ID.match(rest):
-            image = named[1]
         else:
             _more(vertex, rest)
-    return Progress(tuple(vertices.values()), image, bool(vertices))
+    return Progress(tuple(vertices.values()), bool(vertices))
 
 
 def _vertex(name: str) -> Worked:
@@ -88,6 +92,7 @@ def _more(vertex: Worked, rest: str) -> None:
     ended = _ENDED.fullmatch(rest)
     if ended is None:
         return
+    vertex.ended = True
     vertex.cached = vertex.cached or rest == "CACHED"
     vertex.seconds += float(ended["seconds"] or 0)
     if ended["error"] is not None:

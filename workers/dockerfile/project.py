@@ -9,8 +9,8 @@ from pathlib import Path
 
 from watcher.dockerfile.ignore import keeper
 from watcher.dockerfile.project import Project
-from workers.dockerfile.build import Earlier
 from workers.dockerfile.context import ignore_text, paths_of
+from workers.dockerfile.earlier import Earlier
 from workers.dockerfile.errors import BuildRefused
 from workers.process import ToolFailed, environment, run
 

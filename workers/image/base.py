@@ -9,7 +9,7 @@ from watcher.image import Digest, Platform, Reference
 from watcher.lockfiles.dockerfile import base_of, name_of
 from watcher.settings import ImageSettings, RegistrySettings
 from workers.image.errors import BuildRefused
-from workers.oci.manifest import OCI_LAYER_GZIP, Descriptor, ImageConfig, ImageUnreadable, Manifest, choose
+from workers.oci.manifest import IN_OCI, OCI_LAYER_GZIP, Descriptor, ImageConfig, ImageUnreadable, Manifest, choose
 from workers.oci.store import Store, small_blob
 from workers.oci.stores import open_image, open_store, split
 
@@ -19,12 +19,6 @@ LARGEST_CONFIG = 4 * 1024**2
 
 _MOST_INDEXES = 3
 _OCI_LAYER = OCI_LAYER_GZIP.removesuffix("+gzip")
-# The same bytes under two names: a manifest should not speak two languages.
-_IN_OCI = {
-    "application/vnd.docker.image.rootfs.diff.tar.gzip": OCI_LAYER_GZIP,
-    "application/vnd.docker.image.rootfs.diff.tar": _OCI_LAYER,
-    "application/vnd.docker.image.rootfs.diff.tar.zstd": f"{_OCI_LAYER}+zstd",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +93,7 @@ def _fits(offered: Platform, wanted: Platform) -> bool:
 
 def _described(layer: Descriptor, address: str) -> Descriptor:
     """The layer without its annotations: those of a base that toplayer built are about that image."""
-    media_type = _IN_OCI.get(layer.media_type, layer.media_type)
+    media_type = IN_OCI.get(layer.media_type, layer.media_type)
     if media_type.partition("+")[0] != _OCI_LAYER:
         raise ImageUnreadable(address, f"layer {layer.digest.short}", "a layer that may be copied", layer.media_type)
     return replace(layer, media_type=media_type, annotations={})

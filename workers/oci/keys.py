@@ -27,6 +27,11 @@ class Keys:
         self._now = ""
         self._one_at_a_time = asyncio.Lock()
 
+    @property
+    def pair(self) -> str:
+        """Name and password as Docker's configuration has them (base64), or an empty text without any."""
+        return self._basic.removeprefix("Basic ")
+
     def header(self) -> dict[str, str]:
         """What to send along: nothing, until the server has asked."""
         return {"authorization": self._now} if self._now else {}

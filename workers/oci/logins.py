@@ -17,7 +17,7 @@ from workers.oci.keys import Keys
 from workers.oci.store import StoreRefused, StoreUnreachable
 from workers.process import ToolFailed, ToolTimedOut, environment, run
 
-_HUB = {"docker.io": "https://index.docker.io/v1/", "registry-1.docker.io": "https://index.docker.io/v1/"}
+_HUB = dict.fromkeys(("docker.io", "index.docker.io", "registry-1.docker.io"), "https://index.docker.io/v1/")
 _DEADLINE = timedelta(seconds=30)
 _HINT = "name `username` and `password` under registries in the configuration, or log in again: `docker login`"
 
@@ -40,7 +40,7 @@ def login(host: str, home: Path | None = None, helper: Helper | None = None) -> 
         return Keys()
     except (ValueError, OSError, RecursionError) as error:
         raise StoreRefused(host, f"{directory}/config.json cannot be read: {error}", _HINT) from error
-    server = _HUB.get(host, host)
+    server = server_of(host)
     table = table if isinstance(table, dict) else {}
     program = _table(table, "credHelpers").get(host) or table.get("credsStore")
     if isinstance(program, str) and program:
@@ -50,6 +50,11 @@ def login(host: str, home: Path | None = None, helper: Helper | None = None) -> 
         (auths[name] for name in (server, host, f"https://{host}", f"https://{host}/v2/") if name in auths), {}
     )
     return _written(host, row if isinstance(row, dict) else {})
+
+
+def server_of(host: str) -> str:
+    """What Docker's configuration calls a registry."""
+    return _HUB.get(host, host)
 
 
 def _table(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:

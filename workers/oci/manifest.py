@@ -18,6 +18,13 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 MANIFESTS = (OCI_MANIFEST, DOCKER_MANIFEST)
 INDEXES = (OCI_INDEX, DOCKER_LIST)
+IN_OCI = {
+    "application/vnd.docker.image.rootfs.diff.tar.gzip": OCI_LAYER_GZIP,
+    "application/vnd.docker.image.rootfs.diff.tar": OCI_LAYER_GZIP.removesuffix("+gzip"),
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": OCI_LAYER_ZSTD,
+}
+"""What Docker calls a layer, in the words of the specification. The same bytes under two names: a manifest should not
+speak two languages."""
 MAX_MANIFEST = 4 * 1024 * 1024
 """Bytes. The distribution specification asks registries to take manifests up to this size."""
 

@@ -1,6 +1,6 @@
 """An address → the store behind it: `oci:/directory`, or `host[:port]/path` in a registry."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,7 +8,7 @@ from watcher.image import Digest, Reference
 from watcher.settings import RegistrySettings
 from workers.oci.keys import Keys
 from workers.oci.layout import LayoutStore
-from workers.oci.logins import login
+from workers.oci.logins import login, server_of
 from workers.oci.registry import RegistryStore
 from workers.oci.store import Store, StoreRefused
 from workers.oci.wire import PATIENCE, Wire, is_loopback
@@ -32,9 +32,7 @@ def open_store(address: str, registries: Mapping[str, RegistrySettings], *, pati
         plain = settings.plain_http or (
             is_loopback(urlsplit(f"//{reference.host}").hostname or "") and settings.ca is None
         )
-        named = settings.username or settings.password
-        password = settings.password.reveal() if settings.password else ""
-        keys = Keys(settings.username, password) if named else login(reference.host)
+        keys = _keys(reference.host, settings)
         ca = Path(settings.ca) if settings.ca else None
         wire = Wire(f"{'http' if plain else 'https'}://{reference.host}", keys, ca=ca, patience=patience)
     except (ValueError, LookupError, OSError) as error:
@@ -50,9 +48,33 @@ def open_image(
     repository, path = reference.repository, reference.path
     if reference.host in ("", *_HUB_NAMES):
         repository = f"{_HUB}/{path if '/' in path else f'library/{path}'}"
-        settings = next((registries[name] for name in (_HUB, *_HUB_NAMES) if name in registries), None)
-        registries = {_HUB: settings} if settings else {}
+        registries = {_HUB: _of_hub(registries)}
     return open_store(repository, registries, patience=patience)
+
+
+def logins(images: Iterable[Reference], registries: Mapping[str, RegistrySettings]) -> dict[str, dict[str, str]]:
+    """The logins for the registries of these images, and no others, as Docker's configuration has them (`auths`): what
+    a Docker command needs to be let in wherever `open_image` is. Raises `StoreRefused` for one that cannot be used."""
+    found = {}
+    for host in dict.fromkeys(image.host for image in images):
+        hub = host in ("", _HUB, *_HUB_NAMES)
+        try:
+            keys = _keys(host or _HUB, _of_hub(registries) if hub else registries.get(host, RegistrySettings()))
+        except (LookupError, OSError) as error:
+            raise StoreRefused(host, str(error), f'see registries."{host}" in the configuration') from error
+        if keys.pair:
+            found[server_of(host or _HUB)] = {"auth": keys.pair}
+    return found
+
+
+def _of_hub(registries: Mapping[str, RegistrySettings]) -> RegistrySettings:
+    return next((registries[name] for name in (_HUB, *_HUB_NAMES) if name in registries), RegistrySettings())
+
+
+def _keys(host: str, settings: RegistrySettings) -> Keys:
+    if not settings.username and not settings.password:
+        return login(host)
+    return Keys(settings.username, settings.password.reveal() if settings.password else "")
 
 
 def split(address: str) -> tuple[str, str]:

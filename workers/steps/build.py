@@ -19,6 +19,8 @@ from watcher.wheels import Wheels
 from workers.carry import Step
 from workers.composer import Composer
 from workers.dockerfile import build as dockerfile
+from workers.dockerfile.errors import BuildCutOff, BuildGivenUp, BuildTimedOut
+from workers.dockerfile.recipe import Recipe as DockerfileRecipe
 from workers.image.base import address_of, open_base
 from workers.image.build import build
 from workers.image.recipe import Recipe
@@ -30,6 +32,8 @@ from workers.steps.rooms import repository_of, state_of
 from workers.steps.tools import tools_of
 
 log = logging.getLogger("toplayer")
+_TRIES = 3
+"""Builds in a row that may take too long, or miss something far away, before a person is asked."""
 
 
 def _due(desk: Desk, rollout: Rollout, now: datetime) -> bool:
@@ -99,7 +103,7 @@ def _build_dockerfile(desk: Desk, rollout: Rollout) -> Rollout:
         tree.mkdir()
         repository.export(rollout.commit, tree)
         commit = repository.show(rollout.commit)
-        recipe = dockerfile.Recipe(
+        recipe = DockerfileRecipe(
             image=app.image,
             tree=tree,
             commit=rollout.commit,
@@ -108,9 +112,15 @@ def _build_dockerfile(desk: Desk, rollout: Rollout) -> Rollout:
             previous=_previous(desk.ledger, rollout),
             parents=commit.parents,
             changed=repository.changed,
+            classic=share(machines_of(desk, app)),
         )
         store = open_store(app.image.repository, settings.registries)
-        built = dockerfile.build(recipe, store, settings.registries, scratch=place, report=log.info)
+        try:
+            built = dockerfile.build(recipe, store, settings.registries, scratch=place, report=log.info)
+        except (BuildTimedOut, BuildCutOff) as error:
+            if rollout.attempts + 1 < _TRIES:
+                raise
+            raise BuildGivenUp(rollout.attempts + 1, str(error), error.hint) from error
     return rollout.at(RolloutStage.BUILT, desk.clock(), built=built)
 
 

@@ -36,7 +36,10 @@ LAYERS = (
 
 def of(text: str, files: Mapping[str, str] = FILES, base: str = "1", **arguments: str) -> Graph:
     inputs = Inputs(
-        files=files, platform=Platform.parse("linux/amd64"), arguments=arguments, bases=lambda name, _: Base(name + base)
+        files=files,
+        platform=Platform.parse("linux/amd64"),
+        arguments=arguments,
+        bases=lambda name, _: Base(name + base),
     )
     return graph(parse(text), inputs)
 
@@ -79,23 +82,21 @@ def test_what_another_stage_makes_may_turn_out_to_be_what_it_was() -> None:
 
 
 def test_the_bytes_are_those_from_the_lowest_new_layer_up() -> None:
-    assert after(MANIFEST_FIRST, "app/main.py", layers=LAYERS).most == 3_000
-    assert after(MANIFEST_FIRST, "requirements.txt", layers=LAYERS).least == 9_003_200
-    assert after(MANIFEST_FIRST, layers=LAYERS).most == 0
+    assert after(MANIFEST_FIRST, "app/main.py", layers=LAYERS).classic.most == 3_000
+    assert after(MANIFEST_FIRST, "requirements.txt", layers=LAYERS).classic.least == 9_003_200
+    assert after(MANIFEST_FIRST, layers=LAYERS).classic.most == 0
 
 
 def test_an_argument_that_changes_each_time_is_named() -> None:
     text = "FROM python\nARG COMMIT\nRUN pip install -r /requirements.txt\n"
     found = predict(of(text, COMMIT="2"), of(text, COMMIT="1").keys, ())
-    assert found.first
-    assert found.first.step.name == "line 3: RUN pip install -r /requirements.txt"
-    assert found.first.why == "it reads otherwise, or its variables do"
+    assert found.rebuilt[0].step.name == "line 3: RUN pip install -r /requirements.txt"
+    assert found.rebuilt[0].why == "it reads otherwise, or its variables do"
 
 
 def test_a_base_that_moved_is_named() -> None:
     found = predict(of(MANIFEST_FIRST, base="2"), of(MANIFEST_FIRST, base="1").keys, ())
-    assert found.first
-    assert found.first.why == "the base image `python` has moved"
+    assert found.rebuilt[0].why == "the base image `python` has moved"
 
 
 def test_without_a_build_before_everything_is_new() -> None:

@@ -28,10 +28,12 @@ from watcher.image import Digest
 from watcher.rollout import Built
 from watcher.secret import Secret
 from watcher.settings import ImageSettings
-from workers.dockerfile.build import Recipe, build, earlier
+from workers.dockerfile.build import build
 from workers.dockerfile.client import find
+from workers.dockerfile.earlier import earlier
 from workers.dockerfile.errors import BuildFailed, BuildRefused, BuildTimedOut, EngineGone
 from workers.dockerfile.project import project
+from workers.dockerfile.recipe import Recipe
 from workers.oci.store import Store, small_blob
 from workers.oci.stores import open_store
 

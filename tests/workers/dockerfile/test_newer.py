@@ -21,7 +21,7 @@ from tests.workers.dockerfile.test_prediction import CHANGES, Bench, foreseen
 from watcher.dockerfile.advice.lint import lint
 from watcher.dockerfile.parse import parse
 from watcher.dockerfile.predict import Fate, predict
-from workers.dockerfile.build import earlier
+from workers.dockerfile.earlier import earlier
 from workers.dockerfile.project import project
 from workers.oci.stores import open_store
 

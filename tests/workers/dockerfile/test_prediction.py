@@ -19,7 +19,8 @@ from watcher.dockerfile.parse import parse
 from watcher.dockerfile.predict import Fate, predict
 from watcher.dockerfile.settings import DockerfileSettings
 from watcher.image import Platform
-from workers.dockerfile.engine import Engine, Plan
+from workers.dockerfile.engine import Engine
+from workers.dockerfile.plan import Plan
 from workers.dockerfile.progress import Progress
 
 pytestmark = pytest.mark.journey
@@ -57,7 +58,7 @@ class Bench:
             (root / "Dockerfile.dockerignore").write_text(one.ignore)
         (root / "token").write_text("hunter2")
         (root / "login").mkdir()
-        self._engine = Engine(DockerfileSettings(engine=docker.address), {}, root / "login")
+        self._engine = Engine(DockerfileSettings(engine=docker.address), root / "login")
         self._plan = Plan(
             dockerfile=root / "Dockerfile",
             name=one.name,

@@ -48,9 +48,18 @@ def test_a_platform_in_front_is_no_stage() -> None:
     assert list(read("#3 [linux/amd64 2/2] RUN x\n#4 [linux/arm64 build 1/9] RUN y\n").steps) == ["[2]", "[build 1]"]
 
 
-def test_the_id_of_the_image_is_kept() -> None:
-    id = "sha256:" + "a" * 64
-    assert read(f"#8 exporting to image\n#8 writing image {id} done\n#8 DONE 0.0s\n").image == id
+def test_a_command_cannot_speak_in_the_place_of_buildkit() -> None:
+    said = "#4 [2/3] RUN x\n#4 0.1 one\r#4 CACHED\x0b#4 CACHED\u2028#4 CACHED\x0c#4 ERROR: no\n#4 DONE 1.0s\n"
+    step = read(said).steps["[2]"]
+    assert (step.cached, step.error, step.seconds) == (False, None, 1.0)
+
+
+def test_what_was_going_on_is_known_however_much_it_has_said() -> None:
+    rows = "".join(f"#3 {n}.5 {'x' * 100}\n" for n in range(1000))
+    head = "#1 [internal] load\n#1 DONE 0.1s\n#2 [1/3] FROM x\n#2 CACHED\n#3 [2/3] RUN make\n"
+    assert read(head + rows + "#4 [internal] other\n").going_on == "[2/3] RUN make"
+    assert read("#1 [internal] load build context\n").going_on == "[internal] load build context"
+    assert read("").going_on == ""
 
 
 def test_what_the_legacy_builder_says_is_not_buildkit() -> None:

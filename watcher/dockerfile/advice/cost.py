@@ -66,11 +66,11 @@ def known(parsed: Parsed, project: Project) -> Known:
     """What the last image and past builds tell of a Dockerfile."""
     steps = made(parsed, project)
     sizes: dict[str, int] = {}
-    for number, size in layers_of(steps, project.layers).items():
+    for number, layer in layers_of(steps, project.layers).items():
         step = steps.steps[number]
-        sizes[step.said] = size
+        sizes[step.said] = layer.size
         for install in installs(step.instruction):
-            sizes[install.tool] = max(size, sizes.get(install.tool, 0))
+            sizes[install.tool] = max(layer.size, sizes.get(install.tool, 0))
     paces: dict[str, float] = {}
     for step in steps.steps:
         took, size = project.seconds.get(step.said), weigh(step, steps, project, Known(sizes))
