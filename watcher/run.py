@@ -105,4 +105,7 @@ class RunSettings(Model):
         if twice:
             ours = _OURS[twice[0].rpartition(".")[2]]
             raise ValueError(f"engine.{twice[0]}: expected nothing, because another setting says it: {ours}")
+        if host.get("AutoRemove"):
+            why = "a container that removes itself is not there to go back to"
+            raise ValueError(f"engine.HostConfig.AutoRemove: expected nothing, because {why}")
         return self

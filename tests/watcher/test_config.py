@@ -88,6 +88,11 @@ def test_every_fault_is_reported_at_once_and_with_its_path() -> None:
         ("at_once = 5", "at_once = 0", "fleets.field.at_once: expected"),
         ('order = "stop-first"', 'order = "start-first"', "apps.shop.run: order: expected stop-first"),
         ('"127.0.0.1:8080:80"', '"80"', "apps.shop.run.ports[0]: expected"),
+        (
+            "HostConfig = {",
+            "HostConfig = { AutoRemove = true,",
+            "apps.shop.run: engine.HostConfig.AutoRemove: expected",
+        ),
         ('password = { env = "SHOP_GIT_TOKEN" }', "password = {}", 'expected { env = "NAME" } or'),
         (
             '"https://git.example/team/shop.git"',

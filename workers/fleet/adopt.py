@@ -7,7 +7,6 @@ own words; what still differs after that is told.
 """
 
 import json
-import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from watcher.image import Digest
 from workers.fleet.engine import Engine
 from workers.fleet.host import HostRefused, Service
 from workers.fleet.spec import SERVICE, create_payload, endpoint, goal_of
-from workers.fleet.volumes import ports_of, volumes_of
+from workers.fleet.volumes import is_unnamed, ports_of, volumes_of
 
 PROJECT, COMPOSED = "com.docker.compose.project", "com.docker.compose.service"
 _FOREIGN = ("com.docker.compose.", "io.toplayer.")
@@ -224,7 +223,7 @@ def _unsure(found: Mapping[str, Any], image: Mapping[str, Any]) -> Iterator[str]
     if same:
         yield f"{', '.join(same)} in its environment are as in its image, and will be what the next image says"
     for mount in found.get("Mounts") or ():
-        if re.fullmatch(r"[0-9a-f]{64}", mount.get("Name") or ""):
+        if is_unnamed(mount):
             yield f"the volume at {mount['Destination']} had no name; it goes on under the one that the engine gave it"
 
 

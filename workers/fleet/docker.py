@@ -28,6 +28,7 @@ from workers.fleet.spec import (
 )
 from workers.fleet.swap import NO_RESTART, Container, Containers, Goal, Move, Role, Verb
 from workers.fleet.tunnel import SOCKET
+from workers.fleet.volumes import carried_over
 from workers.oci.store import Store
 
 _ALIVE = (Role.NEXT, Role.PROVEN, Role.CURRENT)
@@ -104,7 +105,11 @@ class DockerHost:
                 stranger = found = self._stranger(service, list(listed.values())) or found
             if found is None:
                 continue
-            policy = self._engine.inspect(found.id)["HostConfig"]["RestartPolicy"].get("Name") or NO_RESTART
+            asked = self._engine.inspect(found.id)["HostConfig"]
+            if asked.get("AutoRemove"):
+                what = f"the container {found.name} removes itself when it stops, and would not be there to go back to"
+                raise HostRefused(self._host, what, "replace it by one that was started without --rm")
+            policy = asked["RestartPolicy"].get("Name") or NO_RESTART
             if _is_ours(found, service):
                 seen[role] = self._container(found, policy)
             elif found is stranger and self._stranger(service, [found]) is found:
@@ -203,6 +208,10 @@ class DockerHost:
         if found is not None and (goal.image == found["Id"] or self._engine.loads):
             # An image that only this engine has (it ran here before toplayer), or that came without a registry's name.
             payload["Image"] = found["Id"]
+        if ids:
+            host = payload["HostConfig"]
+            before = self._engine.inspect(next(ids[one] for one in Role if one in ids))
+            host["Mounts"] = [*(host.get("Mounts") or ()), *carried_over(before, host)]
         return self._engine.create(self._name(service, role), payload)
 
     # --- health ---

@@ -319,6 +319,39 @@ def test_a_full_disk_is_told_and_what_runs_runs_on(real_registry: Registry) -> N
         assert world.answers() == "2"
 
 
+def test_what_is_in_a_volume_without_a_name_goes_on_with_the_service(world: DockerWorld) -> None:
+    first, second, third = (image_of(world.store, Volumes={"/data": {}}, Labels={"n": n}) for n in "123")
+    with world.engine.api() as api:
+
+        def volumes() -> set[str]:
+            return {row["Name"] for row in api.volumes()["Volumes"] or ()}
+
+        before = volumes()
+        deploy(world, first, 1)
+        api.exec_start(api.exec_create(world.service.name, ["sh", "-c", "echo mine > /data/x"])["Id"])
+        (mine,) = volumes() - before
+
+        deploy(world, second, 2)
+        assert in_the_volume(world, api) == "mine\n"
+        swapped(world, third, 3)
+        world.host.back(world.service, second, 3)
+        world.host.settle(world.service, second)
+        assert in_the_volume(world, api) == "mine\n"
+        world.host.back(world.service, first, 3)
+        world.host.settle(world.service, first)
+        assert in_the_volume(world, api) == "mine\n"
+        assert volumes() - before == {mine}, "no volume is left behind"
+
+        world.service = replace(world.service, volumes=(f"{world.service.name}:/data/",))
+        deploy(world, second, 4)
+        assert in_the_volume(world, api) == "", "what the settings say of the place counts"
+
+
+def in_the_volume(world: DockerWorld, api: Any) -> str:
+    made = api.exec_create(world.service.name, ["sh", "-c", "cat /data/x 2>/dev/null || true"])
+    return str(api.exec_start(made["Id"]).decode())
+
+
 # --- health ---
 
 
@@ -491,12 +524,12 @@ def test_what_is_no_engine_is_told(real_registry: Registry) -> None:
 # --- what was there before ---
 
 
-def stranger(world: DockerWorld, version: str, name: str) -> Digest:
+def stranger(world: DockerWorld, version: str, name: str, **more: Any) -> Digest:
     """Somebody's own container of an image, which restarts by itself."""
     image = world.publish(version)
     with world.engine.api() as api:
         api.pull(world.service.repository, tag=image)
-        host = {"NetworkMode": "none", "RestartPolicy": {"Name": "always"}}
+        host = {"NetworkMode": "none", "RestartPolicy": {"Name": "always"}, **more}
         asked = {
             "Image": f"{world.service.repository}@{image}",
             "HostConfig": host,
@@ -528,6 +561,20 @@ def test_the_place_of_a_container_that_was_there_before_is_taken_if_the_settings
     world.host.back(world.service, first, 2)
     world.host.settle(world.service, first)
     assert world.answers() == "1", "also after it was removed: its image was kept"
+
+
+def test_a_container_that_would_not_be_there_to_go_back_to_is_not_stopped(world: DockerWorld) -> None:
+    name = f"old-{world.service.name}"
+    stranger(world, "1", name, AutoRemove=True, RestartPolicy={"Name": "no"})
+    world.service = replace(world.service, adopts=name)
+    second = world.publish("2")
+    for move in (lambda: world.host.running(world.service), lambda: world.host.swap(world.service, second, 1)):
+        with pytest.raises(HostRefused, match="removes itself") as refused:
+            move()
+        assert "--rm" in refused.value.hint
+    with world.engine.api() as api:
+        assert api.inspect_container(name)["State"]["Running"]
+        api.stop(name, timeout=0)
 
 
 # --- drift ---
