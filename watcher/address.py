@@ -1,4 +1,4 @@
-"""The one spelling of an index's address, so that what a lock says and what the configuration says can be compared."""
+"""Addresses in one spelling, so that two of them can be compared."""
 
 from urllib.parse import urlsplit
 
@@ -6,7 +6,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def normal(url: str) -> str:
-    """`scheme://host[:port]/path` without credentials, the usual port, query, fragment and trailing slash.
+    """An index's address, as a lock and the configuration may both have it: `scheme://host[:port]/path` without credentials, the usual port, query, fragment and trailing slash.
 
     What is no address at all comes back as it is.
     """
@@ -20,3 +20,12 @@ def normal(url: str) -> str:
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     shown = f":{port}" if port and port != _PORTS.get(parts.scheme) else ""
     return f"{parts.scheme}://{host}{shown}{parts.path.rstrip('/')}"
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Whose address it is: scheme, host and port (RFC 6454). What is no address has no host."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return "", "", None

@@ -1,7 +1,7 @@
 """What is known of a package on an index, what is said against it, and how the index itself is."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
@@ -54,28 +54,61 @@ class Word(Entry):
         return replace(self, outcome=Outcome.UNKNOWN, looked_at=now, reason=inert(str(error)), due_at=later)
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a feed of changes has been read: `cursor` is its own, `url` its address, and `index` the address of the
+    index that has named it. `alone` says that the feed tells everything: there is nothing to be asked besides."""
+
+    cursor: int
+    url: str
+    index: str
+    alone: bool = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup(Word):
     """The last lookup of one package on one index.
 
     `etag` and `last_modified` make the next request conditional; `digest` is the last answer's, to see that it is the
-    same where the index has no such marks. `releases` are oldest first. `status` is what the index says of the project
-    as a whole, in one word (`archived`, `deprecated`, `quarantined`, `abandoned`; empty: nothing), and `status_said` in
-    more. `remark` is what is odd about the answer. `advisories` are the index's own.
+    same where the index has no such marks. Where the index has several files for a package, `files` has the mark of
+    each that was asked for, by what its name ends in, and `feed` is how far its feed of changes was read by then. All
+    of these are good for the `program` that has read the answers.
+
+    `releases` are oldest first. `status` is what the index says of the project as a whole, in one word (`archived`,
+    `deprecated`, `quarantined`, `abandoned`; empty: nothing), and `status_said` in more. `remark` is what is odd about
+    the answer. `advisories` are the index's own. `had_at` is when the index had a package last that is absent now.
     """
 
     index: str
     etag: str = ""
     last_modified: str = ""
     digest: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    feed: Mark | None = None
+    program: str = ""
     status: str = ""
     status_said: str = ""
     remark: str = ""
+    had_at: datetime | None = None
     releases: Sequence[Release] = ()
 
     @property
     def name(self) -> str:
         return f"{self.index}:{self.package}"
+
+    def absent(self, now: datetime) -> Self:
+        """The lookup after the answer that the index does not have the package."""
+        had = self.answered_at if self.outcome is Outcome.ANSWER or self.releases else None
+        bare = type(self)(index=self.index, package=self.package, program=self.program, had_at=self.had_at or had)
+        gone = replace(bare, changed_at=self.changed_at, revision=self.revision)
+        return gone.answered(now, outcome=Outcome.ABSENT)
+
+    def for_program(self, program: str) -> Self:
+        """The lookup as `program` may go on from it: what another one has read is asked for again without condition,
+        so that it is read as this one reads it."""
+        if self.program == program:
+            return self
+        return replace(self, etag="", last_modified="", digest="", files={}, feed=None, program=program)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

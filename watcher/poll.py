@@ -23,8 +23,8 @@ _AT_ONCE = 250
 """News that is written together: a process that dies half-way has asked for no more in vain. What is as it was can wait
 for the last of it, and is one write for a thousand packages."""
 _BOOKKEEPING = frozenset(
-    ("looked_at", "answered_at", "changed_at", "etag", "last_modified", "digest", "reason", "attempts", "due_at")
-) | {"revision"}
+    ("looked_at", "answered_at", "changed_at", "etag", "last_modified", "digest", "files", "feed", "program")
+) | {"reason", "attempts", "due_at", "revision"}
 
 
 def poll_index(

@@ -34,7 +34,7 @@ from watcher.decision import Reason, Verdict
 from watcher.entry import Entry
 from watcher.head import Head
 from watcher.image import Digest
-from watcher.lookup import Bulletin, IndexState, Lookup, Outcome
+from watcher.lookup import Bulletin, IndexState, Lookup, Mark, Outcome
 from watcher.machine import Machine
 from watcher.packed import Packed, pack
 from watcher.pin import Pin
@@ -246,9 +246,13 @@ lookups = Table(
     Column("etag", Text, nullable=False),
     Column("last_modified", Text, nullable=False),
     Column("digest", Text, nullable=False),
+    Column("files", Document(dict, dict), nullable=False),
+    Column("feed", Document(lambda row: Mark(**row), asdict)),
+    Column("program", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("status_said", Text, nullable=False),
     Column("remark", Text, nullable=False),
+    Column("had_at", Utc),
     Column("releases", Pack(Release), nullable=False),
     Column("advisories", Pack(Advisory), nullable=False),
     *_entry(),

@@ -57,17 +57,10 @@ class FakeIndex:
             error = IndexUnreachable(f"https://index.example/simple/{known.package}/", "it is down")
             return replace(known.again(now, error), outcome=Outcome.UNKNOWN, looked_at=now)
         found = self._releases.get(known.package)
-        releases = sorted((found or {}).values(), key=lambda release: SCHEMES["pypi"].key(release.version))
-        return replace(
-            known,
-            outcome=Outcome.ABSENT if found is None else Outcome.ANSWER,
-            releases=tuple(releases),
-            looked_at=now,
-            answered_at=now,
-            reason="",
-            attempts=0,
-            due_at=None,
-        )
+        if found is None:
+            return known.absent(now)
+        releases = sorted(found.values(), key=lambda release: SCHEMES["pypi"].key(release.version))
+        return known.answered(now, outcome=Outcome.ANSWER, releases=tuple(releases), had_at=None)
 
 
 def _file(filename: str, requires_python: str, at: datetime | None) -> File:

@@ -31,8 +31,9 @@ class ComposerRepository(Served):
     """The repository, as a context manager.
 
     `asked` lists what it was asked. `root` is added to its `packages.json`; a None there takes a key away. `down`
-    answers 503 to everything, `key` are headers that it insists on. `lag` is how many seconds its files are behind the
-    feed. `spoil` lets it say something else at a path.
+    answers 503 to everything, `key` are headers that it insists on. The files of the packages in `lag` are behind the
+    feed: `acme/http` is that of its tags, `acme/http~dev` that of its branches. `spoil` lets it say something else at a
+    path.
     """
 
     def __init__(self) -> None:
@@ -102,12 +103,18 @@ class ComposerRepository(Served):
     def touch(self, name: str, *, branches: bool = False) -> None:
         """Something about a package has changed."""
         self.clock += 10
-        self._changed[name] = self.clock
-        self._log.append({"type": "update", "package": f"{name}~dev" if branches else name, "time": self.clock})
+        file = f"{name}~dev" if branches else name
+        self._changed.setdefault(f"{name}~dev", self.clock)
+        self._changed[file] = self.clock
+        self._log.append({"type": "update", "package": file, "time": self.clock})
 
     def spoil(self, path: str, fault: Fault) -> None:
         """From now on it says this at that path."""
         self._faults[path] = fault
+
+    def mend(self, path: str) -> None:
+        """And from now on the truth again."""
+        del self._faults[path]
 
     # --- what it answers ---
 
@@ -119,8 +126,9 @@ class ComposerRepository(Served):
             return self._changes(query)
         found = re.fullmatch(r"/p2/([^/]+/[^/~]+?)(~dev)?\.json", path)
         if found and found[1] in self.versions:
-            changed = self._changed[found[1]]
-            return 200, self._package(found[1], bool(found[2])), changed - (100 if found[1] in self.lag else 0)
+            file = f"{found[1]}{found[2] or ''}"
+            changed = self._changed.get(file, LONG_AGO.timestamp()) - (100 if file in self.lag else 0)
+            return 200, self._package(found[1], bool(found[2])), int(changed)
         return 404, {"status": "error", "message": "not found"}, 0
 
     def _root(self) -> dict[str, Any]:

@@ -68,13 +68,16 @@ class Http:
             raise result
         return result
 
-    def many(self, requests: Sequence[Request]) -> Iterator[tuple[Request, Response | IndexUnreachable]]:
+    def many(
+        self, requests: Sequence[Request], *, later: bool = False
+    ) -> Iterator[tuple[Request, Response | IndexUnreachable]]:
         """Each request with its answer, or with the reason why there is none, in the order in which they come.
 
-        A server that fails ten times in a row, or asks to be left alone for long, is not asked for the rest.
+        A server that fails ten times in a row, or asks to be left alone for long, is not asked for the rest. `later`
+        gives servers the moment that they need to agree with each other (`Limits.lag`).
         """
         crew = _Crew(self._wires, self._limits, requests)
-        work = asyncio.run_coroutine_threadsafe(crew.work(), self._loop)
+        work = asyncio.run_coroutine_threadsafe(crew.work(self._limits.lag if later and requests else 0.0), self._loop)
         work.add_done_callback(lambda _: crew.done.put(None))
         try:
             while (done := crew.done.get()) is not None:
@@ -110,7 +113,8 @@ class _Crew:
         self._failures: Counter[str] = Counter()
         self._closed: dict[str, IndexUnreachable] = {}
 
-    async def work(self) -> None:
+    async def work(self, after: float) -> None:
+        await asyncio.sleep(after)
         async with asyncio.TaskGroup() as group:
             for _ in range(self._limits.at_once):
                 group.create_task(self._worker())

@@ -61,7 +61,7 @@ class Exchange:
         raise AssertionError("the last attempt returns or raises")
 
     async def _followed(self) -> Response:
-        request, guarded = self._request, False
+        request, guarded = self._request, self._request.guarded
         try:
             home = url = _anonymous(httpx.URL(request.url))
             if url.scheme not in ("http", "https") or not url.host:
@@ -69,11 +69,16 @@ class Exchange:
             for _ in range(self._limits.redirects + 1):
                 mine = url is home or _origin(url) == _origin(home)
                 headers = {n: v for n, v in request.headers.items() if mine or n.lower() not in _KEYS}
-                response, peer = await self._sent(url, headers, guarded=guarded)
+                try:
+                    response, peer = await self._sent(url, headers, guarded=guarded)
+                except Private as error:
+                    leads = "is at" if url is home else "redirects to"
+                    said = f"it {leads} the private address {error}; if that is right, set `private = true`"
+                    raise _Failed(said) from error
                 if response.status not in _REDIRECTS or request.method != "GET":
                     return response
-                if url is home:
-                    guarded = not request.private and not await is_private(peer)
+                if url is home and not request.private:
+                    guarded = guarded or not await is_private(peer)
                 url = _next(url, response.headers.get("location", ""))
         except (httpx.InvalidURL, UnicodeError) as error:
             raise _Failed(f"this is no address ({error})") from error
@@ -88,9 +93,8 @@ class Exchange:
                 if status >= 500 or status in _NOT_NOW:
                     raise _Failed(f"it says {status} {answer.reason}".strip(), again=True, wait=_wait(answer))
                 return Response(str(url), status, answer.headers, await self._read(answer)), answer.peer
-        except Private as error:
-            said = f"it redirects to the private address {error}; if that is right, set `private = true`"
-            raise _Failed(said) from error
+        except Private:
+            raise
         except httpcore.TimeoutException as error:
             raise _Failed(f"nothing moved for {self._limits.stall:g} s", again=True) from error
         except _BROKEN as error:

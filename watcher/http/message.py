@@ -10,7 +10,8 @@ class Request:
     """What is asked. Two requests are two, even if they ask the same.
 
     An `authorization` or `private-token` header travels to the origin of `url` and to no other. Only GET requests are
-    redirected; `private` lets a redirect lead from a public address into a private network.
+    redirected. From a public address that leads into no private network, unless `private` lets it; a `guarded` request,
+    whose address is a stranger's word, is led into none from the beginning.
     """
 
     url: str
@@ -18,6 +19,7 @@ class Request:
     method: str = "GET"
     body: bytes = field(default=b"", repr=False)
     private: bool = False
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class Limits:
 
     `deadline` is from the first attempt to the last byte, whatever happens in between; `stall` ends an attempt in which
     nothing moves. `largest` leaves room above PyPI's largest page, which has 21 MB. Of answers beyond `large`, one at a
-    time is read and held. A server that wants us to wait longer than `patience` is asked again by the next look.
+    time is read and held. A server that wants us to wait longer than `patience` is asked again by the next look. `lag` is what
+    several servers need until they all have what one of them has announced.
     """
 
     at_once: int = 10
@@ -50,6 +53,7 @@ class Limits:
     attempts: int = 3
     pause: float = 0.5
     patience: float = 5.0
+    lag: float = 3.0
     redirects: int = 5
 
 

@@ -9,18 +9,19 @@ tells of is asked for on condition that it has changed. Without a feed, each pac
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
+from watcher.address import origin
 from watcher.advisory import Advisory
 from watcher.errors import IndexLied, IndexRefused, IndexUnreachable, Refused, Temporary
 from watcher.http import Http, Request
 from watcher.indexes.key import key_of
 from watcher.indexes.packagist_advisories import AT_ONCE, read_advisories, read_malware
-from watcher.indexes.packagist_feed import Mark, News, marks, quiet, read_feed
-from watcher.indexes.packagist_lookup import Answer, Learning, body_of, same
-from watcher.indexes.packagist_root import Fetched, Root, fetch_root, is_near
+from watcher.indexes.packagist_feed import News, marks, quiet, read_feed
+from watcher.indexes.packagist_lookup import TAGS, Answer, Answers, Learning, body_of, same
+from watcher.indexes.packagist_root import Fetched, Root, fetch_root
 from watcher.lockfiles.composer_json import PACKAGIST
-from watcher.lookup import Lookup, Outcome
+from watcher.lookup import Lookup, Mark, Outcome
 from watcher.settings import IndexSettings
 
 
@@ -61,7 +62,7 @@ class _Round:
         # Who was not asked about all that is wanted now has nothing to go on from.
         news = self._news(marks([one for one in known if self._learn.is_complete(one)], self._learn.now))
         if news is not None and news.mark.alone:
-            silent = {lookup.package for lookup in known if news.is_quiet_about(lookup.package)}
+            silent = {one.package for one in known if self._is_quiet(one, news)}
             yield from (quiet(one, news.mark).answered(self._learn.now) for one in known if one.package in silent)
             known = [lookup for lookup in known if lookup.package not in silent]
         if not known:
@@ -82,9 +83,10 @@ class _Round:
         Then every package is asked for by itself, which is slower and as good.
         """
         oldest = min(since.values(), key=lambda mark: mark.cursor, default=None)
-        if oldest is None or not self._is_ours(oldest.url):
+        # The settings may have changed since, and the name may now be another index's.
+        if oldest is None or oldest.index != self._url:
             return None
-        return self._read_feed(oldest.url, {"since": str(oldest.cursor)}, since, oldest)
+        return self._read_feed({"since": str(oldest.cursor)}, since.keys(), oldest)
 
     def _first_news(self) -> News | None:
         """Where the feed stands before anything else is asked; None without a feed."""
@@ -92,20 +94,18 @@ class _Round:
         if not root.changes:
             return None
         alone = not root.malware and (root.tells_advisories or not root.advisories)
-        return self._read_feed(root.changes, {}, {}, Mark(0, root.changes, alone))
+        return self._read_feed({}, (), Mark(0, root.changes, self._url, alone))
 
-    def _read_feed(self, url: str, query: Mapping[str, str], since: Mapping[str, Mark], mark: Mark) -> News | None:
+    def _read_feed(self, query: Mapping[str, str], since: Collection[str], mark: Mark) -> News | None:
+        url = mark.url
         asked = f"{url}{'&' if '?' in url else '?'}{urlencode(query)}" if query else url
         try:
-            response = self._http.one(self._request(asked))
-            return read_feed(response, since, mark, branches=self._learn.branches)
+            return read_feed(self._http.one(self._request(asked)), since, mark)
         except (IndexUnreachable, IndexLied):
             return None
 
-    def _is_ours(self, url: str) -> bool:
-        """Whether a mark is one of this repository: its settings may have changed since."""
-        here, there = urlsplit(self._url).netloc, urlsplit(url).netloc
-        return here == there or (is_near(url, self._url) and urlsplit(self._url).hostname != urlsplit(url).hostname)
+    def _is_quiet(self, lookup: Lookup, news: News) -> bool:
+        return news.is_quiet_about(lookup.package, self._learn.suffixes(lookup))
 
     # --- the root ---
 
@@ -126,23 +126,23 @@ class _Round:
                 yield found
         stale: list[Lookup] = []
         for lookup, answers in self._fetched(by_file):
-            if news is not None and self._learn.is_stale(lookup, answers, news.changed_at(lookup.package)):
+            if news is not None and self._learn.is_stale(lookup, answers, news):
                 stale.append(lookup)
             else:
                 yield self._learn.learned(lookup, answers, self._mark(news))
-        # The feed is ahead of the servers that have the files. What they do not have yet is asked for again by the next
-        # look, because its mark stays where it is.
-        for lookup, answers in self._fetched(stale):
-            late = news is not None and self._learn.is_stale(lookup, answers, news.changed_at(lookup.package))
-            yield self._learn.learned(lookup, answers, lookup.etag if late else self._mark(news))
+        # The feed is ahead of the servers that have the files. They are given a moment; what they do not have then is
+        # asked for again by the next look, because its mark stays where it is.
+        for lookup, answers in self._fetched(stale, later=True):
+            late = news is not None and self._learn.is_stale(lookup, answers, news)
+            yield self._learn.learned(lookup, answers, lookup.feed if late else self._mark(news))
 
-    def _mark(self, news: News | None) -> str:
-        return str(news.mark) if news is not None else ""
+    def _mark(self, news: News | None) -> Mark | None:
+        return news.mark if news is not None else None
 
     def _without_asking(self, lookup: Lookup, news: News | None) -> Lookup | None:
         """What the root alone tells of a package, or None if it has a file of its own."""
         root, package = self._root, lookup.package
-        if news is not None and news.is_quiet_about(package):
+        if news is not None and self._is_quiet(lookup, news):
             return quiet(lookup, news.mark).answered(self._learn.now)
         if package in root.inline:
             return self._learn.inline(lookup, root.inline[package], root.url)
@@ -150,25 +150,25 @@ class _Round:
             return self._learn.absent(lookup, self._mark(news))
         return None
 
-    def _fetched(self, known: Sequence[Lookup]) -> Iterator[tuple[Lookup, list[Answer]]]:
+    def _fetched(self, known: Sequence[Lookup], *, later: bool = False) -> Iterator[tuple[Lookup, Answers]]:
         """Each package with the answers for its files: its tags, and its branches if they are wanted."""
-        waiting: dict[str, dict[int, Answer]] = {}
-        asked: dict[Request, tuple[Lookup, int]] = {}
+        waiting: dict[str, dict[str, Answer]] = {}
+        asked: dict[Request, tuple[Lookup, str]] = {}
         for lookup in known:
-            for number, suffix in enumerate(self._suffixes(lookup)):
-                request = self._request(self._root.file_of(lookup.package, suffix), self._learn.since(lookup, number))
-                asked[request] = lookup, number
-        for request, result in self._http.many(tuple(asked)):
-            lookup, number = asked.pop(request)
+            for suffix in self._suffixes(lookup):
+                request = self._request(self._root.file_of(lookup.package, suffix), lookup.files.get(suffix, ""))
+                asked[request] = lookup, suffix
+        for request, result in self._http.many(tuple(asked), later=later):
+            lookup, suffix = asked.pop(request)
             mine = waiting.setdefault(lookup.package, {})
-            mine[number] = result
-            if len(mine) == len(self._suffixes(lookup)):
+            mine[suffix] = result
+            if mine.keys() == set(self._suffixes(lookup)):
                 del waiting[lookup.package]
-                yield lookup, [mine[place] for place in range(len(mine))]
+                yield lookup, {one: mine[one] for one in self._suffixes(lookup)}
 
     def _suffixes(self, lookup: Lookup) -> tuple[str, ...]:
         # Version 1 of the protocol has tags and branches in one file.
-        return self._learn.suffixes(lookup)[: 1 if self._root.by_hash else None]
+        return (TAGS,) if self._root.by_hash else self._learn.suffixes(lookup)
 
     # --- advisories ---
 
@@ -198,10 +198,13 @@ class _Round:
             yield replace(lookup, advisories=same(lookup.advisories, [*own, *more, *listed.get(lookup.package, ())]))
 
     def _untold(self, lookup: Lookup, error: Temporary | Refused) -> Lookup:
-        """Where a package's own file does not tell its advisories, nothing is known of it without them."""
+        """Where a package's own file does not tell its advisories, nothing is known of it without them.
+
+        Without a mark it is asked about again by the next look, whatever the feed says.
+        """
         if self._root.tells_advisories and not self._root.malware:
-            return replace(lookup, remark=f"of its advisories only the ids are known: {error}")
-        return replace(lookup, etag="").unanswered(self._learn.now, error)
+            return replace(lookup, feed=None, remark=f"of its advisories only the ids are known: {error}")
+        return replace(lookup, feed=None).unanswered(self._learn.now, error)
 
     def _told(self, lookups: Sequence[Lookup]) -> dict[str, list[Advisory]]:
         found: dict[str, list[Advisory]] = {}
@@ -220,7 +223,10 @@ class _Round:
     # --- all of it ---
 
     def _request(self, url: str, since: str = "") -> Request:
+        """What is asked at `url`. The key goes to where the settings say that the repository is, and nowhere else; what
+        it says itself of other places is a stranger's word."""
         headers = {"accept": "application/json", **({"if-modified-since": since} if since else {})}
-        here, there = urlsplit(self._url), urlsplit(url)
-        is_home = (here.scheme, here.netloc) == (there.scheme, there.netloc)
-        return Request(url, {**headers, **self._key} if is_home else headers, private=self._settings.private)
+        private, is_home = self._settings.private, origin(url) == origin(self._url)
+        return Request(
+            url, {**headers, **self._key} if is_home else headers, private=private, guarded=not (is_home or private)
+        )

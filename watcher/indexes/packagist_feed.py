@@ -3,67 +3,48 @@
 The protocol: https://packagist.org/apidoc#track-package-updates.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Self
 
 from watcher import document
 from watcher.document import expect
 from watcher.errors import IndexLied
 from watcher.http import Response
-from watcher.lookup import Lookup, Outcome
+from watcher.lookup import Lookup, Mark, Outcome
 
 _KEPT = timedelta(hours=23)
 """How long a cursor is good. The feed goes back 24 hours, and answers an older one by asking for everything again."""
-BRANCHES = "~dev"
 _EVERYTHING = "resync"
+_GONE = "delete"
 _MOST_ACTIONS = 300_000
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """How far a feed has been read: `cursor` is its own, `url` its address. It stands in a lookup's `etag`.
-
-    `alone` says that the feed tells everything: there is nothing to be asked besides.
-    """
-
-    cursor: int
-    url: str
-    alone: bool = True
-
-    def __str__(self) -> str:
-        return f"{self.cursor} {self.url}{'' if self.alone else ' +'}"
-
-    @classmethod
-    def of(cls, lookup: Lookup, now: datetime) -> Self | None:
-        """The mark of a lookup, if it is not too old to go on from."""
-        words = lookup.etag.split(" ")
-        if lookup.answered_at is None or now - lookup.answered_at > _KEPT or not words[0].isdecimal():
-            return None
-        return cls(int(words[0][:20]), words[1], len(words) == 2) if len(words) in (2, 3) else None
+_END_OF_TIME = 1 << 40
+"""Of Unix time, as far as anybody needs it."""
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What a feed has said. `changed` is the time (Unix) of the last change by package; None: it cannot tell."""
+    """What a feed has said. `changed` is when a file has changed last (Unix; 0 if it is gone), by the package's name
+    and what the file's own ends in; None: it cannot tell. `since` are the packages that this is told for."""
 
     mark: Mark
-    since: Mapping[str, Mark] = field(default_factory=dict)
+    since: Collection[str] = field(default=frozenset())
     changed: Mapping[str, float] | None = None
 
-    def is_quiet_about(self, package: str) -> bool:
+    def is_quiet_about(self, package: str, suffixes: Iterable[str]) -> bool:
         """Whether nothing has changed since the package was looked up."""
-        return self.changed is not None and package in self.since and package not in self.changed
+        if self.changed is None or package not in self.since:
+            return False
+        return not any(f"{package}{suffix}" in self.changed for suffix in suffixes)
 
-    def changed_at(self, package: str) -> float:
-        """When the package changed last (Unix), or 0."""
-        return (self.changed or {}).get(package, 0.0)
+    def changed_at(self, file: str) -> float:
+        """When a file has changed last (Unix), or 0."""
+        return (self.changed or {}).get(file, 0.0)
 
 
 def marks(known: Sequence[Lookup], now: datetime) -> dict[str, Mark]:
-    """The marks from which one request can go on, by package: they are of one feed."""
-    found = {lookup.package: mark for lookup in known if (mark := Mark.of(lookup, now))}
+    """The marks from which one request can go on, by package: they are of one feed, and none is too old."""
+    found = {one.package: one.feed for one in known if one.feed and one.answered_at and now - one.answered_at <= _KEPT}
     newest = max(found.values(), key=lambda mark: mark.cursor, default=None)
     return {package: mark for package, mark in found.items() if newest and mark.url == newest.url}
 
@@ -72,13 +53,13 @@ def quiet(lookup: Lookup, mark: Mark) -> Lookup:
     """The lookup of a package that has not changed. After an outage it is as it was before."""
     outcome = lookup.outcome
     if outcome is Outcome.UNKNOWN:
-        outcome = Outcome.ANSWER if lookup.last_modified or lookup.releases else Outcome.ABSENT
-    return replace(lookup, outcome=outcome, etag=str(mark))
+        outcome = Outcome.ANSWER if lookup.releases or any(lookup.files.values()) else Outcome.ABSENT
+    return replace(lookup, outcome=outcome, feed=mark)
 
 
-def read_feed(response: Response, since: Mapping[str, Mark], mark: Mark, *, branches: Collection[str]) -> News:
+def read_feed(response: Response, since: Collection[str], mark: Mark) -> News:
     """What the feed answers to a cursor, or to none: then it only says where it stands. An `IndexLied` for what is
-    no answer. What becomes of branches counts for the packages `branches` only."""
+    no answer."""
     url = response.url
     if response.status not in (200, 400):
         raise IndexLied(url, "status", "200, or 400 without a cursor", str(response.status))
@@ -86,7 +67,7 @@ def read_feed(response: Response, since: Mapping[str, Mark], mark: Mark, *, bran
     cursor = data.get("timestamp")
     if type(cursor) is not int or not 0 < cursor < 10**19:
         raise IndexLied(url, "timestamp", "a number", document.shown(cursor))
-    after = Mark(cursor, mark.url, mark.alone)
+    after = replace(mark, cursor=cursor)
     if response.status == 400:
         return News(after)
     changed: dict[str, float] = {}
@@ -95,11 +76,16 @@ def read_feed(response: Response, since: Mapping[str, Mark], mark: Mark, *, bran
         return News(after)
     for number, row in enumerate(rows):
         action = expect(row, dict, url, f"actions[{number}]", "an object")
-        name, at = action.get("package"), action.get("time", 0)
         if action.get("type") == _EVERYTHING:
             return News(after)
-        if isinstance(name, str) and type(at) in (int, float):
-            base = name.lower().removesuffix(BRANCHES)
-            if base == name.lower() or base in branches:
-                changed[base] = max(changed.get(base, 0.0), float(at))
+        if isinstance(name := action.get("package"), str):
+            at = _time(action.get("time", 0), url, f"actions[{number}].time")
+            changed[name.lower()] = 0.0 if action.get("type") == _GONE else max(changed.get(name.lower(), 0.0), at)
     return News(after, since, changed)
+
+
+def _time(value: object, url: str, where: str) -> float:
+    # A number in JSON may have hundreds of digits, and 1e999 is one, too.
+    if type(value) in (int, float) and 0 <= value < _END_OF_TIME:  # type: ignore[operator]
+        return float(value)  # type: ignore[arg-type]
+    raise IndexLied(url, where, "a time in seconds", document.shown(value))

@@ -1,7 +1,7 @@
 """What the answers of a Composer repository make of a lookup."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -9,18 +9,20 @@ from typing import TypeVar
 
 from watcher.errors import IndexLied, IndexRefused, IndexUnreachable, Refused, Temporary
 from watcher.http import Response
-from watcher.indexes.packagist_feed import BRANCHES
+from watcher.indexes.packagist_feed import News
 from watcher.indexes.packagist_metadata import Metadata, moved, parse, read
-from watcher.lookup import Lookup, Outcome
+from watcher.lookup import Lookup, Mark, Outcome
 from watcher.versions.composer import is_a_branch
 
 T = TypeVar("T")
 ABANDONED = "abandoned"
+TAGS, BRANCHES = "", "~dev"
+"""What the names of a package's two files end in."""
 _VALIDATOR = re.compile(r"[\x20-\x7e]{1,100}")
-_BETWEEN = " | "
-"""Between the marks of a package's two files: of its tags, and of its branches."""
 
 Answer = Response | IndexUnreachable
+Answers = Mapping[str, Answer]
+"""The answers for the files of a package, by what their names end in. That of its tags comes first."""
 
 
 def body_of(response: Response) -> bytes:
@@ -43,41 +45,35 @@ class Learning:
 
     def suffixes(self, lookup: Lookup) -> tuple[str, ...]:
         """What the names of the package's files end in."""
-        return ("", BRANCHES) if lookup.package in self.branches else ("",)
+        return (TAGS, BRANCHES) if lookup.package in self.branches else (TAGS,)
 
     def is_complete(self, lookup: Lookup) -> bool:
-        """Whether the package was asked for the last time in all of its files."""
-        return not lookup.last_modified or len(lookup.last_modified.split(_BETWEEN)) == len(self.suffixes(lookup))
+        """Whether the package was asked for the last time in all of the files that are wanted now, and in no other."""
+        return lookup.files.keys() == set(self.suffixes(lookup))
 
-    def since(self, lookup: Lookup, number: int) -> str:
-        """When a file of the package was changed last, as the repository has said it; empty if it has not."""
-        marks = lookup.last_modified.split(_BETWEEN)
-        return marks[number] if number < len(marks) else ""
+    def is_stale(self, lookup: Lookup, answers: Answers, news: News) -> bool:
+        """Whether one of the answers is from before the change that the feed tells of."""
+        return any(
+            _is_older(lookup.files.get(suffix, ""), answer, news.changed_at(f"{lookup.package}{suffix}"))
+            for suffix, answer in answers.items()
+            if isinstance(answer, Response)
+        )
 
-    def is_stale(self, lookup: Lookup, answers: Sequence[Answer], changed_at: float) -> bool:
-        """Whether the answers are from before a change (Unix time)."""
-        said = [answer.headers.get("last-modified", "") for answer in answers if isinstance(answer, Response)]
-        if any(isinstance(answer, Response) and answer.status == 304 for answer in answers):
-            said += lookup.last_modified.split(_BETWEEN)
-        known = [time for text in said if (time := _unix(text)) is not None]
-        return bool(changed_at and known) and max(known) < changed_at
-
-    def learned(self, lookup: Lookup, answers: Sequence[Answer], mark: str) -> Lookup:
+    def learned(self, lookup: Lookup, answers: Answers, mark: Mark | None) -> Lookup:
         """The lookup after the answers for its files."""
         found: list[Metadata] = []
-        modified: list[str] = []
+        files: dict[str, str] = {}
         try:
-            for number, answer in enumerate(answers):
+            for suffix, answer in answers.items():
                 if isinstance(answer, IndexUnreachable):
                     raise answer
-                metadata, since = self._read(lookup, answer, number)
-                if metadata is None and number == 0:
+                metadata, files[suffix] = self._read(lookup, answer, suffix)
+                if metadata is None and suffix == TAGS:
                     return self.absent(lookup, mark)
                 found.append(metadata or Metadata())
-                modified.append(since)
         except (Temporary, Refused) as error:
             return lookup.unanswered(self.now, error)
-        return self._known(lookup, found, _BETWEEN.join(modified), mark)
+        return self._known(lookup, found, files, mark)
 
     def inline(self, lookup: Lookup, versions: object, url: str) -> Lookup:
         """The lookup of a package whose versions stand in the root. It has no mark: the feed tells nothing of it."""
@@ -85,12 +81,11 @@ class Learning:
             metadata = self._only_wanted(lookup, read(versions, lookup.package, url))
         except IndexLied as error:
             return lookup.unanswered(self.now, error)
-        return self._known(lookup, [metadata], "", "")
+        return self._known(lookup, [metadata], {}, None)
 
-    def absent(self, lookup: Lookup, mark: str) -> Lookup:
+    def absent(self, lookup: Lookup, mark: Mark | None) -> Lookup:
         """The lookup of a package that is not there."""
-        nothing = dict.fromkeys(("last_modified", "status", "status_said", "remark"), "")
-        return lookup.answered(self.now, outcome=Outcome.ABSENT, releases=(), advisories=(), etag=mark, **nothing)
+        return replace(lookup.absent(self.now), files=dict.fromkeys(self.suffixes(lookup), ""), feed=mark)
 
     def _only_wanted(self, lookup: Lookup, metadata: Metadata) -> Metadata:
         """Version 1 has tags and branches in one place."""
@@ -98,23 +93,23 @@ class Learning:
             return metadata
         return replace(metadata, releases=tuple(r for r in metadata.releases if not is_a_branch(r.version)))
 
-    def _read(self, lookup: Lookup, answer: Response, number: int) -> tuple[Metadata | None, str]:
+    def _read(self, lookup: Lookup, answer: Response, suffix: str) -> tuple[Metadata | None, str]:
         """What one file says, and when it was last changed; None if there is none."""
-        since = self.since(lookup, number)
+        since = lookup.files.get(suffix, "")
         if answer.status == 304 and since:
-            return self._unchanged(lookup, number), since
+            return self._unchanged(lookup, suffix), since
         if answer.status in (404, 410):
             return None, ""
         metadata = parse(body_of(answer), lookup.package, answer.url)
         said = answer.headers.get("last-modified", "")
-        return self._only_wanted(lookup, metadata), said if _VALIDATOR.fullmatch(said) and _BETWEEN not in said else ""
+        return self._only_wanted(lookup, metadata), said if _VALIDATOR.fullmatch(said) else ""
 
-    def _unchanged(self, lookup: Lookup, number: int) -> Metadata:
+    def _unchanged(self, lookup: Lookup, suffix: str) -> Metadata:
         """What is known of a package from one of its files."""
-        mine = tuple(release for release in lookup.releases if is_a_branch(release.version) is (number == 1))
-        return Metadata(mine) if number else Metadata(mine, lookup.status_said, tuple(lookup.advisories))
+        mine = tuple(release for release in lookup.releases if is_a_branch(release.version) is (suffix == BRANCHES))
+        return Metadata(mine) if suffix else Metadata(mine, lookup.status_said, tuple(lookup.advisories))
 
-    def _known(self, lookup: Lookup, found: Sequence[Metadata], modified: str, mark: str) -> Lookup:
+    def _known(self, lookup: Lookup, found: Sequence[Metadata], files: Mapping[str, str], mark: Mark | None) -> Lookup:
         before = {release.version: release for release in lookup.releases}
         releases = [moved(before.get(one.version, one), one) for metadata in found for one in metadata.releases]
         tags = found[0]
@@ -125,8 +120,9 @@ class Learning:
             advisories=tags.advisories,
             status=ABANDONED if tags.abandoned else "",
             status_said=tags.abandoned,
-            last_modified=modified,
-            etag=mark,
+            files=files,
+            feed=mark,
+            had_at=None,
             remark="",
         )
 
@@ -134,6 +130,15 @@ class Learning:
 def same(before: Sequence[T], after: Sequence[T]) -> Sequence[T]:
     """The values as they were, if they are the same: then they need not be packed and written again."""
     return before if len(before) == len(after) and tuple(before) == tuple(after) else tuple(after)
+
+
+def _is_older(known: str, answer: Response, changed_at: float) -> bool:
+    """Whether the answer for a file is from before `changed_at` (Unix; 0: nobody says that it has changed). `known` is
+    when it was changed as far as we knew."""
+    if not changed_at or answer.status in (404, 410):
+        return bool(changed_at)
+    at = _unix(known if answer.status == 304 else answer.headers.get("last-modified", ""))
+    return at is not None and at < changed_at
 
 
 def _unix(text: str) -> float | None:

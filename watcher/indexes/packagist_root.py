@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from watcher import document
+from watcher.address import origin
 from watcher.document import expect
 from watcher.errors import IndexLied
 
@@ -178,8 +179,8 @@ class _Reader:
             return ""
         text = expect(value, str, self.url, key, "an address")
         address = _joined(self.url, text)
-        if not _ADDRESS.fullmatch(address) or not is_near(address, self.url):
-            raise IndexLied(self.url, key, "an address on the same host, or beside it", document.shown(value))
+        if not _ADDRESS.fullmatch(address) or not may_lead(self.url, address):
+            raise IndexLied(self.url, key, "an address of the same host, or of its family", document.shown(value))
         return address
 
     def hashed(self, key: str, algorithm: str) -> dict[str, str]:
@@ -203,8 +204,20 @@ def _joined(url: str, text: str) -> str:
         return ""
 
 
-def is_near(address: str, url: str) -> bool:
-    """Whether a repository may send us there: to its own host, or to one with the same parent domain."""
-    there, here = urlsplit(address).hostname or "", urlsplit(url).hostname or ""
-    parent = here.split(".", 1)[-1] if here.count(".") > 1 and not here.replace(".", "").isdigit() else here
-    return there in (here, parent) or there.endswith(f".{parent}")
+def may_lead(url: str, to: str) -> bool:
+    """Whether a repository that is at `url` may send us to another address.
+
+    To its own host; and by the same port to one of which the name is a part of its own (`packages.example` and
+    `repo.packages.example`). Two names beside each other may be two people's. What came with TLS leads to nothing
+    without it.
+    """
+    (scheme, here, port), (its_scheme, there, its_port) = origin(url), origin(to)
+    if not there or (scheme, its_scheme) == ("https", "http"):
+        return False
+    return here == there or (port == its_port and _is_family(here, there))
+
+
+def _is_family(one: str, other: str) -> bool:
+    """Whether one of two names is a part of the other. Numbers are no names, and one word alone is nobody's."""
+    short, long = sorted((one, other), key=len)
+    return "." in short and re.search("[a-z]", short) is not None and long.endswith(f".{short}")

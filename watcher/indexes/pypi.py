@@ -5,7 +5,6 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 from urllib.parse import quote
 
 from watcher.errors import IndexLied, IndexRefused, IndexUnreachable, Refused, Temporary
@@ -17,11 +16,6 @@ from watcher.settings import IndexSettings
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.1, text/html;q=0.01"
 _VALIDATOR = re.compile(r"[\x20-\x7e]{1,500}")
-_NOTHING: Mapping[str, Any] = {
-    "outcome": Outcome.ABSENT,
-    "releases": (),
-    **dict.fromkeys(("etag", "last_modified", "digest", "status", "status_said", "remark"), ""),
-}
 
 
 def address() -> str:
@@ -71,20 +65,19 @@ def learned(known: Lookup, result: Response | IndexUnreachable, now: datetime) -
     try:
         if isinstance(result, IndexUnreachable):
             raise result
-        answer = _read(known, result)
+        return _read(known, result, now)
     except (Temporary, Refused) as error:
         return known.unanswered(now, error)
-    return answer.answered(now)
 
 
-def _read(known: Lookup, response: Response) -> Lookup:
+def _read(known: Lookup, response: Response, now: datetime) -> Lookup:
     match response.status:
         case 200:
-            return _answer(known, response)
+            return _answer(known, response).answered(now, outcome=Outcome.ANSWER, had_at=None)
         case 304 if known.etag or known.last_modified:
-            return replace(known, outcome=Outcome.ANSWER)
+            return known.answered(now, outcome=Outcome.ANSWER)
         case 404 | 410:
-            return replace(known, **_NOTHING)
+            return known.absent(now)
         case 401 | 403 | 407:
             raise IndexRefused(response.url, f"it says {response.status}")
         case status:
@@ -97,7 +90,6 @@ def _answer(known: Lookup, response: Response) -> Lookup:
     digest = hashlib.blake2b(kind.encode() + b"\n" + response.body, digest_size=16).hexdigest()
     answer = replace(
         known,
-        outcome=Outcome.ANSWER,
         digest=digest,
         etag=_validator(response, "etag"),
         last_modified=_validator(response, "last-modified"),

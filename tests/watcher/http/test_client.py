@@ -307,6 +307,16 @@ def test_what_a_name_leads_to_is_looked_at_where_it_is_connected_to(
         assert internal.asked == []
 
 
+@pytest.mark.parametrize("private", [False, True])
+def test_an_address_that_a_stranger_has_named_is_asked_on_the_public_network_alone(
+    http: Http, index: SimpleIndex, private: bool
+) -> None:
+    error = why(http, Request(f"{index.url}/six/", private=private, guarded=True))
+
+    assert "it is at the private address 127.0.0.1; if that is right, set `private = true`" in str(error)
+    assert index.asked == []
+
+
 def test_an_index_that_is_private_by_configuration_may_redirect_there(
     monkeypatch: pytest.MonkeyPatch, index: SimpleIndex
 ) -> None:

@@ -132,6 +132,23 @@ def test_a_package_that_is_not_there_is_absent(world: tuple[Upstream, Index], ht
     gone = look(index, http, now, known)["six"]
 
     assert (gone.outcome, gone.releases, gone.etag, gone.last_modified) == (Outcome.ABSENT, (), "", "")
+    assert gone.had_at == now, "that it was there is not forgotten"
+    assert look(index, http, now + timedelta(hours=1), gone)["six"].had_at == now
+    upstream.publish("six", "1.1")
+    assert look(index, http, now, gone)["six"].had_at is None
+
+
+def test_a_package_that_was_never_there_is_absent_and_nothing_else(
+    world: tuple[Upstream, Index], http: Http, now: datetime
+) -> None:
+    upstream, index = world
+    upstream.down = True
+    failed = look(index, http, now, unseen("six"))["six"]
+    upstream.down = False
+
+    found = look(index, http, now, failed)["six"]
+
+    assert (found.outcome, found.had_at) == (Outcome.ABSENT, None)
 
 
 def test_an_outage_is_not_peace(world: tuple[Upstream, Index], http: Http, now: datetime) -> None:

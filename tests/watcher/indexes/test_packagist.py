@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from watcher.http import Http, Limits, basic
 from watcher.indexes.packagist import Packagist
 from watcher.indexes.packagist_advisories import read_advisories
 from watcher.indexes.packagist_metadata import Metadata, parse
-from watcher.indexes.packagist_root import read_root
+from watcher.indexes.packagist_root import may_lead, read_root
 from watcher.lookup import Lookup, Outcome
 from watcher.secret import Secret
 from watcher.settings import IndexSettings
@@ -37,7 +38,7 @@ ADVISORY = {
 
 @pytest.fixture(scope="module")
 def http() -> Iterator[Http]:
-    with Http(limits=Limits(pause=0.01, stall=2.0)) as http:
+    with Http(limits=Limits(pause=0.01, stall=2.0, lag=0.01)) as http:
         yield http
 
 
@@ -138,7 +139,7 @@ def test_a_feed_that_has_forgotten_asks_for_everything_again(
     found = look(server, http, now, *known.values())
 
     assert paths(server) == ["/changes.json", "/packages.json", "/p2/acme/http.json"]
-    assert server.asked[-1].headers["if-modified-since"] == known["acme/http"].last_modified
+    assert server.asked[-1].headers["if-modified-since"] == known["acme/http"].files[""]
     assert found["acme/http"].releases is known["acme/http"].releases
     assert look(server, http, now, *found.values())
     assert paths(server) == ["/changes.json"], "and from there it goes on"
@@ -165,7 +166,16 @@ def test_a_feed_that_does_not_answer_costs_requests_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b'{"timestamp": "x"}', b'{"timestamp": 5, "actions": {}}', b'{"timestamp": -1}']
+    "body",
+    [
+        b"",
+        b"[]",
+        b'{"timestamp": "x"}',
+        b'{"timestamp": 5, "actions": {}}',
+        b'{"timestamp": -1}',
+        b'{"timestamp": 5, "actions": [{"package": "acme/http", "time": 1e999}]}',
+        b'{"timestamp": 5, "actions": [{"package": "acme/http", "time": %s}]}' % (b"9" * 400),
+    ],
 )
 def test_a_feed_that_lies_is_not_believed(server: ComposerRepository, http: Http, now: datetime, body: bytes) -> None:
     known = look(server, http, now)
@@ -184,10 +194,48 @@ def test_an_answer_that_is_older_than_the_feed_is_asked_for_again_by_the_next_lo
 
     late = look(server, http, now, *known.values())
     assert paths(server).count("/p2/acme/http.json") == 2, "once more in the same look"
-    assert late["acme/http"].etag == known["acme/http"].etag
+    assert late["acme/http"].feed == known["acme/http"].feed
     server.lag.clear()
 
     assert versions(look(server, http, now, *late.values())["acme/http"])[-1] == "1.2.0"
+
+
+def test_a_file_of_tags_that_is_late_is_not_hidden_by_one_of_branches_that_is_not(
+    server: ComposerRepository, http: Http, now: datetime
+) -> None:
+    server.publish("acme/http", "dev-main")
+    known = look(server, http, now, branches={"acme/http"})
+    server.publish("acme/http", "1.2.0")
+    server.publish("acme/http", "dev-other")
+    server.lag.add("acme/http")
+
+    late = look(server, http, now, *known.values(), branches={"acme/http"})
+    assert set(versions(late["acme/http"])) == {"1.0.0", "1.1.0", "dev-main", "dev-other"}
+    server.lag.clear()
+
+    assert "1.2.0" in versions(look(server, http, now, *late.values(), branches={"acme/http"})["acme/http"])
+
+
+def test_a_file_that_is_not_there_yet_is_asked_for_again(server: ComposerRepository, http: Http, now: datetime) -> None:
+    known = look(server, http, now, unseen("acme/core"))
+    server.publish("acme/core", "1.0.0")
+    server.spoil("/p2/acme/core.json", Fault(status=404))
+
+    late = look(server, http, now, *known.values())
+    assert (late["acme/core"].outcome, late["acme/core"].feed) == (Outcome.ABSENT, known["acme/core"].feed)
+    server.mend("/p2/acme/core.json")
+
+    assert versions(look(server, http, now, *late.values())["acme/core"]) == ["1.0.0"]
+
+
+def test_servers_that_do_not_agree_yet_are_given_a_moment(server: ComposerRepository, now: datetime) -> None:
+    with Http(limits=Limits(lag=0.5)) as patient:
+        known = look(server, patient, now)
+        server.publish("acme/http", "1.2.0")
+        server.lag.add("acme/http")
+        threading.Timer(0.2, server.lag.clear).start()
+
+        assert versions(look(server, patient, now, *known.values())["acme/http"])[-1] == "1.2.0"
 
 
 def test_a_deleted_package_is_absent(server: ComposerRepository, http: Http, now: datetime) -> None:
@@ -196,7 +244,9 @@ def test_a_deleted_package_is_absent(server: ComposerRepository, http: Http, now
 
     gone = look(server, http, now, *known.values())["acme/http"]
 
-    assert (gone.outcome, gone.releases, gone.last_modified) == (Outcome.ABSENT, (), "")
+    assert (gone.outcome, gone.releases, gone.files, gone.had_at) == (Outcome.ABSENT, (), {"": ""}, now)
+    assert look(server, http, now, gone)["acme/http"] == gone
+    assert paths(server) == ["/changes.json"]
 
 
 def test_an_outage_is_not_peace(server: ComposerRepository, http: Http, now: datetime) -> None:
@@ -368,25 +418,66 @@ def test_the_key_does_not_travel_to_another_server(
     monkeypatch.setenv("KEY", "hunter2")
     with ComposerRepository() as other:
         server.root = {"metadata-url": f"{other.url}/p2/%package%.json"}
-        look(server, http, now, password=Secret(env="KEY"), auth="gitlab-token")
+        look(server, http, now, password=Secret(env="KEY"), auth="gitlab-token", private=True)
 
         assert other.asked
         assert all("private-token" not in asked.headers for asked in other.asked)
 
 
 @pytest.mark.parametrize(
-    "url", ["https://elsewhere.example/%package%", "file:///etc/passwd", "http://169.254.169.254/x"]
+    "url",
+    [
+        "https://elsewhere.example/%package%",
+        "file:///etc/passwd",
+        "http://169.254.169.254/x",
+        "http://repo.packages.example/p2/%package%.json",
+        "https://packages.example:8443/p2/%package%.json",
+        "https://evil.packages.example/p2/%package%.json",
+        "https://example/p2/%package%.json",
+        "https://repo.packages.example:x/p2/%package%.json",
+    ],
 )
 def test_a_repository_does_not_send_us_to_strangers(url: str) -> None:
-    with pytest.raises(IndexLied, match="metadata-url: expected an address on the same host, or beside it"):
+    with pytest.raises(IndexLied, match="metadata-url: expected an address of the same host, or of its family"):
         read_root(json.dumps({"metadata-url": url}).encode(), "https://repo.packages.example/packages.json")
 
 
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [("https://10.0.0.1", "https://0.0.1"), ("https://acme.hub.example", "https://evil.hub.example")],
+)
+def test_numbers_and_neighbours_are_no_family(here: str, there: str) -> None:
+    assert not may_lead(here, there)
+
+
 def test_a_repository_may_have_several_hosts_of_one_family() -> None:
-    said = {"metadata-url": "/p2/%package%.json", "metadata-changes-url": "https://packages.example/changes.json"}
+    said = {
+        "metadata-url": "/p2/%package%.json",
+        "metadata-changes-url": "https://packages.example/changes.json",
+        "security-advisories": {"api-url": "https://repo.packages.example:8443/api"},
+    }
     root = read_root(json.dumps(said).encode(), "https://repo.packages.example/packages.json")
 
     assert root.metadata == "https://repo.packages.example/p2/%package%.json"
+    assert may_lead("https://packages.example", "https://repo.packages.example/x")
+
+
+@pytest.mark.parametrize("key", ["metadata-url", "metadata-changes-url", "api-url"])
+def test_a_repository_does_not_send_us_into_a_private_network_either(
+    server: ComposerRepository, http: Http, now: datetime, key: str
+) -> None:
+    with ComposerRepository() as internal:
+        if key == "api-url":
+            server.root = {"security-advisories": {"api-url": f"{internal.url}/api/security-advisories/"}}
+        else:
+            server.root = {key: f"{internal.url}/p2/%package%.json"}
+        found = look(server, http, now)["acme/http"]
+        assert internal.asked == []
+        assert found.outcome is (Outcome.ANSWER if key == "metadata-changes-url" else Outcome.UNKNOWN)
+        assert key == "metadata-changes-url" or "is at the private address 127.0.0.1" in found.reason
+
+        look(server, http, now, private=True)
+        assert internal.asked
 
 
 # --- what is known against packages ---
@@ -426,6 +517,10 @@ def test_of_an_advisory_that_nobody_tells_in_full_the_range_is_known(
     assert (found.outcome, [one.name for one in found.advisories]) == (Outcome.ANSWER, ["PKSA-1"])
     assert "only the ids" in found.remark
     assert found.advisories[0].affects("1.0.0", SCHEMES["packagist"])
+    server.mend("/api/security-advisories/")
+
+    told = look(server, http, now, found)["acme/http"]
+    assert ([one.name for one in told.advisories], told.remark) == (["CVE-2026-1"], "")
 
 
 def test_where_only_the_api_tells_advisories_a_package_is_unknown_without_it(

@@ -20,10 +20,10 @@ from watcher.errors import IndexLied
 from watcher.http import Http, Response
 from watcher.indexes.packagist import Packagist
 from watcher.indexes.packagist_advisories import read_advisories, read_malware
-from watcher.indexes.packagist_feed import Mark, read_feed
+from watcher.indexes.packagist_feed import News, read_feed
 from watcher.indexes.packagist_metadata import parse
 from watcher.indexes.packagist_root import read_root
-from watcher.lookup import Lookup, Outcome
+from watcher.lookup import Lookup, Mark, Outcome
 from watcher.settings import IndexSettings
 
 URL = "https://packages.example/p2/acme/http.json"
@@ -91,6 +91,30 @@ def test_whatever_a_root_says_only_our_own_error_comes_out(data: dict[str, Any])
         return
     assert root.may_have("acme/http") in (True, False)
     assert root.metadata == "" or root.metadata.startswith("https://packages.example/")
+
+
+def fed(body: bytes) -> News:
+    mark = Mark(1, "https://packages.example/changes.json", "https://packages.example")
+    return read_feed(Response(URL, 200, {}, body), {"acme/http"}, mark)
+
+
+_TIMES = st.integers() | st.floats() | st.integers(-2, 2).map(lambda sign: sign * 10**400) | _JSON
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.fixed_dictionaries({"type": st.sampled_from(["update", "delete"]), "time": _TIMES}), max_size=3),
+    st.sampled_from(["{}", "1e999", "-1e999", "NaN", "12" * 300]),
+)
+def test_whatever_a_feed_says_only_our_own_error_comes_out(actions: list[dict[str, Any]], number: str) -> None:
+    # What JSON can hold is more than Python writes
+    rows = [{**action, "package": "acme/http"} for action in actions]
+    text = json.dumps({"timestamp": 5, "actions": [*rows, {"package": "acme/http~dev", "time": "NUMBER"}]})
+    try:
+        news = fed(text.replace('"NUMBER"', number).encode())
+    except IndexLied:
+        return
+    assert all(0 <= at < 1 << 40 for at in (news.changed or {}).values())
 
 
 # getrusage would tell of the process that started this one, too.
@@ -180,12 +204,11 @@ def test_a_feed_that_is_a_bomb_costs_requests_and_nothing_else(server: ComposerR
 
 
 _RECORDED = Path(__file__).parent / "recorded"
-_FEED = Mark(1, "https://packages.example/changes.json")
 _READERS: dict[str, Callable[[bytes], object]] = {
     "p2/acme/log.json": lambda body: parse(body, "acme/log", URL),
     "p2/acme/old.json": lambda body: parse(body, "acme/old", URL),
     "packages.json": lambda body: read_root(body, "https://packages.example/packages.json"),
-    "changes.json": lambda body: read_feed(Response(URL, 200, {}, body), {}, _FEED, branches=()),
+    "changes.json": lambda body: fed(body),
     "security-advisories.json": lambda body: read_advisories(body, URL),
     "summary.json": lambda body: read_malware(body, URL),
 }
