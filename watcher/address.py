@@ -6,7 +6,9 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def normal(url: str) -> str:
-    """An index's address, as a lock and the configuration may both have it: `scheme://host[:port]/path` without credentials, the usual port, query, fragment and trailing slash.
+    """An index's address, as a lock and the configuration may both have it.
+
+    That is `scheme://host[:port]/path` without credentials, the usual port, query, fragment and trailing slash.
 
     What is no address at all comes back as it is.
     """

@@ -22,9 +22,11 @@ from watcher.lookup import IndexState
 from watcher.plan import BROKEN, WAITING, Plan, ahead, chosen, verdict, waits_for
 from watcher.policy import Policy
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
+from watcher.turn import Turn
 from watcher.versions import Scheme
 from watcher.window import Wait, wait
 
+MINUTE = timedelta(minutes=1)
 GIVEN_UP_AFTER = 3
 """Attempts after which a host that went away in the middle no longer holds a newer rollout back."""
 
@@ -44,22 +46,29 @@ def survey_due(head: Head, bumps: Collection[Bump], every: timedelta, now: datet
     )
 
 
-def poll_due(state: IndexState, unseen: bool, every: timedelta, now: datetime) -> bool:
+def poll_due(state: IndexState, unseen: bool, every: timedelta, turn: Turn, *, public: bool = True) -> bool:
     """Whether an index should be polled: it is time, or there are packages that it was never asked about, or for which
-    it did not answer."""
-    if unseen or state.attempts or state.polled_at is None:
-        return state.is_due(now)
-    return state.is_due(now) and now - state.polled_at >= _spread(state, every) and not _is_rush(every, now)
+    it did not answer. When everybody's clocks ask, only a person may, and who is in a hurry at an index of his own."""
+    hurry = unseen or state.due_at is not None or state.polled_at is None
+    is_rush = every >= MINUTE and rush_left(turn.now, state.index, state.polled_at) > timedelta()
+    if is_rush and not turn.at_once and (public or not hurry):
+        return False
+    if state.due_at is not None or state.polled_at is None:
+        return turn.has(state.polled_at, state.due_at)
+    at_once = turn.at_once and turn.has(state.polled_at, None)
+    return unseen or at_once or turn.now - state.polled_at >= every * (1 - 0.1 * _share(state.index, state.polled_at))
 
 
-def _spread(state: IndexState, every: timedelta) -> timedelta:
-    """The interval, or up to a tenth less: what was started together does not ask together for ever."""
-    return every * (1 - 0.1 * zlib.crc32(f"{state.index}/{state.polled_at}".encode()) / 0xFFFFFFFF)
+def rush_left(now: datetime, *chance: object) -> timedelta:
+    """How long everybody's clocks still ask, if an hour has just begun: for a minute, or up to two by `chance`. Who
+    waits for its end does not go on with all the others."""
+    begun = timedelta(minutes=now.minute, seconds=now.second)
+    return max(MINUTE * (1 + _share(*chance)) - begun, timedelta())
 
 
-def _is_rush(every: timedelta, now: datetime) -> bool:
-    """Whether it is the first minute of an hour, in which everybody's clocks ask; who asks by the second may, too."""
-    return now.minute == 0 and every >= timedelta(minutes=1)
+def _share(*of: object) -> float:
+    """From 0 to 1, by name and not by luck: what was started together does not ask together for ever."""
+    return zlib.crc32("/".join(map(str, of)).encode()) / 0xFFFFFFFF
 
 
 Locked = Mapping[tuple[str, str], Sequence[str]]

@@ -8,6 +8,7 @@ from typing import Protocol
 from watcher.ledger import Ledger
 from watcher.order import Order
 from watcher.settings import Settings
+from watcher.turn import Turn
 
 
 class Post(Protocol):
@@ -35,3 +36,8 @@ class Desk:
     def every(self, interval: timedelta, now: datetime) -> timedelta:
         """`interval`, or the time since `fresh_since` if that is shorter."""
         return interval if self.fresh_since is None else min(interval, now - self.fresh_since)
+
+    def turn(self, interval: timedelta, now: datetime) -> Turn:
+        """Whose turn it is at what is asked every `interval`: not theirs who were asked in the last half of that."""
+        since = now - interval / 2
+        return Turn(now, since if self.fresh_since is None else max(since, self.fresh_since), bool(self.fresh_since))

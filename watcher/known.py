@@ -3,14 +3,13 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.metadata import version
 
 from watcher.bump import Bump, BumpStage
 from watcher.ecosystems import ECOSYSTEMS
 from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, Lookup
 from watcher.pin import Pin
+from watcher.program import program
 from watcher.route import answer, unrouted
 from watcher.rules import Rules
 from watcher.settings import Settings
@@ -91,9 +90,4 @@ def silenced(bumps: Iterable[Bump]) -> dict[str, dict[str, str]]:
 
 def digest(*values: object) -> str:
     """A short text that is another one as soon as one of the values is, or this program."""
-    return hashlib.blake2b(repr((_program(), *values)).encode(), digest_size=16).hexdigest()
-
-
-@cache
-def _program() -> str:
-    return version("toplayer")
+    return hashlib.blake2b(repr((program(), *values)).encode(), digest_size=16).hexdigest()

@@ -186,15 +186,16 @@ def _hosts(
 def _look_at_indexes(desk: Desk, now: datetime, result: Round) -> None:
     settings, ledger = desk.settings, desk.ledger
     watched = Watchlist.read(settings, ledger)
-    every = dict.fromkeys(settings.indexes, settings.toplayer.poll)
-    every |= {name: source.every for name, source in settings.advisories.items()}
-    states = {state.index: state for state in ledger.all(IndexState, index=list(every))}
-    for name, interval in every.items():
+    names = [*settings.indexes, *settings.advisories]
+    states = {state.index: state for state in ledger.all(IndexState, index=names)}
+    for name in names:
+        interval = settings.polled_every(name)
         if not (watched.packages(name) if name in settings.indexes else watched.subjects()):
             continue
         state = states.get(name) or ledger.add(IndexState(index=name), now) or IndexState(index=name)
         unseen = watched.is_unseen(name) if name in settings.indexes else watched.is_unheard(name, ledger)
-        if decide.poll_due(state, unseen, desk.every(interval, now), now):
+        public = (settings.indexes.get(name) or settings.advisories[name]).is_everybodys
+        if decide.poll_due(state, unseen, interval, desk.turn(interval, now), public=public):
             result.due.append((Order.POLL, name))
 
 

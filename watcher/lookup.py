@@ -144,10 +144,11 @@ class IndexState(Entry):
         return self.index
 
     def is_silent(self, longest: timedelta) -> bool:
-        """Whether there are packages that it has not answered for, for as long as that."""
+        """Whether there are packages that it has not answered for, for as long as that. Who asks to be left alone until
+        then is silent from now on."""
         if self.unknown_since is None or self.polled_at is None:
             return False
-        return self.polled_at - self.unknown_since >= longest
+        return max(self.polled_at, self.due_at or self.polled_at) - self.unknown_since >= longest
 
     def again(self, now: datetime, error: Temporary) -> Self:
         tried = Entry.again(self, now, error)

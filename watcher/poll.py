@@ -14,8 +14,10 @@ from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, IndexState, Lookup, Outcome
 from watcher.order import Order
 from watcher.pin import Pin
+from watcher.program import program
 from watcher.route import answer
 from watcher.settings import Settings
+from watcher.turn import Turn
 from watcher.watchlist import Watchlist
 
 L = TypeVar("L", Lookup, Bulletin)
@@ -28,31 +30,47 @@ _BOOKKEEPING = frozenset(
 
 
 def poll_index(
-    state: IndexState, settings: Settings, ledger: Ledger, index: Index, http: Http, now: datetime
+    state: IndexState, settings: Settings, ledger: Ledger, index: Index, http: Http, turn: Turn
 ) -> IndexState:
     """Asks the index about every package whose turn it is there; the index's state after it."""
     watched = Watchlist.read(settings, ledger)
-    wanted = watched.packages(state.index)
     known = {lookup.package: lookup for lookup in ledger.all(Lookup, index=state.index)}
-    asked = [known.get(package) or Lookup(index=state.index, package=package) for package in sorted(wanted)]
-    answers = (
-        dated(known.get(answer.package), answer, now) for answer in index.look_up(asked, http, now, watched.branches())
-    )
-    return _after(state, _kept({lookup.name: lookup for lookup in known.values()}, answers, ledger, now), now)
+    wanted = [
+        known.get(package) or Lookup(index=state.index, package=package)
+        for package in sorted(watched.packages(state.index))
+    ]
+
+    def look_up(some: Sequence[Lookup]) -> Iterator[Lookup]:
+        again = [lookup.for_program(program()) for lookup in some]
+        for one in index.look_up(again, http, turn.now, watched.pins):
+            yield dated(known.get(one.package), one, turn.now)
+
+    return _polled(state, wanted, look_up, ledger, turn)
 
 
 def poll_source(
-    state: IndexState, settings: Settings, ledger: Ledger, source: Source, http: Http, now: datetime
+    state: IndexState, settings: Settings, ledger: Ledger, source: Source, http: Http, turn: Turn
 ) -> IndexState:
     """Asks the source of advisories about every package that it may know the name of; its state after it."""
-    wanted = Watchlist.read(settings, ledger).subjects()
+    subjects = Watchlist.read(settings, ledger).subjects()
     known = {(one.ecosystem, one.package): one for one in ledger.all(Bulletin, source=state.index)}
-    asked = [
+    wanted = [
         known.get(subject) or Bulletin(source=state.index, ecosystem=subject[0], package=subject[1])
-        for subject in sorted(wanted)
+        for subject in sorted(subjects)
     ]
-    answers = source.look_up(asked, http, now)
-    return _after(state, _kept({one.name: one for one in known.values()}, answers, ledger, now), now)
+    return _polled(state, wanted, lambda some: source.look_up(some, http, turn.now), ledger, turn)
+
+
+def _polled(
+    state: IndexState, wanted: Sequence[L], look_up: Callable[[Sequence[L]], Iterator[L]], ledger: Ledger, turn: Turn
+) -> IndexState:
+    """Asks about those of the packages whose turn it is: a single one that is new, or that failed, costs no round."""
+    asked = [one for one in wanted if turn.has(one.looked_at, one.due_at)]
+    before = {one.name: one for one in asked if one.looked_at is not None}
+    found: list[L] = _kept(before, look_up(asked), ledger, turn.now)
+    mine = {one.name for one in asked}
+    others: list[L] = [one for one in wanted if one.name not in mine]
+    return _after(state, found + others, turn.now)
 
 
 def ask(
@@ -69,21 +87,22 @@ def ask(
     `index_of` opens an index by its name. Raises `Overtaken` if an index is being polled right now.
     """
     pins = list(pins)
-    mine = Watchlist.read(settings, ledger, pins=pins)
-    branches = Watchlist.read(settings, ledger).branches() | mine.branches()
+    watched = [*Watchlist.read(settings, ledger).pins, *pins]
     for _ in range(len(settings.indexes) + 1):
         asked: dict[str, dict[str, Lookup]] = {}
         for pin in pins:
             lookup = answer(pin, settings.indexes, lambda index, package: _find(ledger, index, package))
             if lookup.index and _is_news(pin, lookup, clock()):
-                asked.setdefault(lookup.index, {})[lookup.package] = lookup
+                bare = Lookup(index=lookup.index, package=pin.package)
+                asked.setdefault(lookup.index, {})[pin.package] = _find(ledger, lookup.index, pin.package) or bare
         if not asked:
             break
         for name, known in asked.items():
             index = index_of(name)
             with _alone(name, ledger, clock) as now:
                 before = {one.name: one for one in known.values() if one.looked_at}
-                answers = index.look_up(list(known.values()), http, now, branches)
+                again = [one.for_program(program()) for one in known.values()]
+                answers = index.look_up(again, http, now, watched)
                 _kept(before, (dated(before.get(one.name), one, now) for one in answers), ledger, now)
     subjects = Watchlist.read(settings, ledger, pins=pins).subjects()
     for name, source in settings.advisories.items():
@@ -174,12 +193,19 @@ def _after(state: IndexState, found: Sequence[Lookup | Bulletin], now: datetime)
     unknown = [one for one in found if one.outcome is Outcome.UNKNOWN]
     # Of all of them, and not only of those that changed now: a poll before this one may have died before it said so.
     changed = max((one.changed_at for one in found if one.changed_at), default=state.changed_at)
-    polled = replace(state, polled_at=now, packages=len(found), unknown=len(unknown), changed_at=changed)
+    answered = max(filter(None, (state.answered_at, *(one.answered_at for one in found))), default=None)
+    polled = replace(
+        state,
+        polled_at=now,
+        answered_at=answered,
+        changed_at=changed,
+        packages=len(found),
+        unknown=len(unknown),
+    )
     if not unknown:
-        return replace(polled, answered_at=now, attempts=0, due_at=None, reason="", unknown_since=None)
+        return replace(polled, attempts=0, due_at=None, reason="", unknown_since=None)
     return replace(
         polled,
-        answered_at=now if len(unknown) < len(found) else state.answered_at,
         attempts=state.attempts + 1,
         due_at=min((one.due_at for one in unknown if one.due_at), default=None),
         reason=unknown[0].reason,

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 FIRST = timedelta(seconds=2)
 LONGEST = timedelta(minutes=15)
+_SPREAD = 0.25
 
 
 def retry_at(name: str, attempts: int, now: datetime, asked: float | None = None) -> datetime:
@@ -18,4 +19,9 @@ def retry_at(name: str, attempts: int, now: datetime, asked: float | None = None
         return now + timedelta(seconds=min(max(asked, 0.0), 86_400.0))
     wait = min(FIRST * (1 << min(attempts, 20)), LONGEST)
     spread = zlib.crc32(f"{name}/{attempts}".encode()) / 0xFFFFFFFF
-    return now + wait * (0.75 + 0.5 * spread)
+    return now + wait * (1 - _SPREAD + 2 * _SPREAD * spread)
+
+
+def is_ours(due_at: datetime, now: datetime) -> bool:
+    """Whether a time is one that we may have set ourselves, and not later than we ever would."""
+    return due_at - now <= LONGEST * (1 + _SPREAD)

@@ -72,6 +72,17 @@ def _normal(url: str) -> str:
     return normal(url)
 
 
+def leads_on(outcome: Outcome | None, was_there: bool, is_open: bool) -> bool:
+    """Whether, on the way of a pin, the next index has its turn after one that has said this, or nothing yet.
+
+    It has not if this one had the package before. Private indexes say that they do not have it to who has lost their
+    key, and behind them may be somebody else's package by the same name.
+    """
+    if outcome is Outcome.ABSENT:
+        return is_open or not was_there
+    return outcome is Outcome.ANSWER and is_open
+
+
 def answer(pin: Pin, indexes: Indexes, known: Callable[[str, str], Lookup | None]) -> Lookup:
     """What is known of the pin: the lookup of the first index on its way that has the package, or may have it.
 
@@ -79,15 +90,25 @@ def answer(pin: Pin, indexes: Indexes, known: Callable[[str, str], Lookup | None
     whatever the indexes behind it say. Behind an open index, what the next ones have is added to the answer.
     """
     found: list[Lookup] = []
+    way = route(pin, indexes)
     last = Lookup(index="", package=pin.package)
-    for name in route(pin, indexes):
+    for name in way:
         last = known(name, pin.package) or Lookup(index=name, package=pin.package)
-        if last.outcome is Outcome.ABSENT:
-            continue
-        found.append(last)
-        if last.outcome is Outcome.UNKNOWN or not is_open(pin, indexes[name]):
+        if not leads_on(last.outcome, last.had_at is not None, is_open(pin, indexes[name])):
+            found += [_missed(last)] if name != way[-1] else [last] if last.outcome is not Outcome.ABSENT else []
             break
+        found += [last] if last.outcome is Outcome.ANSWER else []
     return reduce(_together, found) if found else last
+
+
+def _missed(lookup: Lookup) -> Lookup:
+    """What is known of a package that its index had and does not have any more, while others may have one by its name:
+    nothing, until a person has said whose it is. Any other lookup is as it is."""
+    if lookup.outcome is not Outcome.ABSENT:
+        return lookup
+    until = f"{lookup.had_at:%Y-%m-%d %H:%M} UTC" if lookup.had_at else ""
+    said = f"{lookup.index} had {lookup.package} until {until} and does not show it now; `only` says whose it is"
+    return replace(lookup, outcome=Outcome.UNKNOWN, answered_at=None, reason=said)
 
 
 def _together(first: Lookup, second: Lookup) -> Lookup:

@@ -2,36 +2,47 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from watcher.head import Head
 from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, IndexState, Lookup, Outcome
 from watcher.pin import Pin
-from watcher.route import is_open, route
+from watcher.route import is_open, leads_on, route
 from watcher.settings import Settings
 
 Subject = tuple[str, str]
 """An ecosystem, and the name of a package in it."""
 
 
+class Said(NamedTuple):
+    """What an index has said of a package, and whether it had it before that."""
+
+    outcome: Outcome
+    was_there: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Watchlist:
-    """The pins of all apps, and what became of them so far: `outcomes` by index and package."""
+    """The pins of all apps, and what was `said` of them so far, by index and package."""
 
     settings: Settings
     pins: tuple[Pin, ...]
-    outcomes: Mapping[str, Mapping[str, Outcome]]
+    said: Mapping[str, Mapping[str, Said]]
 
     @classmethod
     def read(cls, settings: Settings, ledger: Ledger, pins: Iterable[Pin] | None = None) -> "Watchlist":
         """As the ledger knows it; of these `pins` alone, if there are any given."""
         if pins is None:
             pins = [pin for head in ledger.all(Head, app=list(settings.apps)) for pin in head.pins]
-        outcomes = {
-            name: {row[0]: row[1] for row in ledger.rows(Lookup, "package", "outcome", index=name)}
+        said = {
+            name: {
+                package: Said(outcome, had_at is not None)
+                for package, outcome, had_at in ledger.rows(Lookup, "package", "outcome", "had_at", index=name)
+            }
             for name in settings.indexes
         }
-        return cls(settings, tuple(pins), outcomes)
+        return cls(settings, tuple(pins), said)
 
     def packages(self, index: str) -> set[str]:
         """Those that an index is to be asked about: it is their turn on the way of a pin (`watcher.route`)."""
@@ -43,10 +54,6 @@ class Watchlist:
                 found.add(pin.package)
         return found
 
-    def branches(self) -> set[str]:
-        """The packages of which their projects would take what was not released yet."""
-        return {pin.package for pin in self.pins if pin.stability == "dev"}
-
     def subjects(self) -> set[Subject]:
         """Those that sources of advisories are to be asked about.
 
@@ -57,7 +64,7 @@ class Watchlist:
 
     def is_unseen(self, index: str) -> bool:
         """Whether there is a package that the index was never asked about."""
-        return not self.packages(index) <= self.outcomes[index].keys()
+        return not self.packages(index) <= self.said[index].keys()
 
     def is_unasked(self, ledger: Ledger) -> bool:
         """Whether there is a package of which the first answer is still to come, from an index that can be asked."""
@@ -71,16 +78,16 @@ class Watchlist:
         return not self.subjects() <= set(asked)
 
     def _leads_on(self, index: str, pin: Pin) -> bool:
-        """Whether the next one has its turn: this one does not have the package, or shares it."""
-        said = self._said(index, pin)
-        return said is Outcome.ABSENT or (said is Outcome.ANSWER and is_open(pin, self.settings.indexes[index]))
+        """Whether the index behind this one has its turn."""
+        outcome, was_there = self._said(index, pin) or (None, False)
+        return leads_on(outcome, was_there, is_open(pin, self.settings.indexes[index]))
 
-    def _said(self, index: str, pin: Pin) -> Outcome | None:
-        return self.outcomes.get(index, {}).get(pin.package)
+    def _said(self, index: str, pin: Pin) -> Said | None:
+        return self.said.get(index, {}).get(pin.package)
 
     def _is_public(self, pin: Pin) -> bool:
         for name in route(pin, self.settings.indexes):
             said = self._said(name, pin)
-            if said is not Outcome.ABSENT:
+            if said is None or said.outcome is not Outcome.ABSENT or not self._leads_on(name, pin):
                 return said is not None and self.settings.indexes[name].is_public
         return False

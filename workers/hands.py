@@ -6,6 +6,7 @@ Each method imports what it needs: Celery, Docker and Sentry take longer to impo
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
+from watcher import decide
 from watcher.cli.hands import Adopted, Finding
 from watcher.desk import Desk
 from watcher.dockerfile.project import Project
@@ -21,7 +23,6 @@ from watcher.fleet import HostSettings
 from watcher.head import Head
 from watcher.layers.outlook import Outlook
 from watcher.ledger import Ledger, utcnow
-from watcher.lookup import IndexState
 from watcher.order import Order
 from watcher.rollout import Rollout
 from watcher.settings import Settings
@@ -59,6 +60,7 @@ class Workers:
     """See `watcher.cli.hands.Hands`."""
 
     def run(self, settings: Settings, ledger: Ledger, patience: timedelta, tell: Tell) -> None:
+        _after_the_rush(settings, tell)
         _work_here(settings, ledger, patience, tell, fresh=True)
 
     def follow(self, settings: Settings, ledger: Ledger, patience: timedelta, tell: Tell) -> None:
@@ -75,24 +77,23 @@ class Workers:
             tell(left[0])
             time.sleep(0.5)
 
-    def refresh(self, settings: Settings, ledger: Ledger, apps: Sequence[str], tell: Tell) -> None:
+    def refresh(self, settings: Settings, ledger: Ledger, apps: Sequence[str], tell: Tell) -> Sequence[str]:
+        from workers.refresh import ask_all
         from workers.steps import carry
 
         logs.quiet()
+        _after_the_rush(settings, tell)
         now = utcnow()
         desk = Desk(settings, ledger, utcnow, Nobody(), fresh_since=now)
         for app in apps:
             tell(f"surveying {app}")
             ledger.add(Head(app=app), now)
             carry(Order.SURVEY, app, desk)
-        # The sources of advisories come last: what they may be asked about depends on who has the packages.
-        for index in (*settings.indexes, *settings.advisories):
-            tell(f"asking {index}")
-            ledger.add(IndexState(index=index), now)
-            carry(Order.POLL, index, desk)
+        busy = ask_all(desk, carry, tell)
         for app in apps:
             with contextlib.suppress(Overtaken):
                 weigh(app, settings, ledger, utcnow())
+        return busy
 
     def serve(self, settings: Settings, ledger: Ledger) -> None:
         from workers import embedded, sentry
@@ -205,6 +206,16 @@ class Workers:
 
         logs.quiet()
         demo(directory, tell)
+
+
+def _after_the_rush(settings: Settings, tell: Tell) -> None:
+    """Where no person is waiting, it is a timetable that has started us, and most of those say "on the hour": then the
+    indexes that are everybody's are asked when the others have had their answers."""
+    theirs = any(one.is_everybodys for one in settings.indexes.values())
+    left = decide.rush_left(utcnow(), os.getpid()) if theirs and not sys.stderr.isatty() else timedelta()
+    if left:
+        tell(f"waiting for {left.total_seconds():.0f} s: everybody asks at the full hour")
+        time.sleep(left.total_seconds())
 
 
 def _work_here(settings: Settings, ledger: Ledger, patience: timedelta, tell: Tell, *, fresh: bool) -> None:

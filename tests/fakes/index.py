@@ -1,13 +1,14 @@
 """An index in memory. It passes the same tests as a real one (tests/watcher/indexes/test_contract.py)."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from watcher.errors import IndexUnreachable
 from watcher.http import Http
 from watcher.lookup import Lookup, Outcome
+from watcher.pin import Pin
 from watcher.release import File, Release
 from watcher.versions import SCHEMES
 
@@ -45,9 +46,7 @@ class FakeIndex:
         """Deletes a project: from now on the index does not know it."""
         del self._releases[name]
 
-    def look_up(
-        self, known: Sequence[Lookup], http: Http, now: datetime, branches: Collection[str] = ()
-    ) -> Iterator[Lookup]:
+    def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
         """See `watcher.indexes.Index`."""
         for lookup in known:
             yield self._looked_up(lookup, now)

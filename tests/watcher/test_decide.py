@@ -13,6 +13,7 @@ from watcher.pin import Pin
 from watcher.plan import Plan
 from watcher.policy import DEFAULT, Policy
 from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
+from watcher.turn import Turn
 from watcher.versions.pep440 import Pep440
 from watcher.window import Freeze, Window
 
@@ -327,16 +328,31 @@ def test_an_index_is_not_asked_in_the_first_minute_of_an_hour(now: datetime) -> 
     quarter = timedelta(minutes=15)
     asked = IndexState(index="packagist", polled_at=now - timedelta(minutes=20))
 
-    assert not decide.poll_due(asked, False, quarter, now)
-    assert decide.poll_due(asked, False, quarter, now + MINUTE)
-    assert decide.poll_due(asked, True, quarter, now), "but for what was never asked"
+    def due(
+        state: IndexState, at: datetime, *, unseen: bool = False, public: bool = True, person: bool = False
+    ) -> bool:
+        turn = Turn(at, at - quarter / 2, at_once=person)
+        return decide.poll_due(state, unseen, quarter, turn, public=public)
+
+    failed = replace(asked, due_at=now - MINUTE, attempts=1)
+    for state, unseen in ((asked, False), (asked, True), (failed, False), (IndexState(index="packagist"), True)):
+        assert not due(state, now, unseen=unseen)
+        assert due(state, now + 2 * MINUTE, unseen=unseen)
+        assert due(state, now, unseen=unseen, person=True), "a person does not wait for others' clocks"
+    assert not due(asked, now, public=False)
+    assert due(asked, now, unseen=True, public=False), "an index of one's own may be asked for what is new"
+    after = [due(replace(asked, index=f"index-{n}"), now + 1.5 * MINUTE) for n in range(50)]
+    assert len(set(after)) == 2, "and they do not all go on in one moment"
 
 
 def test_indexes_that_were_asked_together_are_not_asked_together_again(now: datetime) -> None:
     quarter, at = timedelta(minutes=15), now + 10 * MINUTE
     states = [IndexState(index=f"index-{number}", polled_at=at) for number in range(50)]
 
-    due = [sum(decide.poll_due(one, False, quarter, at + 0.1 * n * MINUTE) for one in states) for n in range(130, 151)]
+    def is_due(state: IndexState, now: datetime) -> bool:
+        return decide.poll_due(state, False, quarter, Turn(now, now - quarter / 2))
+
+    due = [sum(is_due(one, at + 0.1 * n * MINUTE) for one in states) for n in range(130, 151)]
 
     assert due[0] == 0
     assert due[-1] == 50

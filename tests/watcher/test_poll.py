@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+import watcher.poll
 from tests.conftest import MONDAY
 from tests.rig.osv import OsvServer
-from tests.rig.simple_index import SimpleIndex
+from tests.rig.simple_index import ERROR, SimpleIndex
 from watcher import config
 from watcher.advisories import SOURCES
 from watcher.errors import Overtaken
+from watcher.event import SILENT_AFTER
 from watcher.head import Head
 from watcher.http import Http, Limits
 from watcher.indexes.pypi import PyPI
@@ -20,11 +22,14 @@ from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, IndexState, Lookup, Outcome
 from watcher.order import Order
 from watcher.pin import Pin
-from watcher.poll import ask, dated, poll_source
+from watcher.poll import ask, dated, poll_index, poll_source
 from watcher.release import File, Release
 from watcher.settings import Settings
+from watcher.turn import Turn
+from watcher.watchlist import Watchlist
 
-HOUR = timedelta(hours=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+TURN = Turn(MONDAY, MONDAY - 8 * MINUTE)
 
 
 @pytest.fixture
@@ -129,11 +134,106 @@ def test_a_source_is_asked_about_packages_of_public_indexes_and_about_no_others(
         ledger.add(Lookup(index="full", package=package, outcome=outcome(name, "full")), MONDAY)
 
     state = poll_source(
-        IndexState(index="osv"), settings, ledger, SOURCES["osv"](settings.advisories["osv"]), http, MONDAY
+        IndexState(index="osv"), settings, ledger, SOURCES["osv"](settings.advisories["osv"]), http, TURN
     )
 
     assert (state.packages, state.unknown) == (1, 0)
     assert ledger.rows(Bulletin, "package") == [("alpha",)]
+
+
+def watching(settings: Settings, ledger: Ledger, *pins: Pin) -> Settings:
+    """The settings with an app that has these pins."""
+    ledger.add(Head(app="shop", pins=pins), MONDAY)
+    return settings.model_copy(update={"apps": {"shop": None}})
+
+
+def poll(settings: Settings, ledger: Ledger, http: Http, state: IndexState, now: datetime) -> IndexState:
+    turn = Turn(now, now - 8 * MINUTE)
+    return poll_index(state, settings, ledger, PyPI(settings.indexes["full"]), http, turn)
+
+
+def asked_for(index: SimpleIndex) -> list[str]:
+    """The pages that were asked for since the last call."""
+    found = sorted(one.path.strip("/").rpartition("/")[2] for one in index.asked)
+    index.asked.clear()
+    return found
+
+
+@pytest.fixture
+def full(settings: Settings) -> Settings:
+    return settings.model_copy(update={"indexes": {"full": settings.indexes["full"]}})
+
+
+def test_a_package_that_is_new_or_has_failed_costs_no_round(
+    full: Settings, ledger: Ledger, http: Http, index: SimpleIndex
+) -> None:
+    index.publish("beta", "1.0")
+    index.spoil("beta", ERROR)
+    settings = watching(full, ledger, pin(), pin("beta"))
+    first = poll(settings, ledger, http, IndexState(index="full"), MONDAY)
+    assert (asked_for(index), first.packages, first.unknown) == (["alpha", "beta"], 2, 1)
+
+    again = poll(settings, ledger, http, first, MONDAY + MINUTE)
+    assert (asked_for(index), again.packages, again.unknown, again.attempts) == (["beta"], 2, 0, 0)
+    assert (again.polled_at, again.answered_at) == (MONDAY + MINUTE, MONDAY + MINUTE)
+
+    head = ledger.find(Head, app="shop")
+    assert head is not None
+    ledger.replace(head, replace(head, pins=(*head.pins, pin("gamma"))), MONDAY)
+    later = poll(settings, ledger, http, again, MONDAY + 2 * MINUTE)
+    assert (asked_for(index), later.packages) == (["gamma"], 3)
+
+    poll(settings, ledger, http, later, MONDAY + 15 * MINUTE)
+    assert asked_for(index) == ["alpha", "beta", "gamma"]
+
+
+def test_a_page_that_another_toplayer_has_read_is_read_again(
+    full: Settings, ledger: Ledger, http: Http, index: SimpleIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = watching(full, ledger, pin())
+    state = poll(settings, ledger, http, IndexState(index="full"), MONDAY)
+    poll(settings, ledger, http, state, MONDAY + HOUR)
+    assert "if-none-match" in index.asked[-1].headers
+    monkeypatch.setattr(watcher.poll, "program", lambda: "the next one")
+
+    poll(settings, ledger, http, state, MONDAY + 2 * HOUR)
+    assert "if-none-match" not in index.asked[-1].headers
+    poll(settings, ledger, http, state, MONDAY + 3 * HOUR)
+    assert "if-none-match" in index.asked[-1].headers
+
+
+def test_an_index_that_had_a_package_leads_to_no_other_one_when_it_lacks_it(
+    settings: Settings, ledger: Ledger, http: Http, index: SimpleIndex
+) -> None:
+    """A private index says "not found" to who has lost the key, and PyPI may have a 99.0 of anybody's by that name."""
+    watching(settings, ledger, pin())
+    settings = settings.model_copy(update={"apps": {"shop": None}})
+    assert Watchlist.read(settings, ledger).packages("full") == set()
+    gone = Lookup(index="empty", package="alpha", outcome=Outcome.ANSWER, answered_at=MONDAY).absent(MONDAY + HOUR)
+    ledger.add(gone, MONDAY)
+
+    assert Watchlist.read(settings, ledger).packages("full") == set()
+    assert Watchlist.read(settings, ledger).subjects() == set()
+    ledger.replace(gone, replace(gone, had_at=None), MONDAY)
+    assert Watchlist.read(settings, ledger).packages("full") == {"alpha"}
+
+
+def test_an_index_that_wants_to_be_left_alone_for_a_day_is_silent_at_once() -> None:
+    failed = IndexState(index="packagist", polled_at=MONDAY, unknown_since=MONDAY, due_at=MONDAY + 24 * HOUR)
+
+    assert failed.is_silent(SILENT_AFTER)
+    assert not replace(failed, due_at=MONDAY + 15 * MINUTE).is_silent(SILENT_AFTER)
+    assert not replace(failed, due_at=None).is_silent(SILENT_AFTER)
+
+
+def test_a_person_waits_for_no_pause_but_the_one_that_an_index_wants() -> None:
+    person = Turn(MONDAY, MONDAY - MINUTE, at_once=True)
+    asked_at = MONDAY - HOUR
+
+    assert person.has(asked_at, MONDAY + 15 * MINUTE)
+    assert not person.has(MONDAY, MONDAY + 15 * MINUTE), "but it was asked for this person already"
+    assert not person.has(asked_at, MONDAY + 24 * HOUR)
+    assert not replace(person, at_once=False).has(asked_at, MONDAY + 15 * MINUTE)
 
 
 def outcome(there: str, index: str) -> Outcome:

@@ -76,6 +76,20 @@ def test_behind_an_index_that_does_not_answer_nobody_is_believed() -> None:
     assert (after.index, after.outcome) == ("two", Outcome.ABSENT)
 
 
+def test_an_index_that_lacks_what_it_had_leads_on_to_nobody_until_a_person_has_said_whose_it_is() -> None:
+    gone = Lookup(index="one", package="beta", outcome=Outcome.ABSENT, had_at=MONDAY, answered_at=MONDAY)
+    known = {"one": gone, "two": releases("two", "99.0")}
+
+    found = answer(PIN, PLAIN, lambda name, package: known[name])
+    alone = answer(PIN, {"one": PLAIN["one"]}, lambda name, package: known[name])
+    claimed = answer(PIN, {**PLAIN, "two": index("two", only=["beta"])}, lambda name, package: known[name])
+
+    assert (found.outcome, found.releases, found.answered_at) == (Outcome.UNKNOWN, (), None)
+    assert found.reason == ("one had beta until 2026-11-02 09:00 UTC and does not show it now; `only` says whose it is")
+    assert alone.outcome is Outcome.ABSENT, "nobody can be mistaken for it"
+    assert [one.version for one in claimed.releases] == ["99.0"]
+
+
 SHARED = replace(
     PIN, registries=("https://one.example/simple", "https://two.example/simple"), open=("https://one.example/simple",)
 )

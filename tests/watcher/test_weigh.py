@@ -20,6 +20,7 @@ from watcher.lookup import Bulletin, IndexState, Outcome
 from watcher.pin import Pin
 from watcher.poll import poll_index
 from watcher.settings import Settings
+from watcher.turn import Turn
 from watcher.weigh import weigh
 
 HOUR = timedelta(hours=1)
@@ -96,7 +97,8 @@ class World:
     def poll(self, name: str = "pypi") -> IndexState:
         before = self.ledger.find(IndexState, index=name) or self.ledger.add(IndexState(index=name), self.now)
         assert before is not None
-        after = poll_index(before, self.settings, self.ledger, self.index, Http(), self.now)
+        everybody = Turn(self.now, self.now + timedelta(seconds=1), at_once=True)
+        after = poll_index(before, self.settings, self.ledger, self.index, Http(), everybody)
         return self.ledger.replace(before, after, self.now)
 
     def weigh(self) -> bool:

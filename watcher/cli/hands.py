@@ -43,8 +43,13 @@ class Hands(Protocol):
         """Waits until nothing moves by itself any more: without a broker by working here, else for the service."""
         ...
 
-    def refresh(self, settings: Settings, ledger: Ledger, apps: Sequence[str], tell: Callable[[str], None]) -> None:
-        """Surveys and polls now, and decides, but proposes and rolls nothing."""
+    def refresh(
+        self, settings: Settings, ledger: Ledger, apps: Sequence[str], tell: Callable[[str], None]
+    ) -> Sequence[str]:
+        """Surveys and polls now, and decides, but proposes and rolls nothing.
+
+        Those that were not asked, because another process is asking them all the time.
+        """
         ...
 
     def serve(self, settings: Settings, ledger: Ledger) -> None:

@@ -1,5 +1,6 @@
 """The commands that say what may come in, and why."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import click
@@ -24,9 +25,10 @@ from watcher.units import brief
 def check(context: Context, app: str | None, cached: bool, as_json: bool) -> int:
     """Show each pin: current, newest, candidate, and one line of why."""
     apps = context.apps(app)
+    busy: Sequence[str] = ()
     if not cached:
         with progress() as tell:
-            context.hands.refresh(context.settings, context.ledger, apps, tell)
+            busy = context.hands.refresh(context.settings, context.ledger, apps, tell)
     standing = [one.decision for name in apps for one in context.ledger.standing(name).values()]
     rows = [view.decision_row(decision) for decision in standing]
     if as_json:
@@ -43,9 +45,11 @@ def check(context: Context, app: str | None, cached: bool, as_json: bool) -> int
     silent = [state for state in sources if state.reason]
     for state in silent:
         talk(f"error: {state.index}: {state.reason}\nhint: {remedy(state.index)}")
+    for name in busy:
+        talk(f"error: {name} was not asked, because another process is asking it; what it has said before is shown")
     if not rows and not failed:
         talk("no pins to watch yet; `toplayer check` without --cached looks for them")
-    return 1 if failed or silent or any(row["verdict"] == "unknown" for row in rows) else 0
+    return 1 if failed or silent or busy or any(row["verdict"] == "unknown" for row in rows) else 0
 
 
 @click.command()

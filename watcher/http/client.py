@@ -112,9 +112,11 @@ class _Crew:
         self._room, self._large = asyncio.Semaphore(2 * limits.at_once), asyncio.Semaphore(1)
         self._failures: Counter[str] = Counter()
         self._closed: dict[str, IndexUnreachable] = {}
+        self._until = 0.0
 
     async def work(self, after: float) -> None:
         await asyncio.sleep(after)
+        self._until = asyncio.get_running_loop().time() + self._limits.all_begun
         async with asyncio.TaskGroup() as group:
             for _ in range(self._limits.at_once):
                 group.create_task(self._worker())
@@ -129,6 +131,10 @@ class _Crew:
             self.done.put(_Done(request, result, [self._room, *exchange.held]))
 
     def _without_asking(self, request: Request, server: str) -> IndexUnreachable | None:
+        if asyncio.get_running_loop().time() > self._until:
+            return IndexUnreachable(
+                request.url, f"not asked: what came before it has taken {self._limits.all_begun:g} s already"
+            )
         closed = self._closed.get(server)
         if closed is None:
             return None

@@ -40,14 +40,16 @@ class Limits:
     """What a request may cost; times are seconds, sizes are unpacked bytes.
 
     `deadline` is from the first attempt to the last byte, whatever happens in between; `stall` ends an attempt in which
-    nothing moves. `largest` leaves room above PyPI's largest page, which has 21 MB. Of answers beyond `large`, one at a
-    time is read and held. A server that wants us to wait longer than `patience` is asked again by the next look. `lag` is what
-    several servers need until they all have what one of them has announced.
+    nothing moves. Of many requests, those that have not begun after `all_begun` are left for the next look. `largest`
+    leaves room above PyPI's largest page, which has 21 MB. Of answers beyond `large`, one at a time is read and held. A
+    server that wants us to wait longer than `patience` is asked again by the next look. `lag` is what several servers
+    need until they all have what one of them has announced.
     """
 
     at_once: int = 10
     deadline: float = 60.0
     stall: float = 15.0
+    all_begun: float = 120.0
     largest: int = 40_000_000
     large: int = 4_000_000
     attempts: int = 3

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from http.client import responses
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.request import getproxies_environment, proxy_bypass
@@ -24,6 +23,7 @@ from watcher.http.message import Limits
 from watcher.http.network import Network, Private
 from watcher.http.server import Server
 from watcher.inert import inert
+from watcher.program import program
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Wires:
         """See `Http`."""
         # Packagist blocks whoever it cannot write to, and looks for an address behind `mailto=`.
         said = f" (mailto={contact})" if "@" in contact else f" ({contact})" if contact else ""
-        agent = f"toplayer/{version('toplayer')}{said}"
+        agent = f"toplayer/{program()}{said}"
         self._headers = {
             "user-agent": " ".join(inert(agent, 200).encode("ascii", "replace").decode().split()),
             "accept-encoding": "gzip",

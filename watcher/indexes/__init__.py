@@ -1,27 +1,26 @@
 """One file per kind of index: what it is asked, and how its answers are read."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from watcher.http import Http
 from watcher.indexes import packagist, pypi
 from watcher.lookup import Lookup
+from watcher.pin import Pin
 from watcher.settings import IndexSettings
 
 
 class Index(Protocol):
     """An index of packages."""
 
-    def look_up(
-        self, known: Sequence[Lookup], http: Http, now: datetime, branches: Collection[str] = ()
-    ) -> Iterator[Lookup]:
+    def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
         """Each package's lookup as of `now` (UTC), in the order in which the answers come.
 
         `known` is what was known of the packages that are asked for; a package that never was looked up has a bare
         `Lookup`. An index that does not answer for a package makes its lookup *unknown*, with the reason and with what
-        was known before; nothing is raised, so a package that fails costs the others nothing. `branches` are packages
-        of which what was not released is asked for, too, where an index has such.
+        was known before; nothing is raised, so a package that fails costs the others nothing. `pins` are those for
+        whose sake is asked: there may be more to ask for than releases.
         """
         ...
 

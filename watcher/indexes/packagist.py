@@ -6,7 +6,7 @@ Where a repository has a feed of changes, one request to it is a look at all pac
 tells of is asked for on condition that it has changed. Without a feed, each package costs such a request.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlencode
@@ -22,6 +22,7 @@ from watcher.indexes.packagist_lookup import TAGS, Answer, Answers, Learning, bo
 from watcher.indexes.packagist_root import Fetched, Root, fetch_root
 from watcher.lockfiles.composer_json import PACKAGIST
 from watcher.lookup import Lookup, Mark, Outcome
+from watcher.pin import Pin
 from watcher.settings import IndexSettings
 
 
@@ -37,10 +38,11 @@ class Packagist:
         self.url = (settings.url or address()).rstrip("/")
         self._settings = settings
 
-    def look_up(
-        self, known: Sequence[Lookup], http: Http, now: datetime, branches: Collection[str] = ()
-    ) -> Iterator[Lookup]:
-        """See `Index`. One request, if nothing has changed and the repository has a feed."""
+    def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
+        """See `Index`. One request, if nothing has changed and the repository has a feed.
+
+        Branches are asked for where a project would take what was not released yet.
+        """
         if not known:
             return
         try:
@@ -48,7 +50,8 @@ class Packagist:
         except IndexRefused as error:
             yield from (lookup.refused(now, error) for lookup in known)
             return
-        yield from _Round(self._settings, self.url, key, http, Learning(frozenset(branches), now)).look_up(known)
+        learn = Learning(frozenset(pin.package for pin in pins if pin.stability == "dev"), now)
+        yield from _Round(self._settings, self.url, key, http, learn).look_up(known)
 
 
 class _Round:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from urllib.parse import quote
@@ -12,6 +12,7 @@ from watcher.http import Http, Request, Response
 from watcher.indexes.key import key_of
 from watcher.indexes.simple import parse
 from watcher.lookup import Lookup, Outcome
+from watcher.pin import Pin
 from watcher.settings import IndexSettings
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.1, text/html;q=0.01"
@@ -33,9 +34,7 @@ class PyPI:
         self.url = (settings.url or address()).rstrip("/")
         self._settings = settings
 
-    def look_up(
-        self, known: Sequence[Lookup], http: Http, now: datetime, branches: Collection[str] = ()
-    ) -> Iterator[Lookup]:
+    def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
         """See `Index`. One conditional request per package."""
         try:
             key = key_of(self._settings, self.url)

@@ -97,6 +97,10 @@ class Settings(Model):
         """The broker's address, or an empty text for the embedded mode."""
         return revealed(self.toplayer.broker)
 
+    def polled_every(self, name: str) -> timedelta:
+        """How often the index, or the source of advisories, of this name is asked."""
+        return self.advisories[name].every if name in self.advisories else self.toplayer.poll
+
     def secrets(self) -> dict[str, Secret]:
         """Every secret that the settings name, by its path in the file."""
         return dict(secrets_in(self, ""))

@@ -40,9 +40,14 @@ class IndexSettings(Model):
         return self
 
     @property
+    def is_everybodys(self) -> bool:
+        """Whether it is the public index of its kind, which the whole world asks."""
+        return self.url is None and self.kind != "oci"
+
+    @property
     def is_public(self) -> bool:
         """Whether the names of its packages may leave the house: by default those of the public index only."""
-        return (self.url is None and self.kind != "oci") if self.advisories is None else self.advisories
+        return self.is_everybodys if self.advisories is None else self.advisories
 
 
 class AdvisorySettings(Model):
@@ -52,3 +57,8 @@ class AdvisorySettings(Model):
     url: Url | None = None
     every: Duration = timedelta(hours=1)
     private: bool = False
+
+    @property
+    def is_everybodys(self) -> bool:
+        """Whether it is the public source of its kind."""
+        return self.url is None

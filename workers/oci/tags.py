@@ -1,6 +1,6 @@
 """All registries of images, as an index: a tag is asked what it names now, and that is its only release."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -9,6 +9,7 @@ from watcher.errors import Refused, Temporary
 from watcher.http import Http
 from watcher.image import Digest, Reference
 from watcher.lookup import Lookup, Outcome
+from watcher.pin import Pin
 from watcher.release import File, Release
 from watcher.settings import RegistrySettings
 from workers.oci.stores import open_image
@@ -27,9 +28,7 @@ class Tags:
         """`patience` is in seconds: how long a registry that fails is asked again."""
         self._registries, self._patience = registries, patience
 
-    def look_up(
-        self, known: Sequence[Lookup], http: Http, now: datetime, branches: Collection[str] = ()
-    ) -> Iterator[Lookup]:
+    def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="tags") as pool:
             yield from pool.map(lambda lookup: self._one(lookup, now), known)
 

@@ -50,6 +50,7 @@ class FakeHands:
 
     meanwhile: Callable[[Ledger], None] = lambda _: None
     findings: Sequence[Finding] = ()
+    busy: Sequence[str] = ()
     adopted: Adopted = field(default_factory=lambda: Adopted(""))
     laid: Outlook = field(default_factory=lambda: Outlook(parts=(), terms=Terms()))
     asked: list[str] = field(default_factory=list)
@@ -62,9 +63,12 @@ class FakeHands:
         self.asked.append("follow")
         self.meanwhile(ledger)
 
-    def refresh(self, settings: Settings, ledger: Ledger, apps: Sequence[str], tell: Callable[[str], None]) -> None:
+    def refresh(
+        self, settings: Settings, ledger: Ledger, apps: Sequence[str], tell: Callable[[str], None]
+    ) -> Sequence[str]:
         self.asked.append("refresh")
         tell("asking")
+        return self.busy
 
     def serve(self, settings: Settings, ledger: Ledger) -> None:
         self.asked.append("serve")
@@ -233,6 +237,14 @@ def test_check_shows_one_line_of_why_per_pin_and_fails_where_it_could_not_look(l
     assert line("check", "--cached", "--json") == 0
     assert json.loads(line.out)[0]["said"] == "nothing is newer"
     assert line.hands.asked == ["refresh"]
+
+
+def test_check_says_whom_it_could_not_ask_because_another_process_does(line: Line, now: datetime) -> None:
+    seeded(line, now)
+    line.hands.busy = ["pypi"]
+
+    assert line("check") == 1
+    assert "pypi was not asked, because another process is asking it" in line.err
 
 
 def test_why_shows_each_release_the_rule_and_when_it_becomes_free(line: Line, now: datetime) -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,15 @@ def test_a_server_that_is_down_is_not_asked_a_thousand_times(http: Http) -> None
     assert len(results) == 1000
     assert f"did not answer: Connect call failed ('127.0.0.1', {port})" in str(results[0])
     assert sum("not asked, because of what came before" in str(result) for result in results) > 900
+
+
+def test_requests_that_have_not_begun_in_time_are_left_for_the_next_look(index: SimpleIndex) -> None:
+    index.spoil("six", Fault(status=503), forever=True)
+
+    with Http(limits=replace(QUICK, all_begun=0.0)) as http:
+        results = [result for _, result in http.many([page(index)] * 3)]
+
+    assert ["not asked: what came before it has taken 0 s" in str(result) for result in results] == [True] * 3
 
 
 def test_a_server_that_fails_half_of_the_time_is_asked_for_everything(http: Http, index: SimpleIndex) -> None:

@@ -19,6 +19,7 @@ from watcher.indexes.packagist_advisories import read_advisories
 from watcher.indexes.packagist_metadata import Metadata, parse
 from watcher.indexes.packagist_root import may_lead, read_root
 from watcher.lookup import Lookup, Outcome
+from watcher.pin import Pin
 from watcher.secret import Secret
 from watcher.settings import IndexSettings
 from watcher.versions import SCHEMES
@@ -60,7 +61,15 @@ def look(
 ) -> dict[str, Lookup]:
     server.asked.clear()
     index = Packagist(IndexSettings(kind="packagist", url=server.url, **given))
-    return {lookup.package: lookup for lookup in index.look_up(known or [unseen("acme/http")], http, now, branches)}
+    return {one.package: one for one in index.look_up(known or [unseen("acme/http")], http, now, on(branches))}
+
+
+def on(branches: Collection[str]) -> list[Pin]:
+    """Pins of projects that would take what was not released yet."""
+    return [
+        Pin(ecosystem="packagist", package=name, version="1.0.0", lock="composer.lock", stability="dev")
+        for name in branches
+    ]
 
 
 def unseen(package: str) -> Lookup:

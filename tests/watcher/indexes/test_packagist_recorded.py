@@ -12,6 +12,7 @@ from tests.conftest import MONDAY
 from tests.rig.composer_repository import ComposerRepository
 from tests.rig.process import need
 from tests.rig.simple_index import Fault
+from tests.watcher.indexes.test_packagist import on
 from watcher.http import Http
 from watcher.indexes.packagist import Packagist
 from watcher.indexes.packagist_advisories import read_advisories, read_malware
@@ -112,7 +113,7 @@ def test_real_composer_reads_the_same_versions(repository: ComposerRepository, t
     with Http() as http:
         index = Packagist(IndexSettings(kind="packagist", url=repository.url))
         bare = [Lookup(index="p", package=name) for name in names]
-        ours = {one.package: one for one in index.look_up(bare, http, MONDAY, set(names))}
+        ours = {one.package: one for one in index.look_up(bare, http, MONDAY, on(names))}
 
     for name in names:
         argv = ["composer", "show", "--all", "--format=json", "--no-plugins", "--no-interaction", name]
