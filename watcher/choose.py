@@ -13,6 +13,7 @@ from watcher.lookup import Lookup, Outcome
 from watcher.pin import Pin
 from watcher.release import Release
 from watcher.rules import ALWAYS, USUALLY, Case, Rules, asked, clock, no
+from watcher.units import listed
 
 
 def choose(pin: Pin, lookup: Lookup, rules: Rules, now: datetime) -> Decision:
@@ -70,7 +71,7 @@ def _fix(able: Sequence[Release], usual: Release | None, case: Case) -> Release 
 def _last_word(release: Release, usually: Reason | None, taken: Release | None, is_fix: bool, case: Case) -> Reason:
     """Of a release that could be taken: whether it is, and else why another one is."""
     if release is taken:
-        fixes = ", ".join(case.fixes(release.version))
+        fixes = listed(case.fixes(release.version))
         said = f"{release.version} fixes {fixes} and may come in" if fixes else f"{release.version} may come in"
         rule = "security" if is_fix else "newest"
         return Reason(version=release.version, verdict=Verdict.TAKEN, rule=rule, said=said)
@@ -78,7 +79,7 @@ def _last_word(release: Release, usually: Reason | None, taken: Release | None, 
         return usually
     assert taken is not None
     if is_fix and case.scheme.key(release.version) > case.scheme.key(taken.version):
-        return no(release, "lowest", f"{taken.version} is the lowest that fixes {', '.join(case.hits)}")
+        return no(release, "lowest", f"{taken.version} is the lowest that fixes {listed([*case.hits])}")
     return no(release, "newest", f"{taken.version} is newer")
 
 
@@ -111,7 +112,7 @@ def _against(case: Case) -> str:
     if not case.hits:
         return ""
     names = [f"{name} (malware)" if hit.malware else name for name, hit in sorted(case.hits.items())]
-    return f"{', '.join(names)} {'affects' if len(names) == 1 else 'affect'} {case.pin.version}; "
+    return f"{listed(names)} {'affects' if len(names) == 1 else 'affect'} {case.pin.version}; "
 
 
 def _in_short(case: Case, reasons: Sequence[Reason]) -> str:

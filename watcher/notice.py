@@ -1,15 +1,14 @@
 """Events → sentences for people. Pure; the words of strangers in them are inert plain text."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
 from watcher.event import Event, Fact
 from watcher.inert import inert
-from watcher.units import brief, size, span
+from watcher.units import brief, listed, size, span
 
 _LONGEST = 300
-_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ def _of_bump(verb: str, events: list[Event]) -> str:
         verb, ""
     )
     first = f"{_text(facts, 'package')} {_text(facts, 'from') or '(by tag)'} → {_text(facts, 'to')}"
-    change = brief(_some([first, *filter(None, _text(facts, "with").split(", "))]))
+    change = brief(listed([first, *filter(None, _text(facts, "with").split(", "))]))
     return f"{event.app}: {change} {verb.replace('_', ' ')}{where}{_because(facts)}"
 
 
@@ -71,7 +70,7 @@ def _of_rollout(verb: str, events: list[Event]) -> str:
 def _of_host(verb: str, events: list[Event]) -> str:
     facts = events[0].facts
     rollout = events[0].subject.rpartition(":")[0]
-    shown = _some([_text(event.facts, "host") for event in events])
+    shown = listed([_text(event.facts, "host") for event in events])
     cost = ""
     if verb == "done":
         most = max(_number(event.facts.get("bytes")) for event in events)
@@ -92,10 +91,6 @@ def _of_anything(verb: str, events: list[Event]) -> str:
 
 
 _OF_AREA = {"bump": _of_bump, "rollout": _of_rollout, "host": _of_host, "pin": _of_pin}
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _text(facts: Mapping[str, Fact], key: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from watcher.advisory import Advisory, affecting
+from watcher.advisory import Advisory, Against
 from watcher.decision import Reason, Verdict
 from watcher.lookup import Lookup
 from watcher.pin import Pin
@@ -12,7 +12,7 @@ from watcher.policy import DEFAULT, Policy, Watch
 from watcher.release import Release
 from watcher.requirement import raised
 from watcher.target import Fit, Target
-from watcher.units import span
+from watcher.units import listed, span
 from watcher.versions import SCHEMES
 from watcher.versions.kind import KINDS
 
@@ -43,12 +43,14 @@ class Case:
     def __init__(self, pin: Pin, lookup: Lookup, rules: Rules, now: datetime) -> None:
         self.pin, self.lookup, self.rules, self.now = pin, lookup, rules, now
         self.scheme = SCHEMES[pin.ecosystem]
+        versions = (pin.version, *(release.version for release in lookup.releases))
+        self._against = Against(rules.advisories, versions, self.scheme)
         self.hits = self.affecting(pin.version)
         self._fits: dict[str, Fit] = {}
 
     def affecting(self, version: str) -> dict[str, Advisory]:
         """The advisories that affect a version, by name."""
-        return affecting(version, self.rules.advisories, self.scheme)
+        return self._against.affecting(version)
 
     def fixes(self, version: str) -> tuple[str, ...]:
         """Those that affect the pin and would not affect that version."""
@@ -93,9 +95,9 @@ class Case:
         found = self.affecting(release.version)
         malware = [name for name, advisory in found.items() if advisory.malware]
         if malware:
-            return no(release, "malware", f"{release.version} is malware ({', '.join(sorted(malware))})")
+            return no(release, "malware", f"{release.version} is malware ({listed(sorted(malware))})")
         fresh = sorted(found.keys() - self.hits.keys())
-        return no(release, "advisory", f"{release.version} is affected by {', '.join(fresh)}") if fresh else None
+        return no(release, "advisory", f"{release.version} is affected by {listed(fresh)}") if fresh else None
 
     def prerelease(self, release: Release) -> Reason | None:
         if self.rules.policy.lets_in(self.pin, release.version):

@@ -1,6 +1,7 @@
-"""Sizes and spans of time, for people."""
+"""Sizes, spans of time and lists, for people."""
 
 import re
+from collections.abc import Sequence
 
 
 def size(value: float) -> str:
@@ -18,6 +19,14 @@ def span(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds / one:.3g} {unit}"
     return f"{seconds / 86_400:.3g} days"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a row: the first few, and how many more."""
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
+
+
+_SHOWN = 8
 
 
 def brief(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from watcher import document
 from watcher.advisories.osv_record import ECOSYSTEMS, marks, parse, rows, text
-from watcher.advisory import Advisory
+from watcher.advisory import Advisory, bearable
 from watcher.errors import IndexLied, IndexRefused, IndexUnreachable, Refused, Temporary
 from watcher.http import Http, Request, Response
 from watcher.lookup import Bulletin, Outcome
@@ -121,4 +121,5 @@ def _learn(bulletin: Bulletin, found: list[Advisory], result: Response | IndexUn
         raise result
     page = _body(result)
     found += parse(page, bulletin.ecosystem, bulletin.package, result.url)
+    bearable(found, result.url, "vulns")
     return text(page.get("next_page_token"), 5_000)

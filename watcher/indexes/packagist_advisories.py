@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from watcher import document
-from watcher.advisory import Advisory
+from watcher.advisory import Advisory, bearable
 from watcher.document import expect
 from watcher.indexes.packagist_metadata import affected, malware
 from watcher.inert import inert
@@ -12,7 +12,6 @@ from watcher.inert import inert
 AT_ONCE = 1000
 """Packages that one request may ask about."""
 _SEVERITIES = {"low": "low", "medium": "moderate", "moderate": "moderate", "high": "high", "critical": "critical"}
-_MOST = 5_000
 
 
 def read_advisories(body: bytes, url: str) -> dict[str, list[Advisory]]:
@@ -20,7 +19,7 @@ def read_advisories(body: bytes, url: str) -> dict[str, list[Advisory]]:
     data = expect(document.read(body, url), dict, url, "body", "an object")
     rows = data.get("advisories")
     table = {} if rows == [] else expect(rows, dict, url, "advisories", "an object")
-    return {name.lower(): _of_package(found) for name, found in table.items()}
+    return {name.lower(): _of_package(found, url, f"advisories[{inert(name, 100)}]") for name, found in table.items()}
 
 
 def read_malware(body: bytes, url: str) -> dict[str, list[Advisory]]:
@@ -31,10 +30,11 @@ def read_malware(body: bytes, url: str) -> dict[str, list[Advisory]]:
     return {name.lower(): [malware(constraint)] for name, constraint in rows.items()}
 
 
-def _of_package(found: object) -> list[Advisory]:
+def _of_package(found: object, url: str, where: str) -> list[Advisory]:
     # PHP writes a list with a gap in it as an object.
     rows = list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else []
-    return [_advisory(row) for row in rows[:_MOST] if isinstance(row, dict) and isinstance(row.get("advisoryId"), str)]
+    told = [_advisory(row) for row in rows if isinstance(row, dict) and isinstance(row.get("advisoryId"), str)]
+    return list(bearable(told, url, where))
 
 
 def _advisory(row: Mapping[str, Any]) -> Advisory:

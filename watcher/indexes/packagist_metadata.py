@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from watcher import document
-from watcher.advisory import Advisory
+from watcher.advisory import Advisory, bearable
 from watcher.document import expect
 from watcher.errors import IndexLied
 from watcher.inert import inert
@@ -48,7 +48,8 @@ def parse(body: bytes, package: str, url: str) -> Metadata:
     packages = data.get("packages", {})
     versions = expect(packages or {}, dict, url, "packages", "an object").get(package, [])
     metadata = read(versions, package, url, minified=data.get("minified") == _MINIFIED)
-    return replace(metadata, advisories=(*_known(data, url), *_malware(data, url)))
+    against = bearable([*_known(data, url), *_malware(data, url)], url, "security-advisories")
+    return replace(metadata, advisories=tuple(against))
 
 
 def read(versions: object, package: str, url: str, *, minified: bool = False) -> Metadata:
@@ -137,7 +138,7 @@ def _replacement(value: object) -> str:
 def _known(data: Mapping[str, Any], url: str) -> Iterator[Advisory]:
     """The advisories in a package's own file: their ids, and what they affect."""
     rows = expect(data.get("security-advisories") or [], list, url, "security-advisories", "a list")
-    for row in rows[:_MOST_VERSIONS]:
+    for row in rows:
         if isinstance(row, dict) and isinstance(row.get("advisoryId"), str):
             yield Advisory(id=inert(row["advisoryId"], 100), constraint=affected(row.get("affectedVersions")))
 
@@ -145,7 +146,7 @@ def _known(data: Mapping[str, Any], url: str) -> Iterator[Advisory]:
 def _malware(data: Mapping[str, Any], url: str) -> Iterator[Advisory]:
     table = data.get("filter") or {}
     rows = expect(table, dict, url, "filter", "an object").get("malware") or []
-    for row in expect(rows, list, url, "filter.malware", "a list")[:_MOST_VERSIONS]:
+    for row in expect(rows, list, url, "filter.malware", "a list"):
         if isinstance(row, dict):
             yield malware(row.get("constraint"), str(row.get("id") or ""), row.get("reason"), row.get("url"))
 

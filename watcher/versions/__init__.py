@@ -1,9 +1,11 @@
 """One file per version scheme. Versions are compared by their ecosystem's scheme: never as text, never by date."""
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from watcher.versions import composer, digest, pep440
 from watcher.versions.kind import Kind
+from watcher.versions.line import Line
 
 
 class Scheme(Protocol):
@@ -31,6 +33,10 @@ class Scheme(Protocol):
 
     def kind(self, before: str, after: str) -> Kind:
         """How large the update from one version to the other is; a `ValueError` if one of them is not a version."""
+        ...
+
+    def line(self, versions: Iterable[str]) -> Line:
+        """Versions in normal form, in their order, for who asks about many stretches of it."""
         ...
 
 

@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from watcher.versions.kind import Kind, kind
+from watcher.versions.line import Line
 from watcher.versions.semver import constraint as constraints
 from watcher.versions.semver import interval
 from watcher.versions.semver.bump import bumped
+from watcher.versions.semver.line import ComposerLine
 from watcher.versions.semver.version import (
     FLAG,
     STABILITIES,
@@ -168,6 +170,9 @@ class Composer:
     def kind(self, before: str, after: str) -> Kind:
         old, new = normalize(before), normalize(after)
         return Kind.MAJOR if is_branch(old) or is_branch(new) else kind(_numbers(old), _numbers(new))
+
+    def line(self, versions: Iterable[str]) -> Line:
+        return ComposerLine(versions, self)
 
 
 def _numbers(normal: str) -> list[int]:

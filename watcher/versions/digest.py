@@ -1,7 +1,10 @@
 """Images: a tag is not a version, so the version is the digest of what the tag names. Digests have no order."""
 
+from collections.abc import Iterable
+
 from watcher.image import Digest
 from watcher.versions.kind import Kind
+from watcher.versions.line import Line
 
 BY_TAG = ""
 """The version of an image that is named by its tag alone: whatever that names on the day."""
@@ -30,3 +33,6 @@ class ByDigest:
     def kind(self, before: str, after: str) -> Kind:
         """The same tag made anew: no larger than a patch."""
         return Kind.PATCH
+
+    def line(self, versions: Iterable[str]) -> Line:
+        return Line(versions, self)
