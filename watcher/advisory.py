@@ -1,10 +1,11 @@
 """Advisories: which versions of a package are known to be harmful, and who says so."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import accumulate, compress
+from itertools import accumulate
 from operator import xor
 
 from watcher.errors import IndexLied
@@ -81,30 +82,71 @@ def bearable(advisories: Sequence[Advisory], url: str, where: str) -> Sequence[A
     return advisories
 
 
+class Affected(Mapping[str, Advisory]):
+    """The advisories that affect one version, by what people call them, in the order of these names.
+
+    Thousands of versions are asked about thousands of advisories, so it is a number with a bit for each of them, and
+    what affects one version and not another is a subtraction.
+    """
+
+    __slots__ = ("_known", "_mask")
+
+    def __init__(self, known: Sequence[Advisory] = (), mask: int = 0) -> None:
+        """`known` have one advisory for each bit of `mask`, the lowest bit first."""
+        self._known, self._mask = known, mask
+
+    def __len__(self) -> int:
+        return self._mask.bit_count()
+
+    def __iter__(self) -> Iterator[str]:
+        mask = self._mask
+        while mask:
+            yield self._known[(mask & -mask).bit_length() - 1].name
+            mask &= mask - 1
+
+    def __getitem__(self, name: str) -> Advisory:
+        place = bisect_left(self._known, name, key=lambda one: one.name)
+        if place < len(self._known) and self._known[place].name == name and self._mask >> place & 1:
+            return self._known[place]
+        raise KeyError(name)
+
+    def __sub__(self, other: "Affected") -> "Affected":
+        """Those of the same advisories that do not affect the other version."""
+        return Affected(self._known, self._mask & ~other._mask)
+
+    def __and__(self, mask: int) -> "Affected":
+        return Affected(self._known, self._mask & mask)
+
+
 class Against:
     """What of some advisories affects each of a package's versions (in normal form).
 
     It is worked out for all of them at once, along the line of versions: an advisory is looked at where it begins to
-    hold and where it ends, and not once for each version.
+    hold and where it ends, and not once for each version. One that several sources have, by one name, is one, and is
+    malware if one of them calls it so.
     """
 
     def __init__(self, advisories: Iterable[Advisory], versions: Iterable[str], scheme: Scheme) -> None:
-        known = tuple(advisories)
-        line = scheme.line(versions) if known else Line((), scheme)
+        named: dict[str, list[Advisory]] = {}
+        for advisory in advisories:
+            named.setdefault(advisory.name, []).append(advisory)
+        together = [same for _, same in sorted(named.items())]
+        line = scheme.line(versions) if together else Line((), scheme)
         turns = [0] * (len(line.versions) + 1)
-        for number, advisory in enumerate(known):
-            for place in _edges(advisory.ranges(line)):
+        for number, same in enumerate(together):
+            for place in _edges(where for one in same for where in one.ranges(line)):
                 turns[place] ^= 1 << number
+        self._known = tuple(min(same, key=lambda one: not one.malware) for same in together)
+        self._malware = sum(1 << number for number, one in enumerate(self._known) if one.malware)
         self._masks = dict(zip(line.versions, accumulate(turns, xor), strict=False))
-        # As the digits of a mask stand: the last one first.
-        self._named = [(one.name, one) for one in reversed(known)]
 
-    def affecting(self, version: str) -> dict[str, Advisory]:
-        """Those that affect one of the versions, by what people call them: one that several sources have counts
-        once."""
-        mask = self._masks.get(version, 0)
-        digits = f"{mask:0{len(self._named)}b}" if mask else ""
-        return dict(compress(self._named, map(int, digits)))
+    def affecting(self, version: str) -> Affected:
+        """Those that affect one of the versions."""
+        return Affected(self._known, self._masks.get(version, 0))
+
+    def malware(self, version: str) -> Affected:
+        """Those of them that say of it that it does harm by intent."""
+        return self.affecting(version) & self._malware
 
 
 def _edges(ranges: Iterable[range]) -> Iterator[int]:
@@ -120,6 +162,6 @@ def _edges(ranges: Iterable[range]) -> Iterator[int]:
         yield from (start, end)
 
 
-def affecting(version: str, advisories: Iterable[Advisory], scheme: Scheme) -> dict[str, Advisory]:
-    """The advisories that affect a version (in normal form), by name. See `Against`."""
+def affecting(version: str, advisories: Iterable[Advisory], scheme: Scheme) -> Affected:
+    """The advisories that affect a version (in normal form). See `Against`."""
     return Against(advisories, [version], scheme).affecting(version)

@@ -40,7 +40,7 @@ def choose(pin: Pin, lookup: Lookup, rules: Rules, now: datetime) -> Decision:
         reasons=reasons,
         index=lookup.index,
         advisories=tuple(sorted(case.hits)),
-        fixes=case.fixes(candidate) if candidate else (),
+        fixes=tuple(case.fixes(candidate)) if candidate else (),
     )
 
 
@@ -79,7 +79,7 @@ def _last_word(release: Release, usually: Reason | None, taken: Release | None, 
         return usually
     assert taken is not None
     if is_fix and case.scheme.key(release.version) > case.scheme.key(taken.version):
-        return no(release, "lowest", f"{taken.version} is the lowest that fixes {listed([*case.hits])}")
+        return no(release, "lowest", f"{taken.version} is the lowest that fixes {listed(case.hits)}")
     return no(release, "newest", f"{taken.version} is newer")
 
 

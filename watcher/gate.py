@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from watcher.advisory import Affected
 from watcher.decision import Reason, Verdict
 from watcher.errors import Refused, Temporary
 from watcher.lockfiles.diff import LockDiff
@@ -84,7 +85,7 @@ def judge(one: Arrival, lookup: Lookup, rules: Rules, waived: Pass, now: datetim
 
 def _of_release(one: Arrival, release: Release, case: Case, waived: Pass) -> Reason | None:
     if one.before is None:
-        case.hits = {}
+        case.hits = Affected()
     is_asked = one.pin.package in waived.asked
     rules = [case.yanked, case.harmful] if one.before is None or one.before.version != one.pin.version else []
     if not is_asked:

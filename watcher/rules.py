@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from watcher.advisory import Advisory, Against
+from watcher.advisory import Advisory, Affected, Against
 from watcher.decision import Reason, Verdict
 from watcher.lookup import Lookup
 from watcher.pin import Pin
@@ -48,13 +48,13 @@ class Case:
         self.hits = self.affecting(pin.version)
         self._fits: dict[str, Fit] = {}
 
-    def affecting(self, version: str) -> dict[str, Advisory]:
+    def affecting(self, version: str) -> Affected:
         """The advisories that affect a version, by name."""
         return self._against.affecting(version)
 
-    def fixes(self, version: str) -> tuple[str, ...]:
+    def fixes(self, version: str) -> Affected:
         """Those that affect the pin and would not affect that version."""
-        return tuple(sorted(self.hits.keys() - self.affecting(version).keys())) if self.hits else ()
+        return self.hits - self.affecting(version)
 
     def fit(self, release: Release) -> Fit:
         """What of the release the target can install."""
@@ -92,11 +92,9 @@ class Case:
 
     def harmful(self, release: Release) -> Reason | None:
         """Malware is never taken; other harm only if the pin does the same harm already."""
-        found = self.affecting(release.version)
-        malware = [name for name, advisory in found.items() if advisory.malware]
-        if malware:
-            return no(release, "malware", f"{release.version} is malware ({listed(sorted(malware))})")
-        fresh = sorted(found.keys() - self.hits.keys())
+        if malware := self._against.malware(release.version):
+            return no(release, "malware", f"{release.version} is malware ({listed(malware)})")
+        fresh = self.affecting(release.version) - self.hits
         return no(release, "advisory", f"{release.version} is affected by {listed(fresh)}") if fresh else None
 
     def prerelease(self, release: Release) -> Reason | None:

@@ -1,7 +1,8 @@
 """Sizes, spans of time and lists, for people."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
+from itertools import islice
 
 
 def size(value: float) -> str:
@@ -21,9 +22,9 @@ def span(seconds: float) -> str:
     return f"{seconds / 86_400:.3g} days"
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Collection[str]) -> str:
     """Names in a row: the first few, and how many more."""
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
+    return ", ".join(islice(names, _SHOWN)) + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
 
 
 _SHOWN = 8
