@@ -160,7 +160,7 @@ def _file(row: Mapping[str, Any], url: str, where: str) -> File:
         filename=row["filename"],
         url=read("url", lambda value: _address(value, url), "an http:// or https:// address"),
         hashes=read("hashes", _hashes, "hexadecimal texts by algorithm"),
-        size=read("size", _size, "a number of bytes"),
+        size=_size(row.get("size")),
         requires_python=read("requires-python", _requires_python, "a version specifier"),
         uploaded_at=read("upload-time", _uploaded_at, "a time such as 2026-11-02T09:00:00Z"),
         yanked=read("yanked", _yanked, "true, false or a reason"),
@@ -176,20 +176,19 @@ def _address(value: object, url: str) -> str:
 
 
 def _hashes(value: object) -> Mapping[str, str]:
-    if isinstance(value, dict) and all(_is_hash(name, text) for name, text in value.items()):
-        return value
-    raise ValueError
-
-
-def _is_hash(name: str, text: object) -> bool:
-    return name in hashlib.algorithms_guaranteed and isinstance(text, str) and bool(_HEX.fullmatch(text))
+    """Those that we know how to make, as we make them. Who tells none is asked for none."""
+    if not isinstance(value, dict | None):
+        raise TypeError
+    known = {name: text for name, text in (value or {}).items() if name in hashlib.algorithms_guaranteed}
+    found = {name: text.lower() for name, text in known.items() if isinstance(text, str)}
+    if len(found) < len(known) or not all(map(_HEX.fullmatch, found.values())):
+        raise ValueError
+    return value if found == value else found
 
 
 def _size(value: object) -> int | None:
-    # bool is an int in Python, and not in JSON
-    if value is None or (type(value) is int and 0 <= value < 1 << 50):
-        return value
-    raise ValueError
+    # It is for people's eyes, and not worth a project. bool is an int in Python, and not in JSON.
+    return value if type(value) is int and 0 <= value < 1 << 50 else None
 
 
 def _requires_python(value: object) -> str:

@@ -251,12 +251,9 @@ def test_a_file_that_is_listed_twice_counts_once_and_the_first_one_counts() -> N
         ({"url": "https://x/\x1b]0;"}, "files[1].url: expected an http:// or https:// address"),
         ({"url": "https://x/ y"}, "files[1].url: expected an http:// or https:// address"),
         ({"url": None}, "files[1].url: expected an http:// or https:// address, got nothing"),
-        ({"hashes": None}, "files[1].hashes: expected hexadecimal texts by algorithm, got nothing"),
+        ({"hashes": [HASH]}, "files[1].hashes: expected hexadecimal texts by algorithm, got list"),
+        ({"hashes": {"sha256": 5}}, "files[1].hashes: expected hexadecimal texts by algorithm, got dict"),
         ({"hashes": {"sha256": "xyz"}}, "files[1].hashes: expected hexadecimal texts by algorithm, got dict"),
-        ({"hashes": {"sha256; rm": HASH}}, "files[1].hashes: expected hexadecimal texts by algorithm"),
-        ({"size": -1}, "files[1].size: expected a number of bytes, got int"),
-        ({"size": True}, "files[1].size: expected a number of bytes, got bool"),
-        ({"size": "911"}, "files[1].size: expected a number of bytes, got '911'"),
         ({"requires-python": 3}, "files[1].requires-python: expected a version specifier, got int"),
         ({"requires-python": ">=3\n"}, r"files[1].requires-python: expected a version specifier, got '>=3\n'"),
         ({"upload-time": "yesterday"}, "files[1].upload-time: expected a time such as 2026-11-02T09:00:00Z"),
@@ -269,6 +266,24 @@ def test_a_file_of_the_project_that_is_not_as_it_should_be_is_a_lie_with_its_pla
     fields: dict[str, Any], said: str
 ) -> None:
     assert lie(page(row("shop_api-0.9.tar.gz"), row(**fields))).startswith(said)
+
+
+@pytest.mark.parametrize("size", [-1, True, "911", 1.5, 1 << 60, [1]])
+def test_a_size_that_is_none_is_unknown_and_costs_nothing_else(size: Any) -> None:
+    assert [file.size for file in read(page(row(size=size)))[0].files] == [None]
+
+
+@pytest.mark.parametrize(
+    ("hashes", "kept"),
+    [
+        ({"sha256": HASH.upper()}, {"sha256": HASH}),
+        ({"sha256": HASH, "crc32c": "AAAAAA==", "gxh; rm": 5}, {"sha256": HASH}),
+        ({"md5": "0" * 32}, {"md5": "0" * 32}),
+        (None, {}),
+    ],
+)
+def test_of_the_hashes_of_a_file_those_count_that_we_know_how_to_make(hashes: Any, kept: dict[str, str]) -> None:
+    assert [file.hashes for file in read(page(row(hashes=hashes)))[0].files] == [kept]
 
 
 @pytest.mark.parametrize(
