@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from watcher.advisory import Advisory
 from watcher.lockfiles.diff import LockDiff
 from watcher.release import Release
+from workers.propose.links import Link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class Facts:
 
     `releases` and `sizes` (bytes of the file that the image takes) are by package and version, `why` says by package
     what a change other than the asked one is for, `layers` are those of the newest image, from the bottom up. `hosts`
-    is how many run it, in `waves`.
+    is how many run it, in `waves`, behind `links`.
     """
 
     releases: Mapping[tuple[str, str], Release] = field(default_factory=dict)
@@ -43,6 +44,7 @@ class Facts:
     hosts: int = 0
     fleet: str = ""
     waves: str = ""
+    links: Sequence[Link] = ()
 
 
 Read = Callable[[str], bytes | None]

@@ -1,6 +1,6 @@
 """What a proposal says: a title, and a body in Markdown that answers what a reviewer wants to know. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 
 from watcher.bump import Bump
@@ -8,7 +8,8 @@ from watcher.lockfiles.diff import LockDiff
 from watcher.pin import Pin
 from watcher.settings import AppSettings
 from watcher.units import size
-from workers.propose.facts import Facts, Layer
+from workers.propose.delivery import delivery
+from workers.propose.facts import Facts
 from workers.propose.forges.forge import Paper
 from workers.propose.markdown import block, code, link
 from workers.propose.message import subject_of
@@ -24,7 +25,7 @@ def paper_of(bump: Bump, app: AppSettings, diff: LockDiff, facts: Facts) -> Pape
         _table(bump, diff, facts),
         *_advisories(bump, facts),
         *_notes(facts),
-        *_delivery(diff, facts),
+        *delivery(diff, facts),
         _afterwards(bump, app, facts),
     ]
     body = "\n\n".join(parts)
@@ -91,49 +92,6 @@ def _notes(facts: Facts) -> Iterator[str]:
         title = f"<summary>What the authors of {code(notes.package)} say</summary>".replace("`", "")
         source = f"From {link(notes.source)}, as it stands there:"
         yield f"<details>\n{title}\n\n{source}\n\n{block(notes.text, share)}\n\n</details>"
-
-
-def _delivery(diff: LockDiff, facts: Facts) -> Iterator[str]:
-    """By the layers of the image that runs now: what changes is taken to be as large as it is today."""
-    moved = {f"{pin.ecosystem}:{pin.package}" for pin in _touched(diff)}
-    hit = [n for n, layer in enumerate(facts.layers) if moved & set(layer.components)]
-    if not facts.layers:
-        return
-    lines = ["### What a host downloads", ""]
-    if hit:
-        fresh, above = [facts.layers[n] for n in hit], facts.layers[hit[0] :]
-        lines += [
-            f"- with the containerd image store: about {_weight(fresh)}, {_count(fresh)}",
-            f"- with a classic graph driver: about {_weight(above)}, {_count(above)} (what lies above comes again)",
-            f"- reused: {_count(facts.layers[: hit[0]])} below, {_weight(facts.layers[: hit[0]])}",
-        ]
-    else:
-        lines.append(f"- only what is new: all {len(facts.layers)} layers of the image that runs now are reused")
-    lines += [f"- and {code(pin.package)}, which is new: {_arrival(pin, facts, diff)}" for pin in diff.added[:10]]
-    yield "\n".join(lines)
-
-
-def _arrival(pin: Pin, facts: Facts, diff: LockDiff) -> str:
-    """What a package that was not there weighs; else, at most as much as the largest file that could be installed."""
-    known = diff.size_of(pin)
-    if known is not None:
-        return size(known)
-    release = facts.releases.get((pin.package, pin.version))
-    files = release.files if release else ()
-    sizes = [file.size for file in files if file.size and file.filename.endswith((".whl", ".zip"))]
-    return f"at most {size(max(sizes))}" if sizes else "no size is known yet"
-
-
-def _touched(diff: LockDiff) -> Sequence[Pin]:
-    return [*(change.after for change in diff.changed), *diff.removed]
-
-
-def _weight(layers: Sequence[Layer]) -> str:
-    return size(sum(layer.size for layer in layers))
-
-
-def _count(layers: Sequence[Layer]) -> str:
-    return f"{len(layers)} layer{'' if len(layers) == 1 else 's'}"
 
 
 def _afterwards(bump: Bump, app: AppSettings, facts: Facts) -> str:

@@ -10,16 +10,21 @@ from watcher.http import Http
 from watcher.ledger import Ledger
 from watcher.lockfiles.diff import LockDiff
 from watcher.lookup import Bulletin, Lookup
+from watcher.machine import Machine, machines
 from watcher.pin import Pin
 from watcher.release import Release
+from watcher.rollout import HostState, Rollout
 from watcher.settings import Settings
 from watcher.wheels import Wheels
 from workers.propose.authors import LIMITS, Authors
 from workers.propose.changelog import About
 from workers.propose.facts import Facts, Layer, Notes, Read
+from workers.propose.links import Link, links
 
 _MOST, _MOST_NOTES = 12, 5
 """Packages whose metadata is asked for, to say what needs what, and those whose changelogs are."""
+_ROLLOUTS = 5
+"""The last ones that say how fast a link is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,22 @@ class FromEverywhere:
             hosts=len(fleet.hosts),
             fleet=app.fleet,
             waves=", ".join(map(str, fleet.waves)),
+            links=self._links(app.fleet),
         )
+
+    def _links(self, name: str) -> tuple[Link, ...]:
+        """Of the fleet, with what its hosts pulled last, whichever of its apps it was for."""
+        fleet = self.settings.fleets[name]
+        apps = [app for app, settings in self.settings.apps.items() if settings.fleet == name]
+        rolled = [
+            one for one in self.ledger.all(Rollout, app=apps, order="-wanted_at", limit=4 * _ROLLOUTS) if one.rolling_at
+        ]
+        pulls = [
+            (str(host), travelled, seconds)
+            for one in rolled[:_ROLLOUTS]
+            for host, travelled, seconds in self.ledger.rows(HostState, "host", "bytes", "pull_seconds", rollout=one.id)
+        ]
+        return links(fleet, machines(name, fleet, self.ledger.all(Machine, fleet=name)), pulls)
 
     def _size(self, pin: Pin, release: Release | None) -> int | None:
         """The bytes of the file of a release that fits the image best, if its index tells them."""

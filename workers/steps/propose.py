@@ -105,9 +105,12 @@ def _box(desk: Desk, name: str) -> Box | None:
 
 
 def _layers(desk: Desk, name: str) -> tuple[Layer, ...]:
-    """The layers of the newest image; none if that cannot be found out now."""
+    """The layers of the newest image; none if that cannot be found out now, or if they tell nothing of what is in them.
+
+    Those of a Dockerfile do not: what its next build makes anew depends on where the lockfile enters.
+    """
     app, image = desk.settings.apps[name], _newest(desk, name)
-    if image is None:
+    if image is None or app.image.builder != "layers":
         return ()
     try:
         store = open_store(app.image.repository, desk.settings.registries)

@@ -14,6 +14,7 @@ from watcher.release import File, Release
 from watcher.settings import AppSettings
 from workers.propose.facts import Facts, Layer, Notes
 from workers.propose.forges.forge import key_of
+from workers.propose.links import Link
 from workers.propose.markdown import block, code, link
 from workers.propose.paper import paper_of
 
@@ -53,15 +54,6 @@ DIFF = LockDiff(
     removed=(pin("gone", "3.0"),),
     changed=(Change(pin("core", "1.0"), pin("core", "2.0")), Change(pin("side", "1.0"), pin("side", "1.1"))),
 )
-LAYERS = tuple(
-    Layer(components=names, size=size)
-    for names, size in [
-        ((), 40_000_000),
-        (("pypi:core",), 3_000_000),
-        (("pypi:deep",), 500_000),
-        (("pypi:side",), 60_000),
-    ]
-)
 
 
 def test_the_asked_package_comes_first_with_dates_and_what_moved_with_it_with_a_reason() -> None:
@@ -96,16 +88,6 @@ def test_advisories_that_it_fixes_are_named() -> None:
     body = paper_of(fixing, APP, DIFF, Facts(advisories={"CVE-2026-1": known})).body
     assert "- `CVE-2026-1` high `it 'leaks' @all` <https://osv.example/1>" in body
     assert "- `CVE-2026-2`\n" in body
-
-
-def test_what_a_host_downloads_is_counted_by_the_layers_of_today() -> None:
-    diff = DIFF.weighed(lambda pin: 1_200 if pin.package == "fresh" else None)
-    body = paper_of(BUMP, APP, diff, Facts(layers=LAYERS)).body
-    assert "- and `fresh`, which is new: 1.2 kB" in body
-    assert "- with the containerd image store: about 3.06 MB, 2 layers" in body
-    assert "- with a classic graph driver: about 3.56 MB, 3 layers (what lies above comes again)" in body
-    assert "- reused: 1 layer below, 40 MB" in body
-    assert "What a host downloads" not in paper_of(BUMP, APP, DIFF, Facts()).body
 
 
 def test_what_happens_next_and_how_to_hold_it_are_said() -> None:
@@ -228,6 +210,10 @@ def example() -> str:
         hosts=40,
         fleet="field",
         waves="1, 10%, 100%",
+        links=(
+            Link(site="north", hosts=30, classic=30, rate=100_000),
+            Link(site="south", hosts=10, rate=250_000, is_set=True),
+        ),
     )
     return paper_of(bump, app, diff, facts).body
 

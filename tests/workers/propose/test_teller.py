@@ -22,8 +22,11 @@ from watcher.indexes import packagist_metadata
 from watcher.ledger import Ledger
 from watcher.lockfiles.diff import Change, LockDiff
 from watcher.lookup import Bulletin, Lookup
+from watcher.machine import Machine
 from watcher.pin import Pin
+from watcher.rollout import HostState, Rollout
 from workers.propose.facts import Layer
+from workers.propose.links import Link
 from workers.propose.teller import FromEverywhere
 
 MONDAY = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -94,6 +97,7 @@ def teller(index: SimpleIndex, state: Path, monkeypatch: pytest.MonkeyPatch, url
         python = "3.12"
         [fleets.field]
         waves = [1, "50%", "100%"]
+        hosts = [{{ name = "h1", address = "dir:{state}/h1" }}]
         """,
         "test",
     )
@@ -114,6 +118,18 @@ def test_all_that_is_known_is_told(running: SimpleIndex, tmp_path: Path, monkeyp
     assert facts.advisories["CVE-2026-1"].summary == "it leaks"
     assert facts.releases["side", "1.1"].released_at is not None
     assert (facts.layers, facts.fleet, facts.waves) == (LAYERS, "field", "1, 50%, 100%")
+
+
+def test_how_fast_the_last_pulls_were_is_told(
+    running: SimpleIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = teller(running, tmp_path, monkeypatch)
+    assert asking(DIFF, nothing).links == (Link(site="", hosts=1, unknown=1),)
+    rollout = Rollout(id="shop:1", app="shop", generation=1, commit="c", wanted_at=MONDAY, rolling_at=MONDAY)
+    asking.ledger.add(rollout, MONDAY)
+    asking.ledger.add(HostState(rollout="shop:1", host="h1", position=0, bytes=3_000_000, pull_seconds=30.0), MONDAY)
+    asking.ledger.add(Machine(fleet="field", host="h1", classic=True, answered_at=MONDAY), MONDAY)
+    assert asking(DIFF, nothing).links == (Link(site="", hosts=1, classic=1, rate=100_000.0),)
 
 
 def test_an_index_that_is_down_costs_only_what_it_would_have_told(
