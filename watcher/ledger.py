@@ -49,7 +49,7 @@ def _is_host(scope: str) -> bool:
     return scope.startswith(_HOST)
 
 
-_POSTED = "post:"
+_POSTED, _RESTS = "post:", "rests:"
 _AT_ONCE = 10_000
 
 
@@ -280,6 +280,18 @@ class Ledger:
         """Takes the note of `post` away: what is asked for from now on is a new order."""
         with self._database.noting() as connection:
             connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder.startswith(_POSTED)))
+
+    def rest(self, name: str, until: datetime) -> None:
+        """Notes that somebody outside, called `name`, wants to be left alone until then: see `rests`."""
+        with contextlib.suppress(Overtaken), self._database.noting() as connection:
+            connection.execute(delete(leases).where(leases.c.name == f"{_RESTS}{name}"))
+            connection.execute(insert(leases).values(name=f"{_RESTS}{name}", holder=_RESTS, until=until))
+
+    def rests(self, name: str) -> datetime | None:
+        """Until when `name` wants to be left alone, if anybody has noted it."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(leases.c.until).where(leases.c.name == f"{_RESTS}{name}")).first()
+            return row.until if row is not None else None
 
     def _take(self, name: str, holder: str, now: datetime, ttl: timedelta) -> bool:
         try:

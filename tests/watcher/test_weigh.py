@@ -185,7 +185,9 @@ def test_hours_and_groups_say_nothing_about_a_release_so_no_decision_is_made_aga
     world.weigh()
     before = world.ledger.standing("shop")["alpha"].basis
 
-    world.settings = settings(world.state, 'windows = ["22:00-06:00"]\nfreeze = ["2026-11-01..2026-11-03"]\ngroup = "greek"')
+    world.settings = settings(
+        world.state, 'windows = ["22:00-06:00"]\nfreeze = ["2026-11-01..2026-11-03"]\ngroup = "greek"'
+    )
     world.weigh()
 
     assert world.ledger.standing("shop")["alpha"].basis == before

@@ -30,6 +30,7 @@ from workers.propose.box import Box
 from workers.propose.facts import Layer
 from workers.propose.forges import open_forge
 from workers.propose.forges.errors import patiently
+from workers.propose.forges.rest import Patience
 from workers.propose.move import Move
 from workers.propose.propose import propose
 from workers.propose.teller import FromEverywhere
@@ -56,7 +57,8 @@ def _do(desk: Desk, bump: Bump) -> Bump:
     moves = [_move(desk.ledger, part, app) for part in bump.parts]
     teller = FromEverywhere(bump, desk.settings, desk.ledger, lambda: _layers(desk, bump.app))
     written = {one.commit for one in open_bumps(desk, bump.app)}
-    with patiently(), open_forge(app, desk.settings.toplayer.contact, desk.clock) as forge:
+    patience = Patience(desk.ledger, desk.clock)
+    with patiently(), open_forge(app, desk.settings.toplayer.contact, patience) as forge:
         gate = partial(_gate, desk, bump)
         return propose(bump, app, repository, moves, shop, gate, desk.clock, forge, teller, written)
 

@@ -10,6 +10,7 @@ from watcher.head import Head
 from watcher.proposal import Proposals
 from workers.carry import Step
 from workers.propose.forges import open_forge
+from workers.propose.forges.rest import Patience
 from workers.propose.tend import tend
 from workers.steps.rooms import open_bumps, repository_of
 
@@ -29,7 +30,7 @@ def _do(desk: Desk, proposals: Proposals) -> Proposals:
     # Nobody shall be pushed into an hour that is not for it, by a merge any more than by a branch.
     paused = desk.ledger.is_held(name)
     may = {bump.id for bump in bumps if not paused and decide.waits(bump, app.policy.of, now) is None}
-    with open_forge(app, desk.settings.toplayer.contact, desk.clock) as forge:
+    with open_forge(app, desk.settings.toplayer.contact, Patience(desk.ledger, desk.clock)) as forge:
         return tend(
             proposals,
             head,

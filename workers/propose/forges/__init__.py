@@ -6,16 +6,14 @@ A door is imported when it is needed: the libraries behind it take their time.
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from datetime import datetime
 from importlib import import_module
 
 from watcher.settings import AppSettings, ForgeSettings
 from workers.git import Login
 from workers.propose.forges.forge import Forge
 from workers.propose.forges.key import token_of
-from workers.propose.forges.rest import rested
+from workers.propose.forges.rest import Patience
 
-Clock = Callable[[], datetime]
 _DOORS = {"github": "GitHub", "gitlab": "GitLab", "gitea": "Gitea"}
 """What opens the door of a kind of forge, in the file of its name: called with settings, project, branch, contact."""
 _USERS = {"github": "x-access-token", "gitlab": "oauth2", "gitea": "oauth2"}
@@ -23,10 +21,10 @@ _USERS = {"github": "x-access-token", "gitlab": "oauth2", "gitea": "oauth2"}
 
 
 @contextlib.contextmanager
-def open_forge(app: AppSettings, contact: str = "", clock: Clock | None = None) -> Iterator[Forge | None]:
+def open_forge(app: AppSettings, contact: str = "", patience: Patience | None = None) -> Iterator[Forge | None]:
     """The forge of an app, or None for one that has none, while the block lasts. `contact` is how people reach you.
 
-    With a `clock` it is not asked while it wants to be left alone, whichever app it told so. Raises `ForgeRefused` if
+    With `patience` it is not asked while it wants to be left alone, whichever app it told so. Raises `ForgeRefused` if
     its secret cannot be read, or is no good.
     """
     if app.forge is None:
@@ -35,7 +33,7 @@ def open_forge(app: AppSettings, contact: str = "", clock: Clock | None = None) 
     module = import_module(f"workers.propose.forges.{app.forge.kind}")
     door: Callable[..., AbstractContextManager[Forge]] = getattr(module, _DOORS[app.forge.kind])
     with (
-        rested(app.forge, clock) if clock else contextlib.nullcontext(),
+        patience.towards(app.forge) if patience else contextlib.nullcontext(),
         door(app.forge, app.forge.project_of(app.repository), app.branch, contact) as forge,
     ):
         yield forge

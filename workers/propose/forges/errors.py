@@ -89,26 +89,30 @@ _HINTS = {
     404: "check apps.*.forge.project, and that the token may see the project",
 }
 _BEHIND = re.compile(r"behind the base branch|head branch (is|was) (out of date|not up to date)", re.IGNORECASE)
+_LIMITED = re.compile(r"rate.?limit", re.IGNORECASE)
+_FAILED = re.compile(r"^something went wrong while executing your query", re.IGNORECASE)
 _NOT_NOW = (408, 425, 429)
 
 
 def told(where: str, status: int, why: str, headers: Mapping[str, str], secrets: Collection[str] = ()) -> ToplayerError:
     """The error that an answer is. `headers` are in any case; `why` is the forge's word for it, if it has one.
 
-    GitHub tells its limits with 403 or 429, by `retry-after` or by `x-ratelimit-reset`; the others with 429. What is
-    there already was made by somebody who was faster: the next look finds it.
+    GitHub tells its limits with 403 or 429, by `retry-after` or by `x-ratelimit-reset`, and by GraphQL with 200 and
+    words (which come here as 400, as does its "something went wrong"); the others with 429. What is there already was
+    made by somebody who was faster: the next look finds it.
     """
     for secret in filter(None, secrets):
         why = why.replace(secret, "***")
     said = inert(" ".join(why.split()), 400)
     fields = {name.lower(): value for name, value in headers.items()}
     wait = _wait(fields)
-    limited = status == 429 or (status == 403 and (wait is not None or "rate limit" in said.lower()))
+    limited = status == 429 or (status == 403 and wait is not None)
+    limited = limited or (status in (400, 403) and _LIMITED.search(said) is not None)
     if limited:
         wait = NO_WORD if wait is None else wait
     if status in (409, 422) and "already exists" in said:
         return ForgeUnreachable(where, f"somebody else was faster: {said}")
-    if limited or status >= 500 or status in _NOT_NOW:
+    if limited or status >= 500 or status in _NOT_NOW or _FAILED.search(said):
         return ForgeUnreachable(where, f"it says {status}{f': {said}' if said else ''}", wait)
     kind = BranchBehind if _BEHIND.search(said) else NotThere if status in (404, 410) else ForgeRefused
     return kind(where, f"it says {status}{f': {said}' if said else ''}", _HINTS.get(status, ""))

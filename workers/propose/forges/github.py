@@ -236,5 +236,8 @@ def _said(error: github.GithubException) -> str:
     """GitHub's own words: the message, and the list of what is wrong in it, or in a GraphQL answer."""
     data = error.data if isinstance(error.data, dict) else {}
     faults = data.get("errors") if isinstance(data.get("errors"), list) else []
-    words = [fault.get("message") or fault.get("code") if isinstance(fault, dict) else fault for fault in faults or []]
+    words = [
+        fault.get("message") or fault.get("code") or fault.get("type") if isinstance(fault, dict) else fault
+        for fault in faults or []
+    ]
     return "; ".join(str(word) for word in (data.get("message"), *words) if word)

@@ -1,7 +1,10 @@
 """Bad days of a forge: whoever has to act is told so, and how long to wait is what the forge says."""
 
+import json
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 
@@ -9,12 +12,14 @@ from tests.rig.forges.gitea import GiteaDialect
 from tests.rig.forges.server import Fault, ForgeServer
 from tests.workers.propose.forges.conftest import BRANCH, app_on, opened
 from watcher.errors import Temporary
+from watcher.ledger import Ledger
 from watcher.proposal import Proposal
 from watcher.settings import AppSettings
 from workers.propose.forges import open_forge
 from workers.propose.forges.errors import ForgeLied, ForgeRefused, ForgeUnreachable
 from workers.propose.forges.forge import Paper
 from workers.propose.forges.key import token_of
+from workers.propose.forges.rest import Patience
 
 NOW = datetime.now(UTC)
 """What the forge has for the time, whatever the time is."""
@@ -55,22 +60,48 @@ def test_a_forge_that_wants_to_be_left_alone_is_and_for_as_long_as_it_says(
     assert len(server.requests) == 1
 
 
-def test_what_one_app_is_told_to_leave_alone_the_others_leave_alone_too(server: ForgeServer) -> None:
+def test_what_one_app_is_told_to_leave_alone_the_others_leave_alone_too_in_every_process(
+    server: ForgeServer, tmp_path: Path
+) -> None:
     server.faults.append(Fault("GET", 403, "You have exceeded a secondary rate limit", {"Retry-After": "60"}))
     one, other = app_on(server), app_on(server, project="team/other")
-    times = iter([NOW, NOW + timedelta(seconds=45), NOW + timedelta(seconds=61)])
+    where = f"sqlite:///{tmp_path}/ledger.db"
 
-    def find_at_the_next_time(app: AppSettings) -> Proposal | None:
-        with open_forge(app, clock=lambda: next(times)) as forge:
+    def find_at(now: datetime, app: AppSettings) -> Proposal | None:
+        with closing(Ledger(where)) as ledger, open_forge(app, patience=Patience(ledger, lambda: now)) as forge:
             assert forge is not None
             return forge.find(BRANCH, "key")
 
-    for app, left in ((one, 60), (other, 15)):
+    for app, now, left in ((one, NOW, 60), (other, NOW + timedelta(seconds=45), 15)):
         with pytest.raises(ForgeUnreachable) as caught:
-            find_at_the_next_time(app)
+            find_at(now, app)
         assert caught.value.retry_after == left
     assert len(server.requests) == 1
-    assert find_at_the_next_time(one) is None
+    assert find_at(NOW + timedelta(seconds=61), one) is None
+
+
+@pytest.mark.parametrize("server", ["github"], indirect=True)
+@pytest.mark.parametrize(
+    ("said", "headers", "wait"),
+    [
+        ({"type": "RATE_LIMITED", "message": "API rate limit already exceeded for user ID 1."}, {}, 60),
+        ({"type": "RATE_LIMITED"}, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": SOON}, 90),
+        ({"message": "You have exceeded a secondary rate limit."}, {"Retry-After": "30"}, 30),
+        ({"message": "Something went wrong while executing your query on 2026-11-02. Please include `A:1`"}, {}, None),
+    ],
+)
+def test_what_graphql_says_with_an_answer_of_200_is_no_refusal(
+    server: ForgeServer, said: dict[str, str], headers: dict[str, str], wait: float | None
+) -> None:
+    body = json.dumps({"data": None, "errors": [said]}).encode()
+    headers = {**headers, "Date": format_datetime(NOW, usegmt=True)}
+    with opened(app_on(server, draft=True)) as forge:
+        number = forge.write(PAPER).number
+        server.faults.append(Fault("POST /graphql", 200, headers=headers, raw=body))
+        with pytest.raises(ForgeUnreachable) as caught:
+            forge.ready(number)
+    waits = caught.value.retry_after
+    assert waits is None if wait is None else waits is not None and wait - 1 <= waits <= wait
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
