@@ -360,7 +360,12 @@ def _unsettled(host: HostState) -> bool:
 
 
 def offline(host: HostState, now: datetime, error: Temporary) -> HostState:
-    """A host that could not be reached when it was called: pending again, with the reason, and in nobody's way."""
+    """A host that could not be reached when it was called: pending again, with the reason, and in nobody's way.
+
+    One that brings the image to itself goes on with it behind its link, and keeps its place there for some attempts.
+    """
     tried = host.again(now, error)
+    if host.pulling_since is not None and tried.attempts < GIVEN_UP_AFTER:
+        return tried
     pending = host.at(HostStage.PENDING, now, reason=tried.reason)
     return replace(pending, attempts=tried.attempts, due_at=tried.due_at)

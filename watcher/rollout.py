@@ -160,7 +160,9 @@ class HostState(Entry):
     time from the call to the end. Of these, `pull_seconds` went into the pull, `swap_seconds` into stopping the old and
     starting the new, and `healthy_seconds` is how long the new one took to prove itself. All are None until known.
 
-    `inspected_at` is when the host was last asked what it really runs, and `drift` what was not as it should be then.
+    `pulling_since` is since when the host has been bringing the image to itself, so that nobody waits for it (None: it
+    is not, as far as is known). `inspected_at` is when the host was last asked what it really runs, and `drift` what
+    was not as it should be then.
     """
 
     rollout: str
@@ -175,6 +177,7 @@ class HostState(Entry):
     healthy_seconds: float | None = None
     called_at: datetime | None = None
     since: datetime | None = None
+    pulling_since: datetime | None = None
     inspected_at: datetime | None = None
     drift: str = ""
 
@@ -197,6 +200,7 @@ class HostState(Entry):
             attempts=0,
             due_at=None,
             since=now,
+            pulling_since=None,
             called_at=None if stage is HostStage.PENDING else called_at,
             seconds=(now - called_at).total_seconds() if stage in _ENDS and self.called_at else self.seconds,
             healthy_seconds=(now - self.since).total_seconds() if proven and self.since else self.healthy_seconds,

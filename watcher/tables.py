@@ -204,6 +204,7 @@ host_states = Table(
     Column("healthy_seconds", Float),
     Column("called_at", Utc),
     Column("since", Utc),
+    Column("pulling_since", Utc),
     Column("inspected_at", Utc),
     Column("drift", Text, nullable=False),
     *_entry(),

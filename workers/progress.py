@@ -14,9 +14,11 @@ EVERY = timedelta(seconds=3)
 class Progress:
     """Hears how many bytes have travelled to one host, and writes it down every few seconds until the block ends."""
 
-    def __init__(self, ledger: Ledger, host: str, clock: Callable[[], datetime]) -> None:
-        """`host` is the host's name in its rollout."""
-        self._ledger, self._host, self._clock = ledger, host, clock
+    def __init__(self, ledger: Ledger, host: str, clock: Callable[[], datetime], began: bool = False) -> None:
+        """`host` is the host's name in its rollout; `began`: something was written down of this pull before."""
+        self._ledger, self._host, self._clock, self._began = ledger, host, clock, began
+        self.goes_on = False
+        """Whether the bytes still travel when the block ends, so that what was written down stays."""
         self._last: datetime | None = None
 
     def __enter__(self) -> "Progress":
@@ -32,6 +34,6 @@ class Progress:
             self._ledger.moved(self._host, Transfer(gone, known, now))
 
     def __exit__(self, *_: object) -> None:
-        if self._last is not None:
+        if (self._began or self._last is not None) and not self.goes_on:
             with contextlib.suppress(ToplayerError):
                 self._ledger.moved(self._host, None)

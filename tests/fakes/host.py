@@ -9,7 +9,18 @@ from typing import Any
 from watcher.errors import ToplayerError
 from watcher.image import Digest
 from watcher.machine import Takes
-from workers.fleet.host import Fenced, Health, HostRefused, HostUnreachable, Proof, Running, Service, Tell, silent
+from workers.fleet.host import (
+    Fenced,
+    Health,
+    HostRefused,
+    HostUnreachable,
+    OnItsWay,
+    Proof,
+    Running,
+    Service,
+    Tell,
+    silent,
+)
 from workers.oci.manifest import Manifest
 from workers.oci.store import Store, StoreRefused
 
@@ -31,7 +42,8 @@ class Slot:
 class FakeHost:
     """A host called `name`, which pulls from `store`.
 
-    `sick` images never get well, `slow` ones take their time. `refuses` maps a move to the error that it raises.
+    `sick` images never get well, `slow` ones take their time. An image that it does not have is `away` for so many
+    questions: it brings it to itself. `refuses` maps a move to the error that it raises.
     `dies_at` counts the changes that are still made before the process dies. `calls` are the moves that were asked for.
     """
 
@@ -41,6 +53,7 @@ class FakeHost:
         self.says = Takes("a fake", zstd=True, classic=False)
         self.sick: set[Digest] = set()
         self.slow: dict[Digest, timedelta] = {}
+        self.away = 0
         self.refuses: dict[str, ToplayerError] = {}
         self.dies_at: int | None = None
         self.calls: list[str] = []
@@ -71,6 +84,7 @@ class FakeHost:
 
     def fetch(self, service: Service, image: Digest, tell: Tell = silent) -> int:
         self._asked("fetch")
+        self._bring(image)
         travelled = self._fetch(image)
         tell(travelled, travelled)
         return travelled
@@ -111,9 +125,15 @@ class FakeHost:
         elif image is None:
             self._do(current=None, next=None)
         else:
+            self._bring(image)
             self._fetch(image)
             self._swap(Slot(image, generation, service))
             self._do(current=self.next, next=None, previous=None)
+
+    def _bring(self, image: Digest) -> None:
+        if image not in self.images and self.away:
+            self.away -= 1
+            raise OnItsWay(self._name, image)
 
     def _fetch(self, image: Digest) -> int:
         if image in self.images:

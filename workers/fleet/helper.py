@@ -32,7 +32,7 @@ class Engine(http.client.HTTPConnection):
 def pull(job):
     disk = os.statvfs("/")
     if disk.f_bavail * disk.f_frsize < job["needs"]:
-        return {"free": disk.f_bavail * disk.f_frsize}
+        return {"free": disk.f_bavail * disk.f_frsize, "needs": job["needs"]}
     engine = Engine("engine", timeout=job["stalled"])
     query = urllib.parse.urlencode({"fromImage": job["repository"], "tag": job["image"]})
     engine.request("POST", "/images/create?" + query, headers={"X-Registry-Auth": job["auth"]})
@@ -67,7 +67,7 @@ print(json.dumps(ended), flush=True)
 class Said:
     """What the helper wrote: how many bytes it has, of how many as far as is known, and how many events it has heard,
     because unpacking a layer is progress, too; and in the end what was downloaded, or an error, or how little of the
-    disk is free."""
+    disk is free of what it `needs`."""
 
     current: int = 0
     total: int = 0
@@ -75,6 +75,7 @@ class Said:
     downloaded: frozenset[str] | None = None
     error: str = ""
     free: int | None = None
+    needs: int = 0
 
     @property
     def is_over(self) -> bool:
@@ -130,6 +131,7 @@ def said(log: str) -> Said:
                 total=int(row.get("total") or 0),
                 events=int(row.get("events") or 0),
                 free=int(row["free"]) if "free" in row else None,
+                needs=int(row.get("needs") or 0),
                 downloaded=frozenset(map(str, downloaded)) if isinstance(downloaded, list) else None,
                 error=str(row.get("error") or ""),
             )

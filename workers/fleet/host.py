@@ -114,7 +114,8 @@ class Host(Protocol):
     def fetch(self, service: Service, image: Digest, tell: Tell = silent) -> int:
         """Brings the image to the host; the bytes that really travelled (0 if it was all there).
 
-        A `HostRefused` if the host's disk has no room for it, before any byte travels, where that can be known.
+        `OnItsWay` while the host brings it to itself: then nobody has to wait for it. A `HostRefused` if the host's
+        disk has no room for it, before any byte travels, where that can be known.
         """
         ...
 
@@ -136,7 +137,7 @@ class Host(Protocol):
     def back(self, service: Service, image: Digest | None, generation: int) -> None:
         """Takes `generation` back: the host runs `image` again (None: nothing), what is still there of it if possible.
 
-        `Fenced` if a newer generation was at work here.
+        `Fenced` if a newer generation was at work here. `OnItsWay` as in `fetch`, if it has to come once more.
         """
         ...
 
@@ -161,6 +162,17 @@ class HostBusy(Temporary):
 
     def __str__(self) -> str:
         return f"{self.host} cannot do it now: {self.why}"
+
+
+class OnItsWay(Temporary):
+    """The host itself is bringing the image, and goes on whoever listens: ask again in a while."""
+
+    def __init__(self, host: str, image: Digest) -> None:
+        self.host, self.image = host, image
+        super().__init__(host, image)
+
+    def __str__(self) -> str:
+        return f"{self.image.short} is on its way to {self.host}"
 
 
 class HostRefused(Refused):

@@ -30,7 +30,7 @@ class Images:
         """See `Host.fetch`. `up` is the id of a container of the service's that runs, to ask for free space in."""
         pull = Pull(self._engine, service, image, self._socket, tell=tell)
         there = self.has(service, image)
-        downloaded = pull.left() if there else frozenset()
+        downloaded = pull.left() if there else pull.ask()
         if there and not downloaded:
             return 0
         travelled = 0
@@ -46,9 +46,8 @@ class Images:
             return self._load(service, image, manifest, tell, up)
         if there or self._engine.image(manifest.config.digest) is None:
             travelled += manifest.config.size
-        if not there:
-            pull = replace(pull, needs=self._room(service, manifest, up)[0])
-        downloaded = downloaded or pull.wait()
+        if downloaded is None:
+            downloaded = replace(pull, needs=self._room(service, manifest, up)[0]).take()
         travelled += sum(
             {layer.digest: layer.size for layer in manifest.layers if layer.digest.short in downloaded}.values()
         )

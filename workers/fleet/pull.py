@@ -1,4 +1,7 @@
-"""A pull, by the helper on the host if there is one to be had, else by our own connection."""
+"""A pull, by the helper on the host if there is one to be had, else by our own connection.
+
+What a helper pulls needs nobody who waits: whoever asked for it comes again in a while, and has other things to do.
+"""
 
 import time
 from dataclasses import dataclass
@@ -10,10 +13,11 @@ from workers.fleet import helper
 from workers.fleet.answer import pull_failed
 from workers.fleet.engine import STALLED, Engine, Listed
 from workers.fleet.helper import Said
-from workers.fleet.host import HostBusy, HostRefused, Service, Tell, silent
+from workers.fleet.host import HostRefused, OnItsWay, Service, Tell, silent
 from workers.fleet.room import short_of
 
-_LOOK = 0.25
+_LISTEN, _LOOK = 2.0, 0.5
+"""Seconds that a new helper is listened to, and between two looks at it: a bump is often there by then."""
 _LINES = 5
 
 
@@ -28,26 +32,31 @@ class Pull:
     needs: int = 0
     tell: Tell = silent
 
-    def wait(self) -> frozenset[str]:
+    def ask(self) -> frozenset[str] | None:
+        """What the helper that is there downloaded; None if none has anything to say. `OnItsWay` while it is at work.
+
+        It costs two short questions: whoever comes again for a pull that goes on asks nothing else.
+        """
+        found = self._found() if self.service.puller else None
+        if found is None or not self._is_for_this(found):
+            return None
+        said = self._said(found.id, found.up)
+        return self._ended(found.id, said) if said.is_over else None
+
+    def take(self) -> frozenset[str]:
         """The short digests of the layers that were downloaded, once the image is there. A host's error if not.
 
-        What waits may be killed: the next one finds the helper at work, and waits for it.
+        `OnItsWay` if a helper is at work on the host. Whoever asked for it may be killed: the next one finds it.
         """
-        if not self.service.puller:
-            return self._by_us()
-        id = self._helper()
+        id = self._helper() if self.service.puller else None
         if id is None:
             return self._by_us()
         said = self._listened(id)
-        self.engine.remove(id)
         if not said.is_over:
             # It ended without a word: its image has no python3, say.
+            self.engine.remove(id)
             return self._by_us()
-        if said.free is not None:
-            raise pull_failed(self.engine.host, self.service.repository, short_of(self.needs, said.free))
-        if said.downloaded is None:
-            raise pull_failed(self.engine.host, self.service.repository, said.error)
-        return said.downloaded
+        return self._ended(id, said)
 
     def left(self) -> frozenset[str]:
         """What a helper downloaded whom nobody listened to in the end; it is taken away."""
@@ -69,19 +78,22 @@ class Pull:
     def _helper(self) -> str | None:
         """The helper that is at work, or a new one; None if the host will not have one."""
         found = self._found()
-        if found is not None and found.labels.get("io.toplayer.image") == self.image and self._is_good(found):
+        if found is not None and self._is_for_this(found) and (found.up or self._has_ended(found)):
             return found.id
         if found is not None:
-            # It pulled what nobody wants any more, or failed while nobody listened.
+            # It pulled what nobody wants any more, or whoever made it died before it was started.
             self.engine.remove(found.id)
         try:
             return self._started()
         except HostRefused:
             return None
 
-    def _is_good(self, found: Listed) -> bool:
-        """Whether the helper is at work, or ended well a moment ago: then it knows what travelled."""
-        return found.up or helper.said(self.engine.log(found.id, _LINES)).downloaded is not None
+    def _is_for_this(self, found: Listed) -> bool:
+        return found.labels.get("io.toplayer.image") == self.image
+
+    def _has_ended(self, found: Listed) -> bool:
+        """Whether it was started once, and so has had its chance to speak."""
+        return (self.engine.inspect(found.id).get("State") or {}).get("Status") == "exited"
 
     def _found(self) -> Listed | None:
         found = next((one for one in self.engine.containers() if one.name == self._name), None)
@@ -108,17 +120,29 @@ class Pull:
         return id
 
     def _listened(self, id: str) -> Said:
-        """What the helper said last, when it has ended. One that says nothing new for too long is taken away."""
-        last, since = Said(), time.monotonic()
+        """What the helper said last, if it has ended soon."""
+        until = time.monotonic() + _LISTEN
         while True:
-            up = self.engine.is_up(id)
-            said = helper.said(self.engine.log(id, _LINES))
-            if said.is_over or not up:
-                return said
+            try:
+                return self._said(id, self.engine.is_up(id))
+            except OnItsWay:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_LOOK)
+
+    def _said(self, id: str, up: bool) -> Said:
+        """What a helper that has ended said last. `OnItsWay` for one that is `up`."""
+        said = helper.said(self.engine.log(id, _LINES))
+        if up and not said.is_over:
             self.tell(said.current, said.total)
-            if said != last:
-                last, since = said, time.monotonic()
-            elif time.monotonic() - since > STALLED:
-                self.engine.remove(id)
-                raise HostBusy(self.engine.host, f"the pull made no progress for {STALLED:g} s")
-            time.sleep(_LOOK)
+            raise OnItsWay(self.engine.host, self.image)
+        return said
+
+    def _ended(self, id: str, said: Said) -> frozenset[str]:
+        """What the helper downloaded, or its error. It is taken away."""
+        self.engine.remove(id)
+        if said.free is not None:
+            raise pull_failed(self.engine.host, self.service.repository, short_of(said.needs, said.free))
+        if said.downloaded is None:
+            raise pull_failed(self.engine.host, self.service.repository, said.error)
+        return said.downloaded

@@ -9,12 +9,14 @@ from watcher.errors import Temporary
 from watcher.image import Digest
 from watcher.rollout import HostStage, HostState, Rollout
 from watcher.units import span
-from workers.fleet.host import Fenced, Health, Host, Service, Tell, silent
+from workers.fleet.host import Fenced, Health, Host, OnItsWay, Service, Tell, silent
 
 AGAIN = timedelta(seconds=1)
 """After which a host that is still starting is looked at again; later after a third of the time that it has taken so
 far, and never later than `LATEST`."""
 LATEST = timedelta(seconds=15)
+PULLING = timedelta(seconds=5)
+"""After which a host that brings the image to itself is asked how far it is: the first time, and no sooner ever."""
 
 
 def step(
@@ -34,15 +36,15 @@ def step(
     """
     if rollout.image is None:
         raise ValueError(f"{rollout.id} has no image to roll")
-    roll = _Roll(rollout, rollout.image, host, service, within, clock, tell)
-    if decide.goes_back(state, rollout):
-        return roll.returning(state) if state.stage is HostStage.RETURNING else roll.going_back(state)
-    if state.stage.fetches:
-        try:
-            return roll.called(state)
-        except Temporary as error:
-            return decide.offline(state, clock(), error)
-    return roll.fetched(state) if state.stage is HostStage.FETCHED else roll.proving(state)
+    roll, began = _Roll(rollout, rollout.image, host, service, within, clock, tell), clock()
+    try:
+        return roll.next(state)
+    except OnItsWay:
+        return roll.pulling(state, began)
+    except Temporary as error:
+        if not state.stage.fetches or decide.goes_back(state, rollout):
+            raise
+        return decide.offline(state, clock(), error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,14 @@ class _Roll:
     clock: Callable[[], datetime]
     tell: Tell
 
+    def next(self, state: HostState) -> HostState:
+        """The state after its next move."""
+        if decide.goes_back(state, self.rollout):
+            return self.returning(state) if state.stage is HostStage.RETURNING else self.going_back(state)
+        if state.stage.fetches:
+            return self.called(state)
+        return self.fetched(state) if state.stage is HostStage.FETCHED else self.proving(state)
+
     def called(self, state: HostState) -> HostState:
         """Notes what runs, and fetches. Fetching touches nothing, so the note is written before anything is."""
         before = self.host.running(self.service)
@@ -65,11 +75,19 @@ class _Roll:
             proof = self.host.prove(self.service, self.image, self.service.steady)
             if proof.health is Health.HEALTHY:
                 return replace(state.at(HostStage.DONE, self.clock()), bytes=0)
-        began = self.clock()
+        began = state.pulling_since or self.clock()
         travelled = self.host.fetch(self.service, self.image, self.tell)
         stage = HostStage.READY if state.stage is HostStage.AHEAD else HostStage.FETCHED
         after = state.at(stage, self.clock())
         return replace(after, bytes=travelled, pull_seconds=(self.clock() - began).total_seconds())
+
+    def pulling(self, state: HostState, began: datetime) -> HostState:
+        """The host brings the image to itself, and nobody has to wait for it there."""
+        now = self.clock()
+        since = min(state.pulling_since or began, now)
+        later = min(max(PULLING, (now - since) / 3), LATEST)
+        reason = "" if state.stage.fetches else state.reason
+        return replace(state, reason=reason, pulling_since=since, attempts=0, due_at=now + later)
 
     def fetched(self, state: HostState) -> HostState:
         began = self.clock()

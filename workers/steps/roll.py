@@ -45,8 +45,10 @@ def _do(desk: Desk, state: HostState) -> HostState:
         service = service_of(desk.settings, rollout.app, app)
         if state.stage.fetches:
             met(desk, app, state.host, connection)
-        with Progress(desk.ledger, state.name, desk.clock) as tell:
-            return roll_step(state, rollout, connection, service, app.run.health.within, desk.clock, tell)
+        with Progress(desk.ledger, state.name, desk.clock, state.pulling_since is not None) as tell:
+            after = roll_step(state, rollout, connection, service, app.run.health.within, desk.clock, tell)
+            tell.goes_on = after.pulling_since is not None
+        return after
 
 
 ROLL = Step(host_state, _due, _do, goes_on=True)

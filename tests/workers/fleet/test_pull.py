@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from tests.rig.engine import RealEngine
 from tests.rig.process import wait_for
 from tests.rig.proxy import Asked, proxy
 from tests.rig.registry import Registry
-from tests.workers.fleet.worlds import DockerWorld, deploy, docker_world
+from tests.workers.fleet.worlds import DockerWorld, deploy, docker_world, fetched, fetched_by
 from watcher.image import Digest
 from workers.fleet import helper
 from workers.fleet.engine import Engine
 from workers.fleet.helper import Said, said
-from workers.fleet.host import HostRefused
+from workers.fleet.host import HostRefused, OnItsWay
 from workers.fleet.pull import Pull
 from workers.oci.stores import open_store
 
@@ -48,7 +48,7 @@ def test_the_helper_brings_the_image_reports_its_bytes_and_goes(world: DockerWor
     first, second = world.publish("1"), world.publish("2")
     deploy(world, first, 1)
     before = real_registry.pulled()
-    travelled = world.host.fetch(world.service, second)
+    travelled = fetched(world, second)
     # We read the manifest, too.
     assert travelled <= real_registry.pulled() - before <= travelled + 1_000
     assert helpers(world) == []
@@ -60,7 +60,7 @@ def test_an_image_that_is_not_there_is_refused_with_the_same_words(world: Docker
     image = world.publish("1")
     missing = replace(world.service, repository=world.service.repository + "-gone")
     with pytest.raises(HostRefused) as refused:
-        world.host.fetch(missing, image)
+        fetched_by(world.host, missing, image)
     assert "no longer in the registry" in refused.value.hint
     assert helpers(world) == []
 
@@ -107,8 +107,10 @@ def test_a_worker_that_is_killed_in_the_middle_costs_no_byte(world: DockerWorld,
         with worker(world, image):
             wait_for(lambda: bool(asked), "the pull to begin")
         assert helpers(world) == ["running"]
+        with pytest.raises(OnItsWay):
+            world.host.fetch(world.service, image)
         go.set()
-        assert world.host.fetch(world.service, image) > 500_000, "what travelled is known although nobody listened"
+        assert fetched(world, image) > 500_000, "what travelled is known although nobody listened"
     assert len(asked) == len(set(asked)), "no blob was asked for twice"
     assert helpers(world) == []
 
@@ -121,7 +123,7 @@ def test_a_helper_that_pulls_what_nobody_wants_any_more_gives_way(world: DockerW
         if not api.images(name=world.service.puller):
             api.pull(*world.service.puller.rsplit(":", 1))
         api.create_container_from_config(stale, f"{world.service.name}.pull")
-    assert world.host.fetch(world.service, image) > 500_000
+    assert fetched(world, image) > 500_000
     assert helpers(world) == []
 
 
@@ -130,7 +132,7 @@ def test_a_host_that_will_not_have_the_helper_is_pulled_to_by_us(world: DockerWo
     first = world.publish("1")
     world.host.fetch(world.service, without_python)
     world.service = replace(world.service, puller=f"{world.service.repository}@{without_python}")
-    assert world.host.fetch(world.service, first) > 0
+    assert fetched(world, first) > 0
     assert helpers(world) == []
 
 
@@ -143,8 +145,14 @@ def test_bytes_are_told_while_they_travel_and_a_disk_that_is_too_small_is_told_b
     engine, socket = Engine("h1", world.engine.address), world.engine.address.removeprefix("unix://")
     pull = Pull(engine, world.service, Digest(f"sha256:{7:064x}"), socket, needs=free)
     with pytest.raises(HostRefused, match=rf"the image needs some {free} bytes while it arrives, and \d+ are free"):
-        pull.wait()
+        taken(pull)
     assert helpers(world) == []
+
+
+def taken(pull: Pull) -> None:
+    while True:
+        with suppress(OnItsWay):
+            pull.take()
 
 
 def test_credentials_are_in_no_argument_and_in_no_variable() -> None:

@@ -16,7 +16,7 @@ from watcher.errors import Refused, Temporary
 from watcher.image import Digest
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from workers.fleet.host import HostRefused, HostUnreachable, Service
-from workers.fleet.roll import step
+from workers.fleet.roll import PULLING, step
 
 SECOND = timedelta(seconds=1)
 WITHIN = timedelta(minutes=2)
@@ -186,6 +186,51 @@ def test_a_host_that_goes_away_in_the_middle_is_waited_for() -> None:
     assert (site.state.stage, site.state.attempts) == (HostStage.PROVING, 3)
     site.host.offline = False
     assert site.run() is HostStage.DONE
+
+
+def test_a_host_that_brings_the_image_to_itself_keeps_nobody_waiting() -> None:
+    site = Site()
+    site.host.away = 3
+    site.step()
+    assert (site.state.stage, site.state.attempts, site.state.previous) == (HostStage.CALLED, 0, None)
+    assert site.state.due_at == site.now + PULLING
+    assert not decide.host_due(site.state, site.rollout, site.now)
+    began = site.state.pulling_since
+    assert site.run() is HostStage.DONE
+    assert site.host.calls.count("fetch") == 4
+    assert began is not None
+    assert site.state.pull_seconds == pytest.approx(3 * 5, abs=6), "all of it, and not the last question only"
+    assert site.state.pulling_since is None
+
+
+def test_a_host_whose_link_flaps_while_it_pulls_keeps_its_place() -> None:
+    site = Site()
+    site.host.away = 3
+    site.step()
+    site.host.offline = True
+    for _ in range(decide.GIVEN_UP_AFTER - 1):
+        site.step()
+    assert (site.state.stage, site.state.reason) == (HostStage.CALLED, "h1 did not answer: it is switched off")
+    site.host.offline = False
+    site.step()
+    assert (site.state.stage, site.state.reason, site.state.attempts) == (HostStage.CALLED, "", 0)
+    site.host.offline = True
+    for _ in range(decide.GIVEN_UP_AFTER):
+        site.step()
+    assert site.state.stage is HostStage.PENDING, "and gives it up in the end"
+
+
+def test_a_way_back_that_has_to_travel_keeps_nobody_waiting_either() -> None:
+    site = Site()
+    site.step()
+    site.step()
+    site.host.current, site.host.images = None, {NEW: site.host.images[NEW]}
+    site.host.away = 2
+    site.halt()
+    site.step()
+    assert (site.state.stage, site.state.attempts) == (HostStage.PROVING, 0)
+    assert site.run() is HostStage.RETURNED
+    assert site.host.serving == OLD
 
 
 def test_a_refusal_before_anything_was_touched_leaves_the_host_as_it_is() -> None:

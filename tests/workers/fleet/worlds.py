@@ -20,7 +20,7 @@ from tests.rig.process import wait_for
 from tests.rig.registry import Registry
 from watcher.fleet import HostSettings
 from watcher.image import Digest
-from workers.fleet.host import Health, Host, Proof, Service
+from workers.fleet.host import Health, Host, OnItsWay, Proof, Service
 from workers.fleet.targets import connect
 from workers.oci.layout import LayoutStore
 from workers.oci.store import Store
@@ -71,9 +71,23 @@ def proof_of(world: World, image: Digest) -> Proof:
     return proof
 
 
+def fetched(world: World, image: Digest) -> int:
+    """The bytes that travelled until the image was there; asked for as a rollout does, who comes again."""
+    return fetched_by(world.host, world.service, image)
+
+
+def fetched_by(host: Host, service: Service, image: Digest) -> int:
+    until = time.monotonic() + 2 * LATER.total_seconds()
+    while time.monotonic() < until:
+        with contextlib.suppress(OnItsWay):
+            return host.fetch(service, image)
+        time.sleep(0.1)
+    raise AssertionError(f"{image} did not come")
+
+
 def deploy(world: World, image: Digest, generation: int) -> int:
     """The whole way of an image to a host; the bytes that travelled."""
-    travelled = world.host.fetch(world.service, image)
+    travelled = fetched(world, image)
     world.host.swap(world.service, image, generation)
     proof = proof_of(world, image)
     assert proof.health is Health.HEALTHY, proof.said
