@@ -74,7 +74,8 @@ class SimpleIndex(Served):
     """The index, as a context manager.
 
     `asked` lists what it was asked. `authorization` is the header that it insists on, if it is set; `down` answers 503
-    to everything. `validators` are the headers that let requests be conditional: both, one or none.
+    to everything. `validators` are the headers that let requests be conditional: both, one or none. `vulnerabilities`
+    are told by its JSON API (`<origin>/pypi`), by project and version.
     """
 
     def __init__(self, *, validators: Sequence[str] = ("etag", "last-modified")) -> None:
@@ -83,6 +84,7 @@ class SimpleIndex(Served):
         self.validators = tuple(validators)
         self.authorization = ""
         self.down = False
+        self.vulnerabilities: dict[tuple[str, str], Any] = {}
         self._projects: dict[str, dict[str, dict[str, Any]]] = {}
         self._blobs: dict[str, bytes] = {}
         self._faults: dict[str, Iterator[Fault]] = {}
@@ -177,6 +179,12 @@ class SimpleIndex(Served):
             return Fault(status=503)
         if parts[0] == "files" and parts[-1] in self._blobs:
             return Fault(headers={"content-type": "application/octet-stream"}, body=self._blobs[parts[-1]])
+        if parts[0] == "pypi":
+            said = self.vulnerabilities.get((parts[1], parts[2]))
+            if said is None:
+                return Fault(status=404)
+            page = _page({"info": {}, "vulnerabilities": said})
+            return Fault(headers={**page.headers, "etag": f'"{hashlib.md5(page.body).hexdigest()}"'}, body=page.body)
         if parts == ["simple"]:
             names = [{"name": name} for name in sorted(self._projects)]
             return _page({"meta": {"api-version": "1.1"}, "projects": names})

@@ -7,9 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from urllib.parse import quote
 
+from watcher.address import origin
+from watcher.advisory import Advisory
 from watcher.errors import IndexLied, IndexRefused, IndexUnreachable, Refused, Temporary
 from watcher.http import Http, Request, Response
 from watcher.indexes.key import key_of
+from watcher.indexes.pypi_advisories import Page
 from watcher.indexes.simple import parse
 from watcher.lookup import Lookup, Outcome
 from watcher.pin import Pin
@@ -35,12 +38,16 @@ class PyPI:
         self._settings = settings
 
     def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
-        """See `Index`. One conditional request per package."""
+        """See `Index`. One conditional request per package, and one per pinned release where there is a JSON API."""
         try:
             key = key_of(self._settings, self.url)
         except IndexRefused as error:
             yield from (lookup.refused(now, error) for lookup in known)
             return
+        found = self._pages(known, http, now, key)
+        yield from found if self._settings.vulnerabilities is None else self._warned(found, http, now, pins, key)
+
+    def _pages(self, known: Sequence[Lookup], http: Http, now: datetime, key: Mapping[str, str]) -> Iterator[Lookup]:
         asked = {self._request(lookup, key): lookup for lookup in known}
         picky: dict[Request, Lookup] = {}
         for request, result in http.many(tuple(asked)):
@@ -53,10 +60,54 @@ class PyPI:
         for request, result in http.many(tuple(picky)) if picky else ():
             yield learned(picky[request], result, now)
 
+    def _warned(
+        self, found: Iterable[Lookup], http: Http, now: datetime, pins: Iterable[Pin], key: Mapping[str, str]
+    ) -> Iterator[Lookup]:
+        """The lookups, with what the index knows against the releases that are pinned. Nothing is known without it."""
+        pinned: dict[str, set[str]] = {}
+        for pin in pins:
+            pinned.setdefault(pin.package, set()).add(pin.version)
+        pages: dict[Request, Page] = {}
+        told: dict[str, tuple[Lookup, list[Told]]] = {}
+        for lookup in found:
+            mine = pinned.get(lookup.package, set()) & {release.version for release in lookup.releases}
+            if lookup.outcome is Outcome.ANSWER and mine:
+                told[lookup.package] = lookup, []
+                some = [Page(lookup, version) for version in sorted(mine)]
+                pages |= {self._about(page, key): page for page in some}
+            else:
+                yield replace(lookup, advisories=()) if lookup.outcome is Outcome.ANSWER else lookup
+        for request, result in http.many(tuple(pages)) if pages else ():
+            told[pages[request].lookup.package][1].append((pages[request], result))
+        yield from (_with_told(lookup, answers, now) for lookup, answers in told.values())
+
+    def _about(self, page: Page, key: Mapping[str, str]) -> Request:
+        url = page.url(self._settings.vulnerabilities or "")
+        condition = {"if-none-match": page.etag} if page.etag else {}
+        mine = key if origin(url) == origin(self.url) else {}
+        return Request(url, {"accept": "application/json", **condition, **mine}, private=self._settings.private)
+
     def _request(self, lookup: Lookup, key: Mapping[str, str]) -> Request:
         conditions = {"if-none-match": lookup.etag, "if-modified-since": lookup.last_modified}
         headers = {"accept": ACCEPT, **{name: value for name, value in conditions.items() if value}, **key}
         return Request(f"{self.url}/{quote(lookup.package, safe='')}/", headers, private=self._settings.private)
+
+
+Told = tuple[Page, Response | IndexUnreachable]
+
+
+def _with_told(lookup: Lookup, answers: Iterable[Told], now: datetime) -> Lookup:
+    """The lookup with what its pages tell, or *unknown* if one of them tells nothing."""
+    found: list[Advisory] = []
+    files: dict[str, str] = {}
+    try:
+        for page, result in sorted(answers, key=lambda told: told[0].version):
+            some, etag = page.read(result)
+            found += some
+            files[page.file] = etag if _VALIDATOR.fullmatch(etag) else ""
+    except (Temporary, Refused) as error:
+        return lookup.unanswered(now, error)
+    return replace(lookup, advisories=tuple(found), files=files)
 
 
 def learned(known: Lookup, result: Response | IndexUnreachable, now: datetime) -> Lookup:

@@ -19,6 +19,7 @@ class IndexSettings(Model):
 
     `only` are globs: these packages come from this index and from no other. An `explicit` index answers for what a lock
     has from it, and for nothing else. `advisories`: whether sources of advisories may know the names of its packages.
+    `vulnerabilities` is the address of its JSON API, where it has one that tells what is wrong with a release.
 
     `auth` is how a `password` is shown. `oci` stands for all registries of images: each is asked as `registries` says.
     """
@@ -32,11 +33,18 @@ class IndexSettings(Model):
     only: Globs = ()
     explicit: bool = False
     advisories: bool | None = None
+    vulnerabilities: Url | None = None
 
     @model_validator(mode="after")
     def _asked_as_registries_say(self) -> Self:
         if self.kind == "oci" and (self.url or self.username or self.password or self.advisories):
             raise ValueError('kind: expected nothing beside "oci", because [registries] says how to reach each of them')
+        return self
+
+    @model_validator(mode="after")
+    def _told_as_pypi_tells(self) -> Self:
+        if self.vulnerabilities and self.kind != "pypi":
+            raise ValueError(f'vulnerabilities: expected nothing beside "{self.kind}", which tells them by itself')
         return self
 
     @property
