@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo test tools check unit journeys real-images kill forges promises faults dockerfiles newer clean constraints \
+.PHONY: demo test tools check unit journeys real-images kill forges promises faults dockerfiles newer semver clean constraints \
   bench-watch bench-bump bench-build bench-layers bench-php bench-dockerfile bench-rollout
 
 demo: $(VENV)/.demo  ## the main job on real PyPI, with no root, no Docker and no Redis
@@ -54,6 +54,9 @@ dockerfiles: $(VENV)/.test  ## fifty Dockerfiles: every prediction compared with
 newer: $(VENV)/.test  ## what only Docker 24 and later can: buildx, caches of all stages, --link (as root, on Debian; unpacks it)
 	sh tests/rig/newer.sh $(CURDIR)/var/newer
 	PROGRAMS=$(CURDIR)/var/newer/bin $(BIN)/pytest tests/workers/dockerfile/test_newer.py
+
+semver: $(VENV)/.test  ## every row of composer/semver's own tests, asked of ours; SEMVER: a checkout of it (git clone)
+	SEMVER="$(SEMVER)" $(BIN)/pytest -q tests/watcher/versions/semver_rows.py
 
 # Side by side with what you would do without toplayer, in the same run.
 

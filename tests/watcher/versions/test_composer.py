@@ -16,6 +16,7 @@ from watcher.versions import composer as versions
 from watcher.versions.composer import NotComposer, bumped, compare, is_subset, newest, normalize, satisfies, short
 from watcher.versions.semver.constraint import parse
 from watcher.versions.semver.interval import cover
+from watcher.versions.semver.version import normalize_branch
 
 ROWS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("composer.toml").read_text(encoding="utf-8"))
 SCHEME = SCHEMES["packagist"]
@@ -47,6 +48,11 @@ def refused(function: Any, *args: Any) -> bool:
 @pytest.mark.parametrize(("version", "normal"), ROWS["normal"].items())
 def test_a_version_has_one_normal_form(version: str, normal: str) -> None:
     assert normalize(version) == normal
+
+
+@pytest.mark.parametrize(("name", "normal"), ROWS["branch"].items())
+def test_a_branch_is_a_version_by_its_name(name: str, normal: str) -> None:
+    assert normalize_branch(name) == normal
 
 
 @pytest.mark.parametrize("text", ROWS["no_versions"])
@@ -275,6 +281,8 @@ def ours(function: Any, *args: Any) -> Any:
 def test_the_tables_are_what_composer_says(composer: OwnClasses) -> None:
     for version, normal in ROWS["normal"].items():
         assert composer.ask("normalize", version) == normal
+    for name, normal in ROWS["branch"].items():
+        assert composer.ask("branch", name) == normal
     for version, stability in ROWS["stability"].items():
         assert composer.ask("stability", version) == stability
     for constraint, covered in ROWS["cover"].items():
