@@ -5,9 +5,11 @@ import getpass
 import io
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -19,10 +21,18 @@ from tests.workers.propose.forges.conftest import DIALECTS
 from tests.workers.propose.forges.life import BRANCH, LOCK, Life
 from watcher.proposal import Checks
 
-ONE_KIND = pytest.mark.parametrize(
-    "server", DIALECTS if os.environ.get("TOPLAYER_EVERY_FORGE") else ["github"], indirect=True
-)
-"""Where the kinds do not differ in more than the contract of their doors tells. `make forges` tries each of them."""
+Test = TypeVar("Test", bound=Callable[..., None])
+_EVERY, _next = bool(os.environ.get("TOPLAYER_EVERY_FORGE")), cycle(DIALECTS)
+
+
+def one_kind(test: Test) -> Test:
+    """Where the kinds do not differ in more than the contract of their doors tells: one after the other has its turn.
+
+    `make forges` tries each of them.
+    """
+    return pytest.mark.parametrize("server", DIALECTS if _EVERY else [next(_next)], indirect=True)(test)
+
+
 NO_KIND = pytest.mark.parametrize("server", ["github"], indirect=True)
 """Where the forge is not what it is about."""
 
@@ -65,7 +75,7 @@ def test_a_release_becomes_a_proposal_and_its_merge_is_seen(life: Life) -> None:
     assert life.hub.origin.tip(BRANCH) == ""
 
 
-@ONE_KIND
+@one_kind
 def test_the_body_says_what_the_authors_say_and_who_needs_what(life: Life) -> None:
     life.index.publish("core", "2.0")
     life.hub.origin.write({"requirements.txt": "side==1.0\n"}, "Only side")
@@ -90,7 +100,7 @@ def sdist(files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-@ONE_KIND
+@one_kind
 def test_while_nothing_happens_nothing_is_changed(life: Life) -> None:
     life.rounds()
     tip, before = life.hub.origin.tip(BRANCH), len(life.server.changes())
@@ -116,7 +126,7 @@ def test_a_newer_release_is_written_into_the_proposal_that_is_open(life: Life) -
     assert pull.comments == ()
 
 
-@ONE_KIND
+@one_kind
 def test_what_a_person_closes_does_not_come_again_and_the_next_release_does(life: Life) -> None:
     life.rounds()
     life.hub.edit(1, state="closed")
@@ -134,7 +144,7 @@ def test_what_a_person_closes_does_not_come_again_and_the_next_release_does(life
     assert [(pull.number, pull.state) for pull in life.hub.all()] == [(2, "open"), (1, "closed")]
 
 
-@ONE_KIND
+@one_kind
 def test_a_branch_that_a_person_deletes_is_as_good_as_closed(life: Life) -> None:
     life.rounds()
     life.hub.origin.git("update-ref", "-d", f"refs/heads/{BRANCH}")
@@ -144,7 +154,7 @@ def test_a_branch_that_a_person_deletes_is_as_good_as_closed(life: Life) -> None
     assert len(life.hub.opened) == 1
 
 
-@ONE_KIND
+@one_kind
 def test_what_conflicts_is_made_anew_on_the_tip_in_the_same_proposal(life: Life) -> None:
     life.rounds()
     life.hub.origin.write({"requirements.txt": LOCK.replace("# why", "# because")}, "Another word")
@@ -157,7 +167,7 @@ def test_what_conflicts_is_made_anew_on_the_tip_in_the_same_proposal(life: Life)
     assert life.stages() == {"1.1": "proposed"}
 
 
-@ONE_KIND
+@one_kind
 def test_an_included_file_that_says_something_else_has_it_made_anew(life: Life) -> None:
     life.hub.origin.write({"requirements.txt": "-r base.txt\nside==1.0\n", "base.txt": "core==1.0\n"}, "Two files")
     life.rounds()
@@ -205,7 +215,7 @@ def test_a_forge_that_only_says_so_when_it_is_to_merge_is_understood(life: Life)
     assert life.stages() == {"1.1": "merged"}
 
 
-@ONE_KIND
+@one_kind
 def test_the_work_of_a_person_on_the_branch_is_never_overwritten(life: Life) -> None:
     life.forge = 'automerge = "checks"'
     life.rounds()
@@ -228,7 +238,7 @@ def test_the_work_of_a_person_on_the_branch_is_never_overwritten(life: Life) -> 
     assert [pull.number for pull in life.hub.all()] == [2, 1]
 
 
-@ONE_KIND
+@one_kind
 def test_a_commit_of_a_person_on_a_branch_that_nobody_waits_for_stays(life: Life) -> None:
     life.rounds()
     person = life.hub.origin.write({"app.py": "print('adapted')\n"}, "Adapt", BRANCH)
@@ -239,7 +249,7 @@ def test_a_commit_of_a_person_on_a_branch_that_nobody_waits_for_stays(life: Life
     assert life.stages() == {"1.1": "closed"}
 
 
-@ONE_KIND
+@one_kind
 def test_what_came_into_the_lock_by_another_way_is_closed_with_a_word(life: Life) -> None:
     life.rounds()
     life.hub.origin.write({"requirements.txt": LOCK.replace("side==1.0", "side==2.0")}, "By hand")
@@ -271,7 +281,7 @@ def test_green_checks_merge_and_nothing_else_does(life: Life) -> None:
     assert life.stages() == {"1.1": "merged"}
 
 
-@ONE_KIND
+@one_kind
 def test_what_is_yanked_while_it_waits_is_closed_with_a_word_and_so_is_what_was_sent_back(life: Life) -> None:
     life.rounds()
     life.pause()
@@ -289,7 +299,7 @@ def test_what_is_yanked_while_it_waits_is_closed_with_a_word_and_so_is_what_was_
     assert life.hub.origin.tip(BRANCH) == ""
 
 
-@ONE_KIND
+@one_kind
 def test_green_checks_are_not_enough_where_nobody_asked_for_it(life: Life) -> None:
     life.rounds()
     life.hub.checks[life.hub.origin.tip(BRANCH)] = Checks.GREEN
@@ -297,7 +307,7 @@ def test_green_checks_are_not_enough_where_nobody_asked_for_it(life: Life) -> No
     assert life.stages() == {"1.1": "proposed"}
 
 
-@ONE_KIND
+@one_kind
 def test_what_the_forge_refuses_to_merge_is_noted_and_asked_again_later(life: Life) -> None:
     life.forge = 'automerge = "checks"'
     life.hub.protected = "At least 1 approving review is required"
@@ -316,7 +326,7 @@ def test_what_the_forge_refuses_to_merge_is_noted_and_asked_again_later(life: Li
     assert life.stages() == {"1.1": "merged"}
 
 
-@ONE_KIND
+@one_kind
 def test_a_draft_is_ready_when_its_checks_are_green(life: Life) -> None:
     life.forge = "draft = true"
     life.rounds()
@@ -330,7 +340,7 @@ def test_a_draft_is_ready_when_its_checks_are_green(life: Life) -> None:
     assert life.hub.get(1).title == "Bump side from 1.0 to 1.1"
 
 
-@ONE_KIND
+@one_kind
 def test_a_draft_that_a_person_wants_stays_one(life: Life) -> None:
     life.forge = "draft = true"
     life.rounds()
@@ -341,7 +351,7 @@ def test_a_draft_that_a_person_wants_stays_one(life: Life) -> None:
     assert life.hub.get(1).draft
 
 
-@ONE_KIND
+@one_kind
 def test_a_draft_without_any_checks_does_not_wait_for_ever(life: Life) -> None:
     life.forge = "draft = true"
     life.rounds()
@@ -366,7 +376,7 @@ def test_a_queue_merges_in_its_own_time(life: Life) -> None:
     assert life.stages() == {"1.1": "merged"}
 
 
-@ONE_KIND
+@one_kind
 def test_a_reviewer_that_is_not_there_does_not_cost_the_proposal(life: Life) -> None:
     life.forge = 'reviewers = ["zoe"]'
     life.rounds()
@@ -376,7 +386,7 @@ def test_a_reviewer_that_is_not_there_does_not_cost_the_proposal(life: Life) -> 
     assert len(life.hub.all()) == 1
 
 
-@ONE_KIND
+@one_kind
 def test_a_token_without_rights_costs_no_version_and_is_tried_again(life: Life) -> None:
     life.hub.may_write = False
     life.rounds()
@@ -404,7 +414,7 @@ def test_an_answer_that_got_lost_is_not_a_second_proposal(life: Life) -> None:
     assert len(life.hub.opened) == 1
 
 
-@ONE_KIND
+@one_kind
 def test_somebody_who_closes_it_before_it_is_noted_is_heard(life: Life) -> None:
     """The process dies after it has opened the proposal, and a person closes it before the next one comes."""
     life.rounds()
@@ -417,7 +427,7 @@ def test_somebody_who_closes_it_before_it_is_noted_is_heard(life: Life) -> None:
     assert len(life.hub.opened) == 1
 
 
-@ONE_KIND
+@one_kind
 def test_a_forge_that_wants_rest_gets_it(life: Life) -> None:
     life.rounds()
     life.server.faults.append(Fault("GET", 403, "secondary rate limit", {"Retry-After": "1800"}))
@@ -433,7 +443,7 @@ def test_a_forge_that_wants_rest_gets_it(life: Life) -> None:
     assert life.proposals().reason == ""
 
 
-@ONE_KIND
+@one_kind
 def test_a_forge_that_is_down_holds_nothing_up_but_itself(life: Life) -> None:
     life.server.faults += [Fault("GET", 500, "oh")] * 3
     life.rounds()
@@ -443,7 +453,7 @@ def test_a_forge_that_is_down_holds_nothing_up_but_itself(life: Life) -> None:
     assert len(life.hub.opened) == 1
 
 
-@ONE_KIND
+@one_kind
 def test_a_proposal_that_a_person_opened_for_our_branch_keeps_its_words(life: Life) -> None:
     life.rounds()
     life.hub.pulls[1] = replace(life.hub.get(1), title="Mine", body="My own words")
@@ -469,7 +479,7 @@ def test_a_branch_of_that_name_in_a_stranger_s_copy_changes_nothing(life: Life) 
     assert life.stages() == {"1.1": "merged"}
 
 
-@ONE_KIND
+@one_kind
 def test_a_proposal_that_was_deleted_is_opened_again_and_the_others_go_on(life: Life) -> None:
     life.rounds()
     del life.hub.pulls[1]
@@ -482,7 +492,7 @@ def test_a_proposal_that_was_deleted_is_opened_again_and_the_others_go_on(life: 
     assert life.stages() == {"1.1": "merged"}
 
 
-@ONE_KIND
+@one_kind
 def test_where_the_project_has_moved_another_s_proposal_with_our_number_is_left_alone(life: Life) -> None:
     life.forge = 'automerge = "checks"'
     life.rounds()
@@ -498,7 +508,7 @@ def test_where_the_project_has_moved_another_s_proposal_with_our_number_is_left_
     assert life.hub.get(1).comments == ()
 
 
-@ONE_KIND
+@one_kind
 def test_a_bot_that_writes_below_our_words_does_not_make_them_its_own(life: Life) -> None:
     life.forge = 'automerge = "checks"'
     life.rounds()
@@ -513,7 +523,7 @@ def test_a_bot_that_writes_below_our_words_does_not_make_them_its_own(life: Life
     assert life.stages() == {"1.1": "superseded", "1.2": "merged"}
 
 
-@ONE_KIND
+@one_kind
 def test_under_the_words_of_a_person_nothing_is_merged_by_itself(life: Life) -> None:
     life.forge = 'automerge = "checks"'
     life.rounds()
@@ -526,7 +536,7 @@ def test_under_the_words_of_a_person_nothing_is_merged_by_itself(life: Life) -> 
     assert life.hub.get(1).title == "1.1, as agreed"
 
 
-@ONE_KIND
+@one_kind
 def test_one_that_was_lost_is_closed_with_its_bump(life: Life) -> None:
     """It was opened, nobody heard of it, and before anybody asks again the release is yanked."""
     life.server.spoil = Fault("POST .*(pulls|merge_requests)$", 502, "lost")
@@ -546,7 +556,7 @@ def test_one_that_was_lost_is_closed_with_its_bump(life: Life) -> None:
     assert life.hub.origin.tip(BRANCH) == ""
 
 
-@ONE_KIND
+@one_kind
 def test_another_author_in_the_settings_leaves_what_is_open_ours(life: Life) -> None:
     life.rounds()
     life.author = "A new name <new@shop.example>"
@@ -556,7 +566,7 @@ def test_another_author_in_the_settings_leaves_what_is_open_ours(life: Life) -> 
     assert life.hub.get(1).title == "Bump side from 1.0 to 1.2"
 
 
-@ONE_KIND
+@one_kind
 def test_a_commit_that_a_person_made_their_own_stays(life: Life) -> None:
     """Amended with --reset-author: author and committer are the same, and our trailer is still in it."""
     life.rounds()
@@ -576,7 +586,7 @@ def test_a_commit_that_a_person_made_their_own_stays(life: Life) -> None:
 # --- without a forge, and over the wire -------------------------------------------------------------------------------
 
 
-@ONE_KIND
+@one_kind
 def test_a_branch_from_before_there_was_a_forge_becomes_a_proposal_there(life: Life) -> None:
     life.plain = True
     life.rounds()
