@@ -83,9 +83,10 @@ def _others(steps: Sequence[Foreseen], worked: Mapping[str, bool], made: Mapping
     ]
     if not others:
         return []
-    weight, more = sum(one.size for one in others), f" and {len(others) - 1} more" if len(others) > 1 else ""
+    weight, most = sum(one.size for one in others), max(others, key=lambda one: one.size)
+    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
     why = "in the builder's cache is another layer of it than in the image before, which another builder has made"
-    return [(weight, f"{others[0].step.name}{more} came out otherwise ({why}): {size(weight)}")]
+    return [(weight, f"{most.step.name}{more} came out otherwise ({why}): {size(weight)}")]
 
 
 def _sentence(cause: Foreseen, why: str, behind: Sequence[Foreseen]) -> _Said:

@@ -92,7 +92,8 @@ def _more(vertex: Worked, rest: str) -> None:
     ended = _ENDED.fullmatch(rest)
     if ended is None:
         return
-    vertex.ended = True
+    # What is cancelled was going on until somebody broke the build off.
+    vertex.ended = rest != "CANCELED"
     vertex.cached = vertex.cached or rest == "CACHED"
     vertex.seconds += float(ended["seconds"] or 0)
     if ended["error"] is not None:

@@ -20,11 +20,11 @@ import pytest
 from tests.rig.engine import RealEngine, engine
 from tests.rig.image import Entry, File, Link, busybox, publish
 from tests.rig.process import need, server, wait_for
-from tests.rig.registry import Registry, registry
+from tests.rig.registry import PASSWORD, USERNAME, Registry, registry
 from watcher.dockerfile.advice.lint import lint
 from watcher.dockerfile.parse import parse
 from watcher.errors import Refused, Temporary
-from watcher.image import Digest
+from watcher.image import Digest, Platform
 from watcher.rollout import Built
 from watcher.secret import Secret
 from watcher.settings import ImageSettings
@@ -34,6 +34,7 @@ from workers.dockerfile.earlier import earlier
 from workers.dockerfile.errors import BuildFailed, BuildRefused, BuildTimedOut, EngineGone
 from workers.dockerfile.project import project
 from workers.dockerfile.recipe import Recipe
+from workers.oci.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, canonical
 from workers.oci.store import Store, small_blob
 from workers.oci.stores import open_store
 
@@ -100,12 +101,14 @@ class Shop:
         self.commits += 1
         self.said.clear()
         changed, self.changed = self.changed, []
+        platform = settings.pop("platform", "linux/amd64")
         settings = {"engine": (docker or self.docker).address, "network": "none", **settings}
         image = ImageSettings.model_validate(
             {
                 "builder": "dockerfile",
                 "repository": f"{self.registry.address}/{self.name}",
                 "python": "3.11",
+                "platform": platform,
                 "dockerfile": settings,
             }
         )
@@ -120,6 +123,10 @@ class Shop:
             changed=lambda before, after: changed,
         )
         return build(recipe, self.store, self.registries, scratch=self.scratch, report=self.said.append)
+
+    @property
+    def login(self) -> dict[str, str]:
+        return {"username": USERNAME, "password": PASSWORD}
 
     def labels(self, image: Digest) -> Mapping[str, str]:
         found = earlier(self.store, image)
@@ -149,6 +156,39 @@ def test_a_change_is_one_new_layer_foreseen_and_known_by_digest(shop: Shop) -> N
     shop.commits -= 1
     again = shop.build(first.image)
     assert (again.image, again.pushed) == (second.image, 0)
+
+
+def test_what_is_said_beforehand_and_afterwards_is_kept_beside_the_image(shop: Shop) -> None:
+    shop.write({"Dockerfile": TREE_FIRST})
+    first = shop.build()
+    shop.write({"code/main.py": "2\n"})
+    second = shop.build(first.image)
+    assert "code/main.py enters at line 2: COPY . /app" in second.told
+    assert second.timings
+    # As after a crash between the push and the note in the ledger.
+    shop.commits -= 1
+    again = shop.build(first.image)
+    assert replace(again, pushed=second.pushed, seconds=second.seconds) == second
+    made = earlier(shop.store, second.image)
+    assert made
+    assert made.manifest.annotations["org.opencontainers.image.source"] == "https://git.example/shop.git"
+    assert made.manifest.annotations["org.opencontainers.image.base.name"] == shop.base
+    assert nothing_is_named_like(shop)
+    with shop.docker.api() as api:
+        api.pull(f"{shop.registry.address}/{shop.name}@{second.image}", auth_config=shop.login)
+
+
+def test_two_builders_that_take_turns_are_told(shop: Shop) -> None:
+    shop.write({"Dockerfile": SOUND})
+    with engine() as other:
+        # Each makes the same step once by itself: the first image of both is built without one before it.
+        shop.build(docker=other)
+        shop.commits += 5
+        first = shop.build()
+        shop.write({"code/main.py": "2\n"})
+        second = shop.build(first.image, docker=other)
+    assert second.warning.startswith("line 4: RUN date > /installed")
+    assert "and 2 more came out otherwise (in the builder's cache is another layer of it" in second.warning
 
 
 def test_another_machine_starts_from_the_image_before(shop: Shop) -> None:
@@ -184,6 +224,65 @@ def test_a_base_that_moves_is_followed_and_named(shop: Shop) -> None:
     assert len(digests) == 2
 
 
+def test_a_base_that_is_published_again_with_the_same_files_rebuilds_nothing(shop: Shop) -> None:
+    shop.write({"Dockerfile": "FROM {base}-again\nRUN cat /proc/uptime > /installed\nCOPY code ./code\n"})
+    store = open_store(f"{shop.registry.address}/base", shop.registries)
+    publish(store, [busybox({"etc/again": "yes"})], tag="1-again", Env=["PATH=/bin"])
+    first = shop.build()
+    publish(store, [busybox({"etc/again": "yes"})], tag="1-again", Env=["PATH=/bin"], Labels={"another": "one"})
+    shop.write({"code/main.py": "2\n"})
+    second = shop.build(first.image)
+    assert (second.new_layers, second.warning) == (1, "")
+
+
+CROSS = """FROM --platform=$BUILDPLATFORM {base}-both AS build
+RUN echo $BUILDPLATFORM for $TARGETPLATFORM > /built
+ARG TARGETPLATFORM
+RUN echo for $TARGETPLATFORM >> /built
+FROM {base}-both
+COPY --from=build /built /etc/motd /
+"""
+
+
+def test_a_stage_of_the_builders_platform_runs_on_the_builder_whatever_the_image_is_for(shop: Shop) -> None:
+    store = open_store(f"{shop.registry.address}/base", shop.registries)
+    rows: list[Descriptor] = []
+    for architecture in ("amd64", "arm64"):
+        layer = busybox({"etc/motd": f"of {architecture}\n"})
+        digest = publish(store, [layer], architecture=architecture, Env=["PATH=/bin"])
+        raw = store.manifest(digest)
+        assert raw
+        platform = Platform("linux", architecture)
+        rows.append(Descriptor(media_type=OCI_MANIFEST, digest=digest, size=len(raw), platform=platform))
+    index = canonical({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [row.json() for row in rows]})
+    store.put_manifest(index, OCI_INDEX, "1-both")
+    shop.write({"Dockerfile": CROSS})
+    first = shop.build(platform="linux/arm64")
+    made = earlier(shop.store, first.image)
+    assert made
+    assert made.config.platform.architecture == "arm64"
+    assert files_in(shop, first.image) == {"built": "for\nfor linux/arm64\n", "motd": "of amd64\n"}
+    assert made.labels["org.opencontainers.image.base.digest"] == rows[1].digest
+    shop.write({"code/main.py": "2\n"})
+    assert shop.build(first.image, platform="linux/arm64").new_layers == 0
+
+
+def test_what_a_base_has_for_those_who_stand_on_it_is_foreseen(shop: Shop) -> None:
+    store = open_store(f"{shop.registry.address}/base", shop.registries)
+    rows = ["COPY requirements.txt /", "RUN cat /proc/uptime > /installed"]
+    publish(store, [busybox()], tag="1-onbuild", Env=["PATH=/bin"], OnBuild=rows)
+    shop.write({"Dockerfile": "FROM {base}-onbuild\nCOPY code ./code\n"})
+    first = shop.build()
+    assert first.layers == 4
+    shop.write({"code/main.py": "2\n"})
+    second = shop.build(first.image)
+    assert (second.new_layers, second.warning) == (1, "")
+    shop.write({"requirements.txt": "six==2\n"})
+    third = shop.build(second.image)
+    assert third.new_layers == 3
+    assert any("COPY requirements.txt / is made anew" in row for row in shop.said)
+
+
 def test_secrets_are_neither_in_the_image_nor_in_what_is_said(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INDEX_TOKEN", "hunter2-hunter2")
     secrets = {"index": Secret(env="INDEX_TOKEN").model_dump()}
@@ -202,8 +301,30 @@ def test_secrets_are_neither_in_the_image_nor_in_what_is_said(shop: Shop, monkey
     shop.write({"Dockerfile": "FROM {base}\nLABEL token=hunter2-hunter2\n"})
     with pytest.raises(BuildRefused, match="tells a secret"):
         shop.build(secrets=secrets)
+    shop.write({"Dockerfile": "FROM {base}\nRUN --mount=type=secret,id=index cp /run/secrets/index /token\n"})
+    with pytest.raises(BuildRefused, match="a file in the image holds a secret"):
+        shop.build(secrets=secrets)
     assert not any("hunter2" in line for line in shop.said)
     assert not list((shop.root / "scratch").glob("*/secret*"))
+    assert not shop.store.manifest(f"commit-{f'{shop.commits:040x}'[::-1][:12]}")
+    assert nothing_is_named_like(shop)
+
+
+def nothing_is_named_like(shop: Shop) -> bool:
+    """Whether no image on the engine has a name of the shop's repository."""
+    with shop.docker.api() as api:
+        return not api.images(f"{shop.registry.address}/{shop.name}")
+
+
+def test_a_secret_of_many_lines_is_looked_for_and_not_its_brackets(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = '{\n    "type": "account",\n    "key": "say \\"friend\\""\n    },\n'
+    monkeypatch.setenv("ACCOUNT", key)
+    secrets = {"account": Secret(env="ACCOUNT").model_dump()}
+    shop.write({"Dockerfile": "FROM {base}\nRUN --mount=type=secret,id=account cat /run/secrets/account | wc -c\n"})
+    assert shop.build(secrets=secrets).new_layers
+    shop.write({"Dockerfile": 'FROM {base}\nLABEL key=\'"key": "say \\"friend\\""\'\n'})
+    with pytest.raises(BuildRefused, match="tells a secret"):
+        shop.build(secrets=secrets)
 
 
 def test_an_agent_of_ssh_answers_while_a_step_runs_and_is_nowhere_afterwards(shop: Shop, tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def test_what_was_going_on_is_known_however_much_it_has_said() -> None:
     rows = "".join(f"#3 {n}.5 {'x' * 100}\n" for n in range(1000))
     head = "#1 [internal] load\n#1 DONE 0.1s\n#2 [1/3] FROM x\n#2 CACHED\n#3 [2/3] RUN make\n"
     assert read(head + rows + "#4 [internal] other\n").going_on == "[2/3] RUN make"
+    assert read(head + "#3 CANCELED\n").going_on == "[2/3] RUN make"
     assert read("#1 [internal] load build context\n").going_on == "[internal] load build context"
     assert read("").going_on == ""
 
