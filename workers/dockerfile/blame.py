@@ -11,8 +11,8 @@ _WEATHER = re.compile(
     r"|i/o timeout|tls handshake timeout|(?:read|operation) timed out|client\.timeout|deadline exceeded"
     r"|unexpected eof(?! while)|: eof$|use of closed network connection|goaway|toomanyrequests|too many requests"
     r"|(?:http status|status code|http error|status|error|returned error|http/\d(?:\.\d)?):? *(?:429|50[0234])\b"
-    r"|\b(?:429|50[0234]) (?:too many requests|internal server error|bad gateway|service (?:temporarily )?unavailable)"
-    r"|\b504 gateway time-?out|blob upload (?:invalid|unknown)",
+    r"|\b(?:429|50[0234]) +(?:too many requests|internal server error|bad gateway|service (?:temporarily )?unavailable)"
+    r"|\b504 +gateway time-?out|blob upload (?:invalid|unknown)",
     re.MULTILINE,
 )
 _OURS = re.compile(
