@@ -9,6 +9,7 @@ from watcher.fields import Absolute, Duration, Memory, Model, Port, Volume, matc
 from watcher.secret import Secret
 
 Network = Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "the name of a network")]
+_POLICY = r"no|always|unless-stopped|on-failure(:[1-9]\d{0,3})?"
 _OURS = {
     "Image": "image.repository",
     "Env": "run.env",
@@ -81,7 +82,9 @@ class RunSettings(Model):
     memory: Memory | None = None
     cpus: Annotated[float, Field(gt=0, le=1024)] | None = None
     pids: Annotated[int, Field(ge=1)] | None = None
-    restart: Literal["no", "always", "unless-stopped", "on-failure"] = "unless-stopped"
+    restart: Annotated[str, matching(_POLICY, '"no", "always", "unless-stopped", "on-failure" or "on-failure:5"')] = (
+        "unless-stopped"
+    )
     order: Literal["stop-first", "start-first"] = "stop-first"
     stop_signal: Annotated[str, matching(r"(SIG[A-Z0-9+]+)?", 'a signal such as "SIGTERM"')] = ""
     stop_grace: Duration = timedelta(seconds=10)

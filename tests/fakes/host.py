@@ -10,6 +10,7 @@ from watcher.errors import ToplayerError
 from watcher.image import Digest
 from watcher.machine import Takes
 from workers.fleet.host import (
+    OTHERWISE,
     Fenced,
     Health,
     HostRefused,
@@ -80,7 +81,9 @@ class FakeHost:
         self._asked("running")
         if self.current is None:
             return Running(None)
-        return Running(self.current.image, self.current.generation, self.current.service == service)
+        return Running(
+            self.current.image, self.current.generation, "" if self.current.service == service else OTHERWISE
+        )
 
     def fetch(self, service: Service, image: Digest, tell: Tell = silent) -> int:
         self._asked("fetch")

@@ -16,7 +16,8 @@ from typing import Any
 from watcher.image import Digest
 from workers.fleet.engine import Engine
 from workers.fleet.host import HostRefused, Service
-from workers.fleet.spec import SERVICE, create_payload, endpoint, goal_of
+from workers.fleet.labels import SERVICE, policy_text
+from workers.fleet.spec import create_payload, endpoint, goal_of
 from workers.fleet.volumes import is_unnamed, ports_of, volumes_of
 
 PROJECT, COMPOSED = "com.docker.compose.project", "com.docker.compose.service"
@@ -95,7 +96,7 @@ def service_of(found: Mapping[str, Any], image: Mapping[str, Any], app: str) -> 
         memory=memory,
         cpus=host["NanoCpus"] / 1e9 if host.get("NanoCpus") else None,
         pids=host["PidsLimit"] if (host.get("PidsLimit") or 0) > 0 else None,
-        restart=(host.get("RestartPolicy") or {}).get("Name") or "no",
+        restart=policy_text(host.get("RestartPolicy")),
         stop_signal=_signal(config, default),
         stop_grace=timedelta(seconds=config["StopTimeout"] if config.get("StopTimeout") is not None else 10),
         adopts="" if PROJECT in labels else found["Name"].lstrip("/"),
@@ -168,11 +169,6 @@ def _labels(found: Mapping[str, Any]) -> dict[str, str]:
     return {key: value for key, value in sorted(labels.items()) if not key.startswith(_FOREIGN) and key != SERVICE}
 
 
-def _policy(host: Mapping[str, Any]) -> tuple[str, int]:
-    policy = host.get("RestartPolicy") or {}
-    return policy.get("Name") or "no", policy.get("MaximumRetryCount") or 0
-
-
 def _mounts(found: Mapping[str, Any]) -> Iterator[str]:
     for mount in found.get("Mounts") or ():
         source = mount.get("Name") or mount.get("Source") or ""
@@ -196,7 +192,7 @@ _READ: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
     "Config.Env": lambda found: sorted(found["Config"].get("Env") or ()),
     "Config.ExposedPorts": lambda found: sorted(found["Config"].get("ExposedPorts") or ()),
     "Config.Labels": _labels,
-    "HostConfig.RestartPolicy": lambda found: _policy(found["HostConfig"]),
+    "HostConfig.RestartPolicy": lambda found: policy_text(found["HostConfig"].get("RestartPolicy")),
     "mounts": lambda found: sorted(_mounts(found)),
     "networks": lambda found: sorted(_networks(found)),
 }

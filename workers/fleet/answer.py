@@ -37,7 +37,7 @@ _BROKE_OFF = (TimeoutError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 """A connection that ended, and that TLS happened to be spoken over."""
 
 _SWARM = "name one of the swarm's managers, or make it one: docker swarm init"
-_NETWORK = "create the network on the host, or change `run.network`"
+NO_NETWORK = "create the network on the host, or change `run.network`"
 
 _PULL_REFUSED = {
     "unauthorized": "check the user and password of the registry in the settings, and that they may pull",
@@ -65,7 +65,7 @@ def answered(host: str, status: int, said: str) -> HostBusy | HostRefused:
     """The error that an HTTP status from 400 on stands for."""
     low = said.lower()
     if status == requests.codes.not_found and "network" in low:
-        return HostRefused(host, _short(said), _NETWORK)
+        return HostRefused(host, _short(said), NO_NETWORK)
     if "not a swarm manager" in low:
         return HostRefused(host, "its engine is no manager of a swarm", _SWARM)
     if status in (requests.codes.conflict, 502, 503, 504) or any(sign in low for sign in _CAME_BETWEEN):

@@ -14,16 +14,14 @@ from watcher.image import Digest, Reference
 from workers.fleet.docker import DockerHost
 from workers.fleet.engine import Listed
 from workers.fleet.host import HostRefused, Service
+from workers.fleet.labels import COMPOSE_IMAGE, SERVICE
 from workers.fleet.reach import reach
-from workers.fleet.spec import SERVICE
 from workers.fleet.swap import Role
 from workers.oci.store import Store
 
 OURS = "com.docker.compose."
 PROJECT, NAME, HASH, IMAGE_ID = (f"{OURS}{key}" for key in ("project", "service", "config-hash", "image"))
 ONE_OFF, REPLACES = f"{OURS}oneoff", f"{OURS}replace"
-IMAGE_NAME = "io.toplayer.compose.image"
-"""What the project's file calls the image."""
 
 
 class ComposeHost(DockerHost):
@@ -33,7 +31,7 @@ class ComposeHost(DockerHost):
         super().settle(service, image)
         _, ids = self._look(service)
         labels = self._engine.inspect(ids[Role.CURRENT])["Config"]["Labels"] if Role.CURRENT in ids else {}
-        name, found = labels.get(IMAGE_NAME), self._images.there(service, image)
+        name, found = labels.get(COMPOSE_IMAGE), self._images.there(service, image)
         if name and found:
             wanted = Reference.parse(name)
             self._engine.tag(found["Id"], wanted.repository, wanted.tag or "latest")
@@ -59,8 +57,8 @@ class ComposeHost(DockerHost):
             labels = {key: value for key, value in (before.get("Labels") or {}).items() if key.startswith(OURS)}
             if labels.get(HASH):
                 labels.pop(REPLACES, None)
-                name = (before.get("Labels") or {}).get(IMAGE_NAME) or before["Image"]
-                return labels | {IMAGE_ID: image, IMAGE_NAME: self._tagged(service, name)}
+                name = (before.get("Labels") or {}).get(COMPOSE_IMAGE) or before["Image"]
+                return labels | {IMAGE_ID: image, COMPOSE_IMAGE: self._tagged(service, name)}
         # A project without a container of it yet: Compose knows this one, and makes it anew at its next `up`.
         names = {PROJECT: service.project, NAME: service.project_service}
         return names | {ONE_OFF: "False", f"{OURS}container-number": "1", HASH: "", IMAGE_ID: image}

@@ -2,37 +2,32 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from watcher.fleet import HostSettings
 from watcher.image import Digest
 from watcher.machine import Takes
 from workers.fleet import swap
+from workers.fleet.answer import NO_NETWORK
+from workers.fleet.changes import changes
 from workers.fleet.engine import Engine, Listed
 from workers.fleet.health import died, presentable, proof_of, proof_of_command
-from workers.fleet.host import Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
+from workers.fleet.host import OTHERWISE, Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
 from workers.fleet.images import Images
+from workers.fleet.labels import BEFORE, SERVICE, container_of, policy_text
 from workers.fleet.reach import reach
-from workers.fleet.spec import (
-    BEFORE,
-    GENERATION,
-    IMAGE,
-    PREVIOUS,
-    RESTART,
-    SERVICE,
-    SPEC,
-    create_payload,
-    endpoint,
-    goal_of,
-)
+from workers.fleet.spec import create_payload, endpoint, goal_of, networks_of
 from workers.fleet.swap import NO_RESTART, Container, Containers, Goal, Move, Role, Verb
 from workers.fleet.tunnel import SOCKET
 from workers.fleet.volumes import carried_over
 from workers.oci.store import Store
 
 _ALIVE = (Role.NEXT, Role.PROVEN, Role.CURRENT)
-_ASKING = timedelta(seconds=10)
+_SURE = (Verb.CREATE, Verb.START, Verb.REMOVE)
+"""Moves before which a host is looked at again: what was planned may be from the past by now."""
 
 
 class DockerHost:
@@ -48,10 +43,10 @@ class DockerHost:
     def running(self, service: Service) -> Running:
         seen, _ = self._look(service)
         found = swap.proven(seen)
+        beside = f"{self._name(service, Role.NEXT)} runs beside it" if Role.NEXT in seen and seen[Role.NEXT].up else ""
         if found is None:
-            return Running(None)
-        same = found.spec == goal_of(service, found.image, found.generation).spec
-        return Running(found.image, found.generation, same)
+            return Running(None, differs=beside)
+        return Running(found.image, found.generation, _differs(service, found) or beside)
 
     def fetch(self, service: Service, image: Digest, tell: Tell = silent) -> int:
         ids = self._look(service)[1]
@@ -64,8 +59,10 @@ class DockerHost:
         self._fence(seen, generation)
         if swap.is_taken_back(seen, goal):
             raise Fenced(self._host, generation, generation)
-        beside = service.order == "start-first"
-        self._go(service, seen, ids, partial(swap.to_swap, goal=goal, beside=beside))
+        step = partial(swap.to_swap, goal=goal, beside=service.order == "start-first")
+        if any(move.verb is Verb.CREATE for move in swap.remaining(seen, step)):
+            self._may_change(service, ids)
+        self._go(service, seen, ids, step, generation)
 
     def prove(self, service: Service, image: Digest, elapsed: timedelta) -> Proof:
         seen, ids = self._look(service)
@@ -89,7 +86,7 @@ class DockerHost:
         step = partial(swap.to_return, image=image, goal=goal, generation=generation, beside=beside)
         if image and any(move.verb is Verb.CREATE for move in swap.remaining(seen, step)):
             self.fetch(service, image)
-        self._go(service, seen, ids, step)
+        self._go(service, seen, ids, step, generation)
 
     # --- what is there ---
 
@@ -105,13 +102,13 @@ class DockerHost:
                 stranger = found = self._stranger(service, list(listed.values())) or found
             if found is None:
                 continue
-            asked = self._engine.inspect(found.id)["HostConfig"]
-            if asked.get("AutoRemove"):
+            inspected = self._engine.inspect(found.id)
+            if inspected["HostConfig"].get("AutoRemove"):
                 what = f"the container {found.name} removes itself when it stops, and would not be there to go back to"
                 raise HostRefused(self._host, what, "replace it by one that was started without --rm")
-            policy = asked["RestartPolicy"].get("Name") or NO_RESTART
+            policy = policy_text(inspected["HostConfig"].get("RestartPolicy"))
             if _is_ours(found, service):
-                seen[role] = self._container(found, policy)
+                seen[role] = self._ours(service, role, found, inspected, policy)
             elif found is stranger and self._stranger(service, [found]) is found:
                 before = next((one.labels[BEFORE] for one in listed.values() if one.labels.get(BEFORE)), policy)
                 seen[role] = self._before(service, found, policy, before)
@@ -143,21 +140,39 @@ class DockerHost:
         image = Digest(next(ours, found.image))
         return Container(image=image, generation=0, spec="", restart=meant, restarts=policy, up=found.up)
 
-    def _container(self, found: Listed, policy: str) -> Container:
-        labels = found.labels
+    def _ours(
+        self, service: Service, role: Role, found: Listed, inspected: Mapping[str, Any], policy: str
+    ) -> Container:
+        """A container with our labels, which are believed as far as the engine says the same."""
         try:
-            return Container(
-                image=Digest(labels.get(IMAGE, "")),
-                generation=int(labels.get(GENERATION, "")),
-                spec=labels.get(SPEC, ""),
-                previous=Digest(labels[PREVIOUS]) if labels.get(PREVIOUS) else None,
-                restart=labels.get(RESTART) or NO_RESTART,
-                restarts=policy,
-                up=found.up,
-            )
+            made = container_of(found.labels, policy, found.up)
         except ValueError as error:
             what = f"the labels of the container {found.name} are not toplayer's any more: {error}"
             raise HostRefused(self._host, what, f"rename or remove it: `docker rename {found.name} …`") from None
+        if not self._images.is_of(service, found.image, made.image):
+            # Somebody made it anew, with our labels and another image.
+            return self._before(service, found, policy, made.restart)
+        goal = goal_of(service, made.image, made.generation)
+        # Only of what is proven: what is not yet is never made a second time for it.
+        if role is Role.CURRENT and made.spec == goal.spec:
+            payload = create_payload(service, goal, made.previous)
+            made = replace(made, changed=", ".join(changes(inspected, payload, service.networks)))
+        return made
+
+    def _may_change(self, service: Service, ids: Mapping[Role, str]) -> None:
+        """Refuses what would fail only once something was stopped for it, or would break what is not ours."""
+        listed = self._engine.containers()
+        for network in networks_of(service):
+            if not self._engine.has_network(network):
+                raise HostRefused(self._host, f"there is no network {network}", NO_NETWORK)
+        _, shared, owner = service.network.partition("container:")
+        if shared and not any(owner in (one.name, one.id, one.id[:12]) for one in listed):
+            raise HostRefused(self._host, f"there is no container {owner}, whose network it is to use", NO_NETWORK)
+        current = f"container:{ids.get(Role.CURRENT)}"
+        inside = [one.name for one in listed if one.network == current]
+        if inside:
+            what = f"{', '.join(inside)} has its network from the container of {service.name}, and would lose it"
+            raise HostRefused(self._host, what, "give it a network of its own, or make it part of the image")
 
     def _fence(self, seen: Containers, generation: int) -> None:
         newest = swap.newest(seen)
@@ -167,12 +182,21 @@ class DockerHost:
     # --- moves ---
 
     def _go(
-        self, service: Service, seen: Containers, ids: dict[Role, str], step: Callable[[Containers], Move | None]
+        self,
+        service: Service,
+        seen: Containers,
+        ids: dict[Role, str],
+        step: Callable[[Containers], Move | None],
+        generation: int | None = None,
     ) -> Containers:
-        """Makes all moves that are left; what is there then, as planned."""
+        """Makes all moves that are left, of a generation if they are of one; what is there then, as planned."""
         for move in swap.remaining(seen, step):
-            if move.verb is Verb.REMOVE and step(self._look(service)[0]) != move:
-                raise HostBusy(self._host, f"somebody else is at work on {service.name}")
+            if move.verb in _SURE:
+                now, _ = self._look(service)
+                if generation is not None:
+                    self._fence(now, generation)
+                if step(now) != move:
+                    raise HostBusy(self._host, f"somebody else is at work on {service.name}")
             self._make(service, seen, ids, move)
             seen = swap.after(seen, move)
         return seen
@@ -236,6 +260,17 @@ def connect(settings: HostSettings, store: Store) -> Iterator[DockerHost]:
 
 def _is_ours(found: Listed, service: Service) -> bool:
     return found.labels.get(SERVICE) == service.name
+
+
+def _differs(service: Service, found: Container) -> str:
+    """What of the proven container is not as today's specification says."""
+    if found.spec != goal_of(service, found.image, found.generation).spec:
+        return OTHERWISE
+    if found.changed:
+        return f"was changed by hand: {found.changed}"
+    if found.up and found.restarts != found.restart:
+        return f"was changed by hand: its restart policy is {found.restarts} and not {found.restart}"
+    return ""
 
 
 def _previous(current: Container | None, goal: Goal) -> Digest | None:

@@ -1,4 +1,4 @@
-"""Drift: what a host really runs, beside what it should. Everything that somebody can have changed by hand."""
+"""Drift: what a host really runs, beside what it should."""
 
 from workers.fleet.health import presentable
 from workers.fleet.host import Health, Host, Service
@@ -10,9 +10,7 @@ def difference(host: Host, service: Service, expected: str | None) -> str:
     if running.image != expected:
         should = expected.removeprefix("sha256:")[:12] if expected else "nothing"
         return f"runs {running.image.short if running.image else 'nothing'}, and should run {should}"
-    if running.image is None:
-        return ""
-    if not running.as_specified:
-        return "was started from another specification than the settings have now"
+    if running.image is None or running.differs:
+        return running.differs
     proof = presentable(host.prove(service, running.image, service.steady), service)
     return "" if proof.health is Health.HEALTHY else f"is not well: {proof.said or proof.health}"

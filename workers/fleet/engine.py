@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import requests
 from docker import APIClient
@@ -24,6 +25,7 @@ from watcher.machine import Takes
 from workers.fleet.answer import answered, not_answered, pull_failed
 from workers.fleet.greet import greet
 from workers.fleet.host import Tell, silent
+from workers.fleet.labels import policy_of
 
 ANSWER = 60.0
 """Seconds for any other answer; a `stop` has the container's grace on top."""
@@ -38,12 +40,14 @@ _UP = ("running", "restarting", "paused")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One container of the host, of whomever. `image` is the engine's id of its image."""
+    """One container of the host, of whomever. `image` is the engine's id of its image; `network` is where its network
+    comes from (`container:ID`: from another one)."""
 
     id: str
     name: str
     labels: Mapping[str, str]
     image: str
+    network: str
     up: bool
 
 
@@ -96,6 +100,7 @@ class Engine:
                 name=min(row.get("Names") or [""], key=len).lstrip("/"),
                 labels=row.get("Labels") or {},
                 image=row.get("ImageID") or "",
+                network=(row.get("HostConfig") or {}).get("NetworkMode") or "",
                 up=row.get("State") in _UP,
             )
             for row in rows
@@ -117,6 +122,10 @@ class Engine:
         with self._asking() as api:
             return str(api.create_container_from_config(dict(payload), name)["Id"])
 
+    def has_network(self, name: str) -> bool:
+        """Whether there is a network of this name."""
+        return self.call("GET", f"/networks/{quote(name, safe='')}") is not None
+
     def join(self, id: str, network: str, endpoint: Mapping[str, Any]) -> None:
         """Connects a container to a network, unless it is."""
         with self._asking() as api:
@@ -134,9 +143,9 @@ class Engine:
             api.stop(id, timeout=max(round(grace.total_seconds()), 0))
 
     def restart(self, id: str, policy: str) -> None:
-        """Sets a container's restart policy."""
+        """Sets a container's restart policy, in one word (`on-failure:5`)."""
         with self._asking() as api:
-            api.update_container(id, restart_policy={"Name": policy})
+            api.update_container(id, restart_policy=policy_of(policy))
 
     def rename(self, id: str, name: str) -> None:
         """Gives a container another name."""

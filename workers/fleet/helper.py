@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from watcher.image import Digest
+from workers.fleet.labels import IMAGE, PULL
 
-PULL = "io.toplayer.pull"
 HOME = "toplayer-pull"
 _SOCKET = "/run/toplayer-engine.sock"
 
@@ -89,7 +89,7 @@ def payload(helper: str, image: Digest, service: str, socket: str) -> dict[str, 
         "Entrypoint": ["python3", "-I", "-S", f"/{HOME}/pull.py"],
         "Cmd": [],
         "User": "0:0",
-        "Labels": {PULL: service, "io.toplayer.image": image},
+        "Labels": {PULL: service, IMAGE: image},
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": {
             "NetworkMode": "none",

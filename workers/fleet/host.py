@@ -88,12 +88,16 @@ class Proof:
 class Running:
     """What a host runs for a service: the digest of its image (None: nothing), and the generation that put it there.
 
-    `as_specified` is False if it was started from another specification than the service's of today.
+    `differs` says what of it is not as the service's specification of today says; it is empty if all is.
     """
 
     image: Digest | None
     generation: int = 0
-    as_specified: bool = True
+    differs: str = ""
+
+
+OTHERWISE = "was started from another specification than the settings have now"
+"""What `differs` if the settings were changed since."""
 
 
 class Host(Protocol):

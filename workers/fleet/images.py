@@ -98,6 +98,13 @@ class Images:
             found = self._engine.image(f"{kept_as(service)}:{image.short}")
         return found
 
+    def is_of(self, service: Service, id: str, image: Digest) -> bool:
+        """Whether the engine's image `id` is this one: by its id, by a name that pulling gave it, or by ours."""
+        found = self._engine.image(id) or {}
+        names = {str(name).rpartition("@")[2] for name in found.get("RepoDigests") or ()}
+        ours = f"{kept_as(service)}:{image.short}"
+        return image in (id, *names) or ours in (found.get("RepoTags") or ())
+
     def has(self, service: Service, image: Digest) -> bool:
         """Whether the image is there. It then has our name, so that nobody prunes it."""
         found = self.there(service, image)

@@ -14,6 +14,7 @@ from workers.fleet.answer import pull_failed
 from workers.fleet.engine import STALLED, Engine, Listed
 from workers.fleet.helper import Said
 from workers.fleet.host import HostRefused, OnItsWay, Service, Tell, silent
+from workers.fleet.labels import IMAGE, PULL
 from workers.fleet.room import short_of
 
 _LISTEN, _LOOK = 2.0, 0.5
@@ -89,7 +90,7 @@ class Pull:
             return None
 
     def _is_for_this(self, found: Listed) -> bool:
-        return found.labels.get("io.toplayer.image") == self.image
+        return found.labels.get(IMAGE) == self.image
 
     def _has_ended(self, found: Listed) -> bool:
         """Whether it was started once, and so has had its chance to speak."""
@@ -97,7 +98,7 @@ class Pull:
 
     def _found(self) -> Listed | None:
         found = next((one for one in self.engine.containers() if one.name == self._name), None)
-        if found is not None and found.labels.get(helper.PULL) != self.service.name:
+        if found is not None and found.labels.get(PULL) != self.service.name:
             raise HostRefused(self.engine.host, f"a container named {self._name} is there that is not toplayer's")
         return found
 

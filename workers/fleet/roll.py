@@ -71,7 +71,7 @@ class _Roll:
         if before.generation > self.rollout.generation:
             raise Fenced(state.host, self.rollout.generation, before.generation)
         state = replace(state, previous=before.image)
-        if before.image == self.image and before.as_specified:
+        if before.image == self.image and not before.differs:
             proof = self.host.prove(self.service, self.image, self.service.steady)
             if proof.health is Health.HEALTHY:
                 return replace(state.at(HostStage.DONE, self.clock()), bytes=0)

@@ -11,16 +11,8 @@ from typing import Any
 
 from watcher.image import Digest
 from workers.fleet.host import Service
+from workers.fleet.labels import labels_of, policy_of
 from workers.fleet.swap import Goal
-
-SERVICE = "io.toplayer.service"
-GENERATION = "io.toplayer.generation"
-IMAGE = "io.toplayer.image"
-SPEC = "io.toplayer.spec"
-PREVIOUS = "io.toplayer.previous"
-RESTART = "io.toplayer.restart"
-BEFORE = "io.toplayer.before"
-"""The restart policy of the container that was there before toplayer, and that labels of ours cannot be put on."""
 
 # Networks that are the engine's own: they know no aliases.
 _BUILT_IN = ("", "default", "bridge", "host", "none")
@@ -48,12 +40,7 @@ def create_payload(
         "Labels": {
             **service.labels,
             **(labels or {}),
-            SERVICE: service.name,
-            GENERATION: str(goal.generation),
-            IMAGE: goal.image,
-            SPEC: goal.spec,
-            PREVIOUS: previous or "",
-            RESTART: service.restart,
+            **labels_of(service.name, goal, previous, service.restart),
         },
     }
 
@@ -69,7 +56,7 @@ def kept_as(service: Service) -> str:
 
 
 def _payload(service: Service) -> dict[str, Any]:
-    host: dict[str, Any] = {"RestartPolicy": {"Name": service.restart}}
+    host: dict[str, Any] = {"RestartPolicy": policy_of(service.restart)}
     payload: dict[str, Any] = {
         "Env": [f"{name}={value}" for name, value in sorted(service.env.items())],
         "StopTimeout": max(round(service.stop_grace.total_seconds()), 0),
@@ -84,7 +71,7 @@ def _payload(service: Service) -> dict[str, Any]:
     host |= _limits(service)
     if service.network:
         host["NetworkMode"] = service.network
-    if service.network not in _BUILT_IN and not service.network.startswith("container:"):
+    if service.network in networks_of(service):
         payload["NetworkingConfig"] = {"EndpointsConfig": {service.network: endpoint(service)}}
     if service.ports:
         bindings: dict[str, list[dict[str, str]]] = {}
@@ -96,6 +83,13 @@ def _payload(service: Service) -> dict[str, Any]:
     for key, value in service.engine.items():
         payload[key] = {**host, **value} if key == "HostConfig" else value
     return payload
+
+
+def networks_of(service: Service) -> tuple[str, ...]:
+    """The networks by their names that have to be there before the container is."""
+    first = service.network
+    named = first not in _BUILT_IN and not first.startswith("container:")
+    return (*((first,) if named else ()), *service.networks)
 
 
 def endpoint(service: Service) -> dict[str, Any]:

@@ -42,7 +42,8 @@ class Goal:
 class Container:
     """One container of a service. `restarts` is the restart policy in force, `restart` the one it was meant to have.
 
-    `previous` is the image that was proven when the container was made.
+    `previous` is the image that was proven when the container was made; `changed` says what somebody made otherwise by
+    hand since.
     """
 
     image: Digest
@@ -52,9 +53,11 @@ class Container:
     restart: str = NO_RESTART
     restarts: str = NO_RESTART
     up: bool = False
+    changed: str = ""
 
     def is_for(self, goal: Goal) -> bool:
-        return (self.image, self.generation, self.spec) == (goal.image, goal.generation, goal.spec)
+        mine = self.image, self.generation, self.spec
+        return mine == (goal.image, goal.generation, goal.spec) and not self.changed
 
 
 Containers = Mapping[Role, Container]
@@ -138,7 +141,8 @@ def to_swap(seen: Containers, goal: Goal, beside: bool) -> Move | None:
         return move
     new, old = seen.get(Role.NEXT), seen.get(Role.CURRENT)
     if old is not None and old.is_for(goal):
-        return _revived(old)
+        # Nothing that is not proven is left beside it: of this generation nothing is to come any more.
+        return _revived(old) or (Move(Verb.STOP if new.up else Verb.REMOVE, Role.NEXT) if new else None)
     if new is None:
         return Move(Verb.CREATE, Role.NEXT, goal=goal)
     if not new.is_for(goal):

@@ -17,12 +17,12 @@ from watcher.image import Digest
 from watcher.machine import Takes
 from workers.fleet.engine import Engine
 from workers.fleet.health import presentable
-from workers.fleet.host import Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
+from workers.fleet.host import OTHERWISE, Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
 from workers.fleet.images import Images
+from workers.fleet.labels import GENERATION, SERVICE, SPEC, STATE
 from workers.fleet.place import Place, Placed
 from workers.fleet.reach import reach
-from workers.fleet.spec import GENERATION, SERVICE, SPEC
-from workers.fleet.swarm_spec import STATE, hash_of, spec_of
+from workers.fleet.swarm_spec import hash_of, spec_of
 from workers.oci.store import Store
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class SwarmHost:
         if found is None or place.current is None:
             return Running(None)
         same = found["Spec"]["Labels"].get(SPEC) == hash_of(service, self._host)
-        return Running(place.current.image, place.current.generation, same)
+        return Running(place.current.image, place.current.generation, "" if same else OTHERWISE)
 
     def swap(self, service: Service, image: Digest, generation: int) -> None:
         self._insist(lambda: self._swap(service, image, generation))

@@ -6,10 +6,8 @@ from typing import Any
 
 from watcher.image import Digest
 from workers.fleet.host import HostRefused, Service
-from workers.fleet.spec import GENERATION, SERVICE, SPEC, reference
-
-STATE = "io.toplayer.state"
-"""What is proven, what is not yet, and who was here: on the service itself, so that one update says all of it."""
+from workers.fleet.labels import GENERATION, SERVICE, SPEC, STATE
+from workers.fleet.spec import reference
 
 _CONDITIONS = {"no": "none", "on-failure": "on-failure", "always": "any", "unless-stopped": "any"}
 _NANO = 1_000_000_000
@@ -75,9 +73,15 @@ def _task(service: Service, image: Digest | None, generation: int, host: str) ->
     return {
         "ContainerSpec": container,
         "Resources": {"Limits": {name: value for name, value in limits.items() if value}},
-        "RestartPolicy": {"Condition": _CONDITIONS[service.restart], "Delay": _NANO},
+        "RestartPolicy": _restart(service.restart),
         "Networks": [{"Target": name, "Aliases": [service.name]} for name in networks],
     }
+
+
+def _restart(policy: str) -> dict[str, Any]:
+    name, _, count = policy.partition(":")
+    often = {"MaxAttempts": int(count)} if count else {}
+    return {"Condition": _CONDITIONS[name], "Delay": _NANO} | often
 
 
 def _check(service: Service) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from tests.rig.engine import RealEngine
 from tests.rig.registry import Registry
 from tests.workers.fleet.worlds import DockerWorld, deploy, docker_world
 from watcher.image import Digest
-from workers.fleet.host import HostRefused
+from workers.fleet.host import OTHERWISE, HostRefused, Running
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_service_of_a_project_is_taken_over_and_compose_finds_nothing_to_chang
     other = ids(project)["other"]
     # What Compose brought is what runs; it was not made from our specification.
     running = world.host.running(world.service)
-    assert (running.image, running.generation, running.as_specified) == (first, 0, False)
+    assert running == Running(first, 0, OTHERWISE)
 
     for generation, version in enumerate(("2", "3"), 1):
         deploy(world, world.publish(version), generation)
@@ -116,12 +116,12 @@ def test_what_compose_makes_anew_from_a_changed_file_is_drift_and_is_taken_over_
     project.run("up", "-d", "worker")
     second = world.publish("2")
     deploy(world, second, 1)
-    assert world.host.running(world.service).as_specified
+    assert not world.host.running(world.service).differs
     path = project.home / "compose.yaml"
     path.write_text(path.read_text().replace("environment:", "labels: { a: b }\n    environment:", 1))
     assert "Recreat" in project.run("up", "-d", "worker")
     running = world.host.running(world.service)
-    assert (running.image, running.as_specified) == (second, False)
+    assert (running.image, running.differs) == (second, OTHERWISE)
     deploy(world, second, 2)
     before = ids(project)
     project.run("up", "-d", "worker")

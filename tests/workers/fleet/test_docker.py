@@ -26,7 +26,8 @@ from watcher.image import Digest
 from workers.fleet.docker import DockerHost
 from workers.fleet.drift import difference
 from workers.fleet.engine import Engine
-from workers.fleet.host import Health, HostRefused, HostUnreachable, Proof, Running
+from workers.fleet.host import OTHERWISE, Fenced, Health, HostRefused, HostUnreachable, Proof, Running
+from workers.fleet.spec import create_payload, goal_of
 from workers.fleet.targets import connect
 from workers.oci.manifest import Manifest
 from workers.oci.store import Store
@@ -191,9 +192,9 @@ def test_the_container_is_what_the_specification_says(world: DockerWorld, tmp_pa
 def test_a_changed_specification_is_seen(world: DockerWorld) -> None:
     image = world.publish("1")
     deploy(world, image, 1)
-    assert world.host.running(world.service) == Running(image, 1, as_specified=True)
+    assert world.host.running(world.service) == Running(image, 1)
     changed = replace(world.service, env={"TOKEN": "changed"})
-    assert world.host.running(changed) == Running(image, 1, as_specified=False)
+    assert world.host.running(changed) == Running(image, 1, OTHERWISE)
 
 
 def test_start_first_always_has_one_that_answers(world: DockerWorld) -> None:
@@ -231,11 +232,10 @@ def test_somebody_elses_container_is_not_touched(world: DockerWorld) -> None:
 @pytest.mark.parametrize(
     ("change", "hint"),
     [
-        ({"network": "no-such-network"}, "run.network"),
         ({"command": ("no-such-program",)}, "run.command"),
         ({"volumes": ("/proc/no/such:/data",)}, ""),
     ],
-    ids=["network", "command", "volume"],
+    ids=["command", "volume"],
 )
 def test_what_cannot_start_is_told_and_the_host_goes_back(
     world: DockerWorld, change: dict[str, Any], hint: str
@@ -249,6 +249,32 @@ def test_what_cannot_start_is_told_and_the_host_goes_back(
     world.host.back(world.service, first, 2)
     assert world.containers() == {"": "running", ".failed": "created"}
     assert world.answers() == "1"
+
+
+@pytest.mark.parametrize("network", ["no-such-network", "container:no-such-container"])
+def test_a_network_that_is_gone_is_told_before_anything_is_stopped(world: DockerWorld, network: str) -> None:
+    first, second = world.publish("1"), world.publish("2")
+    deploy(world, first, 1)
+    world.host.fetch(world.service, second)
+    with pytest.raises(HostRefused, match="there is no") as refused:
+        world.host.swap(replace(world.service, network=network), second, 2)
+    assert "run.network" in refused.value.hint
+    assert world.containers() == {"": "running"}
+
+
+def test_a_container_that_has_its_network_from_the_service_is_not_cut_off(world: DockerWorld) -> None:
+    first, second = world.publish("1"), world.publish("2")
+    deploy(world, first, 1)
+    world.host.fetch(world.service, second)
+    beside, mode = f"{world.service.name}-beside", f"container:{world.service.name}"
+    with world.engine.api() as api:
+        asked = {"Image": f"{world.service.repository}@{first}", "HostConfig": {"NetworkMode": mode}}
+        id = api.create_container_from_config(asked, beside)["Id"]
+        with pytest.raises(HostRefused, match=f"{beside} has its network from"):
+            world.host.swap(world.service, second, 2)
+        assert world.containers() == {"": "running"}
+        api.remove_container(id)
+    deploy(world, second, 2)
 
 
 def test_a_port_that_is_taken_is_told_and_the_host_goes_back(tmp_path: Path) -> None:
@@ -543,7 +569,7 @@ def test_the_place_of_a_container_that_was_there_before_is_taken_if_the_settings
     name = f"old-{world.service.name}"
     first = stranger(world, "1", name)
     world.service = replace(world.service, adopts=name)
-    assert world.host.running(world.service) == Running(first, 0, as_specified=False)
+    assert world.host.running(world.service) == Running(first, 0, OTHERWISE)
     bad, good = world.publish("2", healthy=False), world.publish("3")
 
     swapped(world, bad, 1)
@@ -596,6 +622,83 @@ def test_what_somebody_stopped_or_removed_by_hand_is_seen_and_put_right(world: D
         deploy(world, second, 2)
     assert difference(world.host, world.service, second) == ""
     assert world.answers() == "2"
+
+
+def test_what_somebody_changed_on_a_container_is_seen_and_put_right(tmp_path: Path) -> None:
+    with engine(networks=True) as networked, registry(tmp_path, listen=networked.near) as near:
+        with networked.api() as api:
+            for name in ("backend", "metrics", "other"):
+                api.create_network(name)
+        with docker_world(networked, near) as world, networked.api() as api:
+            name = world.service.name
+            limits: dict[str, Any] = {"memory": 64 << 20, "cpus": 0.5, "pids": 50, "volumes": (f"{tmp_path}:/data:ro",)}
+            world.service = replace(world.service, network="backend", networks=("metrics",), **limits)
+            image = world.publish("1")
+            deploy(world, image, 1)
+            assert difference(world.host, world.service, image) == ""
+            changed: dict[str, Callable[[], object]] = {
+                "limit of memory is 33554432": lambda: api.update_container(name, mem_limit=32 << 20),
+                "restart policy is no": lambda: api.update_container(name, restart_policy={"Name": "no"}),
+                "is not on the network metrics": lambda: api.disconnect_container_from_network(name, "metrics"),
+                "is on the network other, too": lambda: api.connect_container_to_network(name, "other"),
+            }
+            for said, change in changed.items():
+                change()
+                assert said in difference(world.host, world.service, image)
+                deploy(world, image, 1)
+                assert difference(world.host, world.service, image) == ""
+            assert world.containers() == {"": "running"}
+
+
+def test_a_copy_with_our_labels_and_another_image_is_seen_and_put_right(world: DockerWorld) -> None:
+    """As tools make it that update containers by themselves: they copy whatever an engine says."""
+    good, other = world.publish("1"), world.publish("not approved")
+    deploy(world, good, 1)
+    with world.engine.api() as api:
+        labels = api.inspect_container(world.service.name)["Config"]["Labels"]
+        api.pull(world.service.repository, tag=other)
+        api.remove_container(world.service.name, force=True)
+        copy = {"Image": f"{world.service.repository}@{other}", "Labels": labels, "HostConfig": {"NetworkMode": "none"}}
+        api.start(api.create_container_from_config(copy, world.service.name)["Id"])
+    assert world.host.running(world.service).image == other
+    assert difference(world.host, world.service, good) == f"runs {other.short}, and should run {good.short}"
+    deploy(world, good, 1)
+    assert world.answers() == "1"
+    assert difference(world.host, world.service, good) == ""
+
+
+@pytest.mark.parametrize("late", [True, False], ids=["of a late worker", "of a rollout that was overtaken"])
+def test_what_was_never_proven_and_runs_beside_is_seen_and_taken_away(world: DockerWorld, late: bool) -> None:
+    world.service = replace(world.service, order="start-first")
+    first, second = world.publish("1"), world.publish("2")
+    deploy(world, first, 3 if late else 1)
+    if late:
+        world.host.fetch(world.service, second)
+        with world.engine.api() as api:
+            asked = create_payload(world.service, goal_of(world.service, second, 2), None)
+            api.start(api.create_container_from_config(asked, f"{world.service.name}.next")["Id"])
+    else:
+        swapped(world, second, 2)
+    assert difference(world.host, world.service, first) == f"{world.service.name}.next runs beside it"
+    deploy(world, first, 3)
+    assert world.containers() == {"": "running"}
+
+
+def test_whoever_slept_amid_a_move_looks_again_before_anything_is_made_or_started(world: DockerWorld) -> None:
+    first, second, third = (world.publish(version) for version in "123")
+    deploy(world, first, 1)
+    for image in (second, third):
+        world.host.fetch(world.service, image)
+    late = connect(HostSettings(name="h1", address=world.engine.address), world.store)
+    with late as host:
+        real = host._look  # type: ignore[attr-defined]
+        seen = iter([real(world.service)])
+        deploy(world, third, 3)
+        host._look = lambda known: next(seen, None) or real(known)  # type: ignore[attr-defined]
+        with pytest.raises(Fenced):
+            host.swap(world.service, second, 2)
+    assert world.containers() == {"": "running"}
+    assert world.answers() == "3"
 
 
 def test_as_many_images_are_kept_as_the_settings_say(world: DockerWorld) -> None:

@@ -102,7 +102,8 @@ def test_a_way_back_that_died_anywhere_is_finished_by_the_next_one(
         world.host.swap(world.service, new, generation)
 
     for generation in every_death(world, swapped, lambda host, generation: host.back(world.service, old, generation)):
-        assert world.host.running(world.service) == Running(old, 1)
+        running = world.host.running(world.service)
+        assert (running.image, running.generation) == (old, 1)
         world.host.back(world.service, old, generation)
         assert world.containers() == {"": "running", ".failed": "exited"}
         assert world.restarts() == {"": "unless-stopped", ".failed": "no"}

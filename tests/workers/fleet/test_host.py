@@ -28,6 +28,12 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
             yield real
 
 
+def runs(world: World) -> tuple[Digest | None, int]:
+    """What runs, whatever stands beside it."""
+    running = world.host.running(world.service)
+    return running.image, running.generation
+
+
 def test_a_host_tells_what_it_takes(world: World) -> None:
     takes = world.host.takes()
 
@@ -44,7 +50,7 @@ def test_an_image_runs_once_it_is_proven(world: World) -> None:
     image = world.publish("1")
     world.host.fetch(world.service, image)
     world.host.swap(world.service, image, 1)
-    assert world.host.running(world.service) == Running(None)
+    assert runs(world) == (None, 0)
     assert proof_of(world, image).health is Health.HEALTHY
     world.host.settle(world.service, image)
     assert world.host.running(world.service) == Running(image, 1)
@@ -73,7 +79,7 @@ def test_what_ran_before_counts_until_its_successor_is_proven(world: World) -> N
     deploy(world, first, 1)
     world.host.fetch(world.service, second)
     world.host.swap(world.service, second, 2)
-    assert world.host.running(world.service) == Running(first, 1)
+    assert runs(world) == (first, 1)
     world.host.settle(world.service, second)
     assert world.host.running(world.service) == Running(second, 2)
     assert world.answers() == "2"
