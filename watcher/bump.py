@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Self
 
 from watcher.entry import Entry
-from watcher.errors import Refused
+from watcher.errors import Refused, Unfit
 from watcher.inert import inert
 
 
@@ -49,7 +49,8 @@ class Bump(Entry):
     `by` is the person who ordered it, whatever the policy says; empty: the policy found it.
 
     `branch` and `commit` say where the change is, once it is proposed; `commit` is the merge's once it is merged.
-    `proposal` is the number of its pull request and `url` its address, where there is one.
+    `proposal` is the number of its pull request and `url` its address, where there is one. `basis` is what it was tried
+    on when it failed: while that is the same, it would fail again.
     Times are UTC. `released_at` is the upstream release's, or None where the index does not tell.
     """
 
@@ -73,6 +74,7 @@ class Bump(Entry):
     others: tuple[Part, ...] = ()
     advisories: tuple[str, ...] = ()
     by: str = ""
+    basis: str = ""
 
     @staticmethod
     def id_of(app: str, package: str, to_version: str) -> str:
@@ -131,4 +133,9 @@ class Bump(Entry):
         )
 
     def refused(self, now: datetime, error: Refused) -> Self:
-        return self.at(BumpStage.FAILED, now, reason=inert(str(error)))
+        """The bump after a step that a person has to mend. What is no fault of the release costs no version anything:
+        the bump waits for a new token, room on a disk, a tool.
+        """
+        if isinstance(error, Unfit):
+            return self.at(BumpStage.FAILED, now, reason=inert(str(error)))
+        return Entry.refused(self, now, error)

@@ -6,7 +6,7 @@ from typing import Self
 
 from watcher.errors import Refused, Temporary
 from watcher.inert import inert
-from watcher.retry import retry_at
+from watcher.retry import REFUSED_AGAIN, retry_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,5 +37,6 @@ class Entry:
         )
 
     def refused(self, now: datetime, error: Refused) -> Self:
-        """The entry after a step that will fail until a person changes something."""
-        raise NotImplementedError
+        """The entry after a step that a person has to mend. Nobody tells us when, so it is tried again by and by."""
+        said = f"{error} ({error.hint})" if error.hint else str(error)
+        return replace(self, reason=inert(said), attempts=self.attempts + 1, due_at=now + REFUSED_AGAIN)

@@ -25,6 +25,12 @@ class Refused(ToplayerError):
     """A human has to act: trying again changes nothing."""
 
 
+class Unfit(Refused):
+    """What was to come in cannot, as things are: nothing is wrong on the way there. It fails again until something else
+    is in the lock, on an index or in the policy.
+    """
+
+
 class Overtaken(Temporary):
     """Somebody else changed the entry between our reading and our writing."""
 

@@ -64,6 +64,8 @@ def _of_proposals(before: Proposals | None, after: Proposals, now: datetime) -> 
 
 
 def _of_bump(before: Bump | None, after: Bump, now: datetime) -> Event | None:
+    if before is not None and _is_as_before(before, after):
+        return None
     verb = _verb(before.stage if before else None, after.stage, after)
     if verb is None and before is not None and after.url and not before.url:
         verb = "opened"
@@ -83,6 +85,12 @@ def _of_bump(before: Bump | None, after: Bump, now: datetime) -> Event | None:
         "reason": after.reason,
     }
     return Event(at=now, kind=f"bump.{verb}", app=after.app, subject=after.id, facts=_said(facts))
+
+
+def _is_as_before(before: Bump, after: Bump) -> bool:
+    """Whether what failed is tried again, or fails again for the reason that was told already."""
+    stages = {before.stage, after.stage}
+    return stages == {BumpStage.FOUND, BumpStage.FAILED} and before.reason == after.reason
 
 
 def _of_rollout(before: Rollout | None, after: Rollout, now: datetime) -> Event | None:

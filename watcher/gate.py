@@ -10,7 +10,7 @@ from datetime import datetime
 
 from watcher.advisory import Affected
 from watcher.decision import Reason, Verdict
-from watcher.errors import Refused, Temporary
+from watcher.errors import Temporary, Unfit
 from watcher.lockfiles.diff import LockDiff
 from watcher.lookup import Lookup, Outcome
 from watcher.pin import Pin
@@ -19,7 +19,7 @@ from watcher.release import Release
 from watcher.rules import Case, Rules
 
 
-class GateShut(Refused):
+class GateShut(Unfit):
     """Something that would come into the lock with a bump must not."""
 
     hint = "raise or lower what pulls it in, or order the bump by hand: `toplayer bump APP PACKAGE VERSION`"

@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from watcher.bump import Bump, BumpStage
+from watcher.bump import Bump
 from watcher.ecosystems import ECOSYSTEMS
 from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, Lookup
+from watcher.past import NOTHING, Past
 from watcher.pin import Pin
 from watcher.program import program
 from watcher.route import answer, unrouted
@@ -41,20 +42,21 @@ class Known:
         index = self.settings.indexes.get(lookup.index)
         return self.bulletins.get((pin.ecosystem, pin.package), ()) if index is not None and index.is_public else ()
 
-    def rules(self, pin: Pin, lookup: Lookup, app: str, silenced: Mapping[str, str]) -> Rules:
+    def rules(self, pin: Pin, lookup: Lookup, app: str, past: Past) -> Rules:
         """What counts for the pin."""
         bulletins = self.against(pin, lookup)
         advisories = (*lookup.advisories, *(one for bulletin in bulletins for one in bulletin.advisories))
-        return replace(self._rules(pin, lookup, app, silenced), advisories=advisories)
+        return replace(self._rules(pin, lookup, app, past), advisories=advisories)
 
-    def _rules(self, pin: Pin, lookup: Lookup, app: str, silenced: Mapping[str, str]) -> Rules:
+    def _rules(self, pin: Pin, lookup: Lookup, app: str, past: Past) -> Rules:
         """The same without advisories: these are packed, and only unpacked where a decision is made."""
         settings = self.settings.apps[app]
         return Rules(
             app=app,
             target=ECOSYSTEMS[pin.ecosystem].target(settings.image),
             policy=settings.policy.of(pin.package),
-            silenced=silenced,
+            silenced=past.silenced.get(pin.package, {}),
+            failed=past.failed.get(pin.package, {}),
             uninformed=self._uninformed(pin, lookup, self.against(pin, lookup)),
             unrouted=unrouted(pin, self.settings.indexes),
         )
@@ -67,25 +69,18 @@ class Known:
             return ""
         return f"{pin.package} is held until {' and '.join(silent)} tells what is known against it"
 
-    def basis(self, pin: Pin, lookup: Lookup, app: str, silenced: Mapping[str, str]) -> str:
+    def basis(self, pin: Pin, lookup: Lookup, app: str, past: Past = NOTHING) -> str:
         """All that a decision about the pin is made from, in short. What was said counts by when it was said."""
-        rules = self._rules(pin, lookup, app, silenced)
+        rules = self._rules(pin, lookup, app, past)
         rules = replace(rules, policy=rules.policy.of_releases)
         against = [(one.source, one.changed_at) for one in self.against(pin, lookup)]
         return digest(pin, rules, lookup.index, lookup.outcome, lookup.changed_at, against)
 
-
-def silenced(bumps: Iterable[Bump]) -> dict[str, dict[str, str]]:
-    """By package, the versions that came to nothing before, and why. A person's `toplayer bump` opens one again.
-
-    One that was merged, and is newer than the pin, was taken back by a person: it does not come again by itself.
-    """
-    said = {BumpStage.CLOSED: "closed", BumpStage.FAILED: "failed", BumpStage.MERGED: "merged, and then taken back"}
-    found: dict[str, dict[str, str]] = {}
-    for bump in sorted(bumps, key=lambda one: one.id):
-        for part in bump.parts if bump.stage in said else ():
-            found.setdefault(part.package, {})[part.to_version] = bump.reason or said[bump.stage]
-    return found
+    def ground(self, bump: Bump, pins: Iterable[Pin]) -> str:
+        """All that a bump is tried on, in short: what its lock pins, and what is known of its packages."""
+        pins = [pin for pin in pins if pin.ecosystem == bump.ecosystem]
+        moved = {part.package for part in bump.parts}
+        return digest(pins, [self.basis(pin, self.of(pin), bump.app) for pin in pins if pin.package in moved])
 
 
 def digest(*values: object) -> str:

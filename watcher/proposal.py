@@ -1,15 +1,10 @@
 """A proposal: the pull request (or merge request) for a branch of ours, as its forge has it."""
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Self
 
 from watcher.entry import Entry
-from watcher.errors import Refused
-from watcher.inert import inert
-
-REFUSED_AGAIN = timedelta(minutes=5)
 
 
 class ProposalState(StrEnum):
@@ -86,7 +81,3 @@ class Proposals(Entry):
     def of(self, bump: str) -> Tended | None:
         """What is known of the bump with this id."""
         return next((known for known in self.tended if known.bump == bump), None)
-
-    def refused(self, now: datetime, error: Refused) -> Self:
-        # A person has to mend the token or the project; nobody tells us when, so we look again by ourselves.
-        return replace(self, reason=inert(str(error)), attempts=self.attempts + 1, due_at=now + REFUSED_AGAIN)

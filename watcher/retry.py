@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 
 FIRST = timedelta(seconds=2)
 LONGEST = timedelta(minutes=15)
+REFUSED_AGAIN = timedelta(minutes=5)
+"""When to try again what a person has to mend: nobody tells us when that is done."""
 _SPREAD = 0.25
 
 

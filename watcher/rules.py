@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from watcher.advisory import Advisory, Affected, Against
 from watcher.decision import Reason, Verdict
 from watcher.lookup import Lookup
+from watcher.past import Failure
 from watcher.pin import Pin
 from watcher.policy import DEFAULT, Policy, Watch
 from watcher.release import Release
@@ -23,15 +24,16 @@ _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 class Rules:
     """What counts for one pin of an app.
 
-    `silenced` are versions that a person closed or that failed before, with the reason. `advisories` are all that are
-    known of the package; `uninformed` says whom nobody has heard yet about it, and `unrouted` why no index may answer
-    for it. Both are empty if all is well.
+    `silenced` are versions that a person put aside, with the reason, and `failed` those that would fail again.
+    `advisories` are all that are known of the package; `uninformed` says whom nobody has heard yet about it, and
+    `unrouted` why no index may answer for it. Both are empty if all is well.
     """
 
     app: str
     target: Target
     policy: Policy = DEFAULT
     silenced: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, Failure] = field(default_factory=dict)
     advisories: Sequence[Advisory] = ()
     uninformed: str = ""
     unrouted: str = ""
@@ -128,6 +130,13 @@ class Case:
         why = self.rules.silenced.get(release.version)
         return None if why is None else no(release, "silenced", f"{release.version} was put aside: {why}")
 
+    def failed(self, release: Release) -> Reason | None:
+        failure = self.rules.failed.get(release.version)
+        if failure is None:
+            return None
+        said = f"{release.version} could not be proposed, and is tried again by {clock(failure.until)}: {failure.said}"
+        return Reason(version=release.version, verdict=Verdict.HELD, rule="failed", said=said, free_at=failure.until)
+
     def target(self, release: Release) -> Reason | None:
         fit = self.fit(release)
         return None if fit.files else no(release, fit.rule, f"{release.version} {fit.said}")
@@ -176,6 +185,7 @@ ALWAYS: tuple[Rule, ...] = (
     Case.allowed,
     Case.silenced,
     Case.target,
+    Case.failed,
 )
 USUALLY: tuple[Rule, ...] = (Case.watched, Case.informed, Case.cooldown)
 """In the order in which they are asked. The cooldown is last: what no other rule refuses is only a matter of time."""

@@ -162,6 +162,7 @@ bumps = Table(
     Column("others", Document(_parts, _plain), nullable=False),
     Column("advisories", Document(tuple, list), nullable=False),
     Column("by", Text, nullable=False),
+    Column("basis", Text, nullable=False),
     *_entry(),
 )
 

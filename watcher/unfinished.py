@@ -1,6 +1,6 @@
 """What is still in motion by itself, in words: what `toplayer run --once` waits for, and what it says meanwhile."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from watcher import decide
 from watcher.bump import Bump, BumpStage
@@ -9,13 +9,14 @@ from watcher.ledger import Ledger
 from watcher.lookup import IndexState
 from watcher.plan import Plan
 from watcher.receiver import Receiver
-from watcher.retry import LONGEST
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from watcher.settings import AppSettings, Settings
 from watcher.units import brief
 
 TRIES = 6
 """Failures in a row after which a thing that is tried again no longer counts as in motion."""
+SOON = timedelta(minutes=2)
+"""What is tried again later than that is not waited for."""
 
 
 def unfinished(settings: Settings, ledger: Ledger, now: datetime) -> list[str]:
@@ -49,8 +50,8 @@ def unfinished(settings: Settings, ledger: Ledger, now: datetime) -> list[str]:
 
 
 def _waits_for_an_hour(bump: Bump, app: AppSettings, now: datetime) -> bool:
-    """Whether a bump waits for its window, or until something that comes with it is old enough."""
-    later = bump.due_at is not None and bump.due_at - now > 2 * LONGEST
+    """Whether a bump waits for its window, for a person, or until something that comes with it is old enough."""
+    later = bump.due_at is not None and bump.due_at - now > SOON
     return later or decide.waits(bump, app.policy.of, now) is not None
 
 

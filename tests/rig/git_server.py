@@ -65,12 +65,13 @@ class Origin:
             capture_output=True,
         ).stdout.decode()
 
-    def hook(self, name: str, script: str) -> None:
-        """Installs a hook, a shell script without its first line."""
+    def hook(self, name: str, script: str) -> Path:
+        """Installs a hook, a shell script without its first line; its file."""
         hook = self.directory / "hooks" / name
         hook.parent.mkdir(exist_ok=True)
         hook.write_text(f"#!/bin/sh\n{script}\n")
         hook.chmod(0o755)
+        return hook
 
 
 _ROLES = ("AUTHOR", "COMMITTER")

@@ -13,8 +13,10 @@ from watcher import config
 from watcher.advisory import Advisory, Span
 from watcher.bump import Bump, BumpStage
 from watcher.decision import Verdict
+from watcher.errors import Unfit
 from watcher.head import Head
 from watcher.http import Http
+from watcher.known import Known
 from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, IndexState, Outcome
 from watcher.pin import Pin
@@ -77,7 +79,9 @@ class World:
             for name, v in versions.items()
         ]
         before = self.ledger.find(Head, app="shop")
-        head = Head(app="shop", commit=f"c{sorted(versions.items())}", surveyed_at=self.now, pins=tuple(made))
+        head = Head(
+            app="shop", commit=f"c{constraint}{sorted(versions.items())}", surveyed_at=self.now, pins=tuple(made)
+        )
         self.ledger.write([(before, replace(head, revision=before.revision if before else 0))], self.now)
         for name in versions:
             heard = Bulletin(source="osv", ecosystem="pypi", package=name.strip("_"), outcome=Outcome.ANSWER)
@@ -103,6 +107,14 @@ class World:
 
     def weigh(self) -> bool:
         return weigh("shop", self.settings, self.ledger, self.now)
+
+    def fail(self, id: str, reason: str = "blocked by gamma") -> None:
+        """The bump was tried on what is there now, and cannot be made."""
+        (bump,), head = self.ledger.all(Bump, id=id), self.ledger.find(Head, app="shop")
+        assert head is not None
+        basis = Known.read(self.settings, self.ledger).ground(bump, head.pins)
+        failed = replace(bump.refused(self.now, Unfit(reason)), basis=basis)
+        self.ledger.replace(bump, failed, self.now)
 
     def decision(self, package: str) -> tuple[Verdict, str]:
         decision = self.ledger.standing("shop")[package].decision
@@ -260,6 +272,93 @@ def test_closing_a_proposal_silences_exactly_that_version(world: World) -> None:
     world.weigh()
 
     assert world.decision("alpha") == (Verdict.TAKEN, "1.2")
+
+
+def test_what_failed_gives_way_to_the_next_best_and_is_tried_again_after_a_day(world: World) -> None:
+    world.pins(alpha="1.0")
+    world.index.publish("alpha", "1.1")
+    world.index.publish("alpha", "1.2")
+    world.poll()
+    world.weigh()
+    world.fail("shop:alpha:1.2")
+
+    world.weigh()
+
+    assert world.bumps() == {"shop:alpha:1.1": BumpStage.FOUND, "shop:alpha:1.2": BumpStage.FAILED}
+    (failed, _) = world.ledger.standing("shop")["alpha"].decision.reasons
+    assert (failed.verdict, failed.rule, failed.free_at) == (Verdict.HELD, "failed", world.now + 24 * HOUR)
+    assert failed.said == ("1.2 could not be proposed, and is tried again by 2026-11-03 09:00 UTC: blocked by gamma")
+    while world.weigh():
+        pass
+    world.now += 24 * HOUR
+    assert world.weigh()
+    assert world.bumps() == {"shop:alpha:1.1": BumpStage.SUPERSEDED, "shop:alpha:1.2": BumpStage.FOUND}
+
+
+@pytest.mark.parametrize("change", ["lock", "constraint", "policy", "index"])
+def test_what_failed_is_tried_again_as_soon_as_something_that_it_was_tried_on_is_another(
+    world: World, change: str
+) -> None:
+    world.pins(alpha="1.0", beta="1.0")
+    world.index.publish("alpha", "1.2")
+    world.poll()
+    world.weigh()
+    world.fail("shop:alpha:1.2")
+    while world.weigh():
+        pass
+    assert world.bumps() == {"shop:alpha:1.2": BumpStage.FAILED}
+
+    world.now += HOUR
+    match change:
+        case "lock":
+            world.pins(alpha="1.0", beta="1.1")
+        case "constraint":
+            world.pins("<3", alpha="1.0", beta="1.0")
+        case "policy":
+            world.settings = settings(world.state, 'requirement = "widen"')
+        case "index":
+            world.index.publish("alpha", "0.9")
+            world.poll()
+    world.weigh()
+
+    assert world.bumps()["shop:alpha:1.2"] is BumpStage.FOUND
+
+
+def test_people_hear_of_a_failure_once_for_as_long_as_it_has_the_same_reason(world: World) -> None:
+    world.pins(alpha="1.0")
+    world.index.publish("alpha", "1.2")
+    world.poll()
+    world.weigh()
+    for reason in ("blocked by gamma", "blocked by gamma", "blocked by delta"):
+        world.fail("shop:alpha:1.2", reason)
+        world.now += 24 * HOUR
+        world.weigh()
+
+    told = [event.facts.get("reason") for event in world.ledger.events() if event.kind == "bump.failed"]
+    assert told == ["blocked by gamma", "blocked by delta"]
+
+
+def test_where_a_group_fails_each_of_its_packages_is_tried_by_itself(world: World) -> None:
+    world.settings = settings(world.state, 'rules = [{ packages = ["alpha", "beta"], group = "greek" }]')
+    world.pins(alpha="1.0", beta="1.0")
+    world.index.publish("alpha", "1.1")
+    world.index.publish("beta", "2.0")
+    world.poll()
+    world.weigh()
+    ((together, _),) = world.bumps().items()
+    world.fail(together)
+
+    world.weigh()
+
+    alone = {"shop:alpha:1.1": BumpStage.FOUND, "shop:beta:2.0": BumpStage.FOUND}
+    assert world.bumps() == alone | {together: BumpStage.FAILED}
+    assert {bump.subject for bump in world.ledger.all(Bump, stage=BumpStage.FOUND)} == {"alpha", "beta"}
+    assert world.decision("beta") == (Verdict.TAKEN, "2.0")
+    while world.weigh():
+        pass
+    world.now += 24 * HOUR
+    assert world.weigh()
+    assert world.bumps()[together] is BumpStage.FOUND
 
 
 def test_packages_of_a_group_move_in_one_bump(world: World) -> None:

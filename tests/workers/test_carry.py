@@ -10,9 +10,10 @@ import pytest
 from watcher import config
 from watcher.bump import Bump, BumpStage
 from watcher.desk import Desk
-from watcher.errors import Refused, Temporary
+from watcher.errors import Refused, Temporary, Unfit
 from watcher.ledger import Ledger
 from watcher.order import Order
+from watcher.retry import REFUSED_AGAIN
 from workers.carry import Step, carry_out
 
 CONFIG = '[toplayer]\nstate = "/nowhere"\n'
@@ -106,12 +107,31 @@ def test_a_step_that_cannot_be_done_now_is_tried_later(desk: Desk) -> None:
     assert after.due_at > desk.clock()
 
 
-def test_a_step_that_a_person_has_to_mend_ends(desk: Desk) -> None:
+def test_a_step_that_a_person_has_to_mend_is_tried_again_and_told_after_a_while(desk: Desk) -> None:
+    class Expired(Refused):
+        hint = "make a new one"
+
     def fail(desk: Desk, found: Bump) -> Bump:
-        raise Refused("no such branch")
+        raise Expired("the token ran out")
+
+    for _ in range(5):
+        carry_out(Order.PROPOSE, "b", desk, Work(fail).step)
+    after = bump(desk)
+    assert (after.stage, after.attempts, after.reason) == (
+        BumpStage.FOUND,
+        5,
+        "the token ran out (make a new one)",
+    )
+    assert after.due_at == desk.clock() + REFUSED_AGAIN
+    assert [event.kind for event in desk.ledger.events()] == ["bump.found", "bump.stalled"]
+
+
+def test_a_release_that_cannot_come_in_ends_its_bump(desk: Desk) -> None:
+    def fail(desk: Desk, found: Bump) -> Bump:
+        raise Unfit("it is in nobody's lock")
 
     carry_out(Order.PROPOSE, "b", desk, Work(fail).step)
-    assert (bump(desk).stage, bump(desk).reason) == (BumpStage.FAILED, "no such branch")
+    assert (bump(desk).stage, bump(desk).reason) == (BumpStage.FAILED, "it is in nobody's lock")
 
 
 def test_a_fault_of_ours_is_one_line_in_the_ledger_and_is_tried_again(desk: Desk) -> None:

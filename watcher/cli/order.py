@@ -64,7 +64,8 @@ def bump(context: Context, app: str, package: str, version: str, no_wait: bool, 
         where = ended.commit[:12] or ended.branch
         said = brief(f"{ended.package} {ended.from_version} → {ended.to_version}: {ended.stage}")
         say(said + (f" ({ended.reason})" if ended.reason else f" ({where})" if where else ""))
-    return FAILED if ended.stage is BumpStage.FAILED else 0
+    waits = ended.stage is BumpStage.FOUND and ended.attempts and not no_wait
+    return FAILED if waits or ended.stage is BumpStage.FAILED else 0
 
 
 @click.command()

@@ -3,6 +3,7 @@ but the index's, a deadline, and a limit on memory.
 """
 
 import contextlib
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from watcher.errors import LockfileUnreadable, Refused
-from workers.process import Ran, run
+from workers.process import Ran, ToolFailed, run
 
 DEADLINE = timedelta(minutes=5)
 
@@ -27,6 +28,33 @@ class Unsolved(Refused):
 
     def __str__(self) -> str:
         return self.why
+
+
+class ToolAway(Refused):
+    """A lock tool is not there, or has no room to work. What it was to move has no part in that."""
+
+    def __init__(self, why: str, hint: str = "") -> None:
+        self.why, self.hint = why, hint
+        super().__init__(why, hint)
+
+    def __str__(self) -> str:
+        return self.why
+
+
+def away(error: ToolFailed) -> ToolAway | None:
+    """The error that it is if a tool did not come to its work at all."""
+    if error.code == _NOT_THERE:
+        return ToolAway(str(error), error.hint)
+    if _NO_ROOM.search(error.said):
+        return ToolAway(str(error), "make room on the disk, and check the owner of the directory")
+    if "resolving tool dependencies" in error.said:
+        hint = "the project's lock tool is fetched from the app's index: serve it there, or install it beside toplayer"
+        return ToolAway(str(error), hint)
+    return None
+
+
+_NOT_THERE = 127
+_NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +118,7 @@ def on_disk(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         why = f"{place} cannot be written: {error.strerror}"
-        raise Unsolved(why, "make room on the disk, and check the owner of the directory") from error
+        raise ToolAway(why, "make room on the disk, and check the owner of the directory") from error
 
 
 def inside(path: str) -> PurePosixPath:

@@ -24,7 +24,7 @@ from docker.errors import APIError, ImageNotFound
 from watcher.inert import inert
 from workers.container import Engine, EngineGone, EngineRefuses, Task, throwaway
 from workers.process import MEMORY, OUTPUT, SAID, Ran, ToolFailed, ToolTimedOut
-from workers.propose.bench import Unsolved
+from workers.propose.bench import ToolAway
 from workers.propose.errors import EngineAway
 from workers.propose.parcel import directory, packed, unpacked, without
 
@@ -52,11 +52,11 @@ class Box:
     login: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
 
     def holds(self, program: str) -> bool:
-        """Whether the image is there and has the program. One that insists raises `Unsolved` or `EngineAway` if not."""
+        """Whether the image is there and has the program. One that insists raises `ToolAway` or `EngineAway` if not."""
         found = self.version_of(program) is not None
         if self.insists and not found:
             hint = 'put it there, or let lock tools run on the machine (`lock_tools.place = "auto"`)'
-            raise Unsolved(f"the image {self.image} has no {program} beside what the app itself installs", hint)
+            raise ToolAway(f"the image {self.image} has no {program} beside what the app itself installs", hint)
         return found
 
     def version_of(self, program: str) -> str | None:

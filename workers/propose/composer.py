@@ -14,7 +14,7 @@ from watcher.errors import ToplayerError
 from watcher.settings import IndexSettings
 from workers.composer import configuration, of_server, secrets_of, surroundings, words
 from workers.process import Ran, ToolFailed
-from workers.propose.bench import DEADLINE, Bench, Unsolved, inside, on_disk
+from workers.propose.bench import DEADLINE, Bench, Unsolved, away, inside, on_disk
 from workers.propose.box import Box
 from workers.scratch import scratch
 
@@ -82,7 +82,9 @@ class ComposerBench(Bench):
     cache: Path = Path()
 
     def composer(self, words: Sequence[str], directory: str, accept: Sequence[int] = (0,)) -> Ran:
-        """Runs `composer words…`. Raises `Unsolved`, `IndexRefused`, `IndexUnreachable` and `ToolTimedOut`."""
+        """Runs `composer words…`. Raises `Unsolved`, `ToolAway`, `IndexRefused`, `IndexUnreachable` and
+        `ToolTimedOut`.
+        """
         argv = ["composer", *words]
         try:
             if self.box is None:
@@ -116,6 +118,4 @@ class ComposerBench(Bench):
 
 def translated(error: ToolFailed) -> ToplayerError:
     """Composer's last words, as one of our errors."""
-    if error.code == 127:
-        return Unsolved(words(error.said), error.hint)
-    return of_server(error) or Unsolved(words(error.said))
+    return away(error) or of_server(error) or Unsolved(words(error.said))

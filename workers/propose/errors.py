@@ -1,9 +1,9 @@
 """What can go wrong between a bump and its commit."""
 
-from watcher.errors import Refused, Temporary
+from watcher.errors import Refused, Temporary, Unfit
 
 
-class LockRefused(Refused):
+class LockRefused(Unfit):
     """The lock cannot move: something else in it is in the way, or it is not of a kind that can be moved safely."""
 
     def __init__(self, lock: str, package: str, version: str, why: str, hint: str = "") -> None:

@@ -11,7 +11,7 @@ BUILDS_NOTHING = "toplayer builds nothing, and"
 """How what stands in for a build backend begins to say why it cannot answer."""
 
 
-def translated(said: str, hint: str = "") -> ToplayerError:
+def translated(said: str) -> ToplayerError:
     """uv's last words, as one of our errors."""
     url = re.search(r"https?://[^\s`)]+", said)
     why = words(said)
@@ -24,10 +24,10 @@ def translated(said: str, hint: str = "") -> ToplayerError:
     if unbuilt := re.search(rf"{BUILDS_NOTHING} .*", said):
         return Unsolved(unbuilt[0], "write into [project] what it leaves open")
     missing = re.search(r"no version of|no versions of|was not found in the package registry|no usable wheels", said)
-    return Unsolved(why, hint or _hint(said), missing=missing is not None, said=said)
+    return Unsolved(why, _hint(said), missing=missing is not None, said=said)
 
 
-def translated_from(said: str, hint: str = "") -> ToplayerError:
+def translated_from(said: str) -> ToplayerError:
     """The last words of a tool that speaks of indexes as `requests` does, as one of our errors."""
     url = re.search(r"https?://[^\s`'\")]+", said)
     why = inert(" ".join(re.sub(r"\x1b\[[0-9;]*m", "", said).split())[-600:], 600)
@@ -36,7 +36,7 @@ def translated_from(said: str, hint: str = "") -> ToplayerError:
     if url and re.search(r"40[13] |[Uu]nauthorized|Authorization", said):
         return IndexRefused(inert(url[0]), why)
     missing = re.search(r"No matching distribution|doesn't match any versions|not find a version|No matching", said)
-    return Unsolved(why or "it did not say why", hint or _hint(said), missing=missing is not None, said=said)
+    return Unsolved(why or "it did not say why", _hint(said), missing=missing is not None, said=said)
 
 
 def words(said: str) -> str:
@@ -50,8 +50,6 @@ def words(said: str) -> str:
 
 
 def _hint(said: str) -> str:
-    if "resolving tool dependencies" in said:
-        return "the project's lock tool is fetched from the app's index: serve it there, or install it beside toplayer"
     if "no usable wheels" in said:
         return "toplayer builds nothing from source: the release, or what it needs, has to have wheels"
     return ""

@@ -22,6 +22,6 @@ class LockTool(Protocol):
         """The files as the tool leaves them: the lockfile at `path`, and what has to change with it.
 
         It is asked for `moves`, or without any to keep the lock as it is. Raises `Unsolved` with the reason if there is
-        no such lock, and `IndexRefused`, `IndexUnreachable`, `InterpreterMissing` and `ToolTimedOut`.
+        no such lock, and `ToolAway`, `IndexRefused`, `IndexUnreachable`, `InterpreterMissing` and `ToolTimedOut`.
         """
         ...

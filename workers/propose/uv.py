@@ -23,7 +23,7 @@ from watcher.route import address_of
 from watcher.settings import IndexSettings
 from watcher.wheels import Wheels
 from workers.process import ToolFailed, environment
-from workers.propose.bench import DEADLINE, Bench, inside, on_disk
+from workers.propose.bench import DEADLINE, Bench, away, inside, on_disk
 from workers.propose.box import Box
 from workers.propose.move import Move
 from workers.propose.program import Program
@@ -132,13 +132,13 @@ class UvBench(Bench):
 
         `any_python`: ours will do, so uv need not look around for the target's. Else it looks for one that the project
         asks for, and downloads it if there is none.
-        Raises `Unsolved`, `IndexRefused`, `IndexUnreachable`, `InterpreterMissing` and `ToolTimedOut`.
+        Raises `Unsolved`, `ToolAway`, `IndexRefused`, `IndexUnreachable`, `InterpreterMissing` and `ToolTimedOut`.
         """
         ours = ("--python", sys.executable, "--no-python-downloads") if any_python else ()
         try:
             ran = self.run([*self._uv(), *words, *ours], directory, input=input)
         except ToolFailed as error:
-            raise translated(error.said, error.hint) from None
+            raise away(error) or translated(error.said) from None
         return ran.stdout.decode("utf-8", "replace")
 
     def python(self, wanted: str) -> Path:
@@ -164,7 +164,7 @@ class UvBench(Bench):
     def tool(self, program: Program, words: Sequence[str], directory: str = "", **env: str) -> str:
         """What another tool of Python's says, in a directory of the copy, with `env` added.
 
-        Raises `Unsolved`, `IndexRefused`, `IndexUnreachable` and `ToolTimedOut`.
+        Raises `Unsolved`, `ToolAway`, `IndexRefused`, `IndexUnreachable` and `ToolTimedOut`.
         """
         try:
             box = self.box if self.box is not None and self.box.may_know(self.secrets) else None
@@ -181,7 +181,7 @@ class UvBench(Bench):
             else:
                 ran = self.run([*program.command(self.env), *words], directory, env=env)
         except ToolFailed as error:
-            raise translated_from(error.said, error.hint) from None
+            raise away(error) or translated_from(error.said) from None
         return ran.stdout.decode("utf-8", "replace")
 
     def _uv(self) -> list[str]:

@@ -1,6 +1,7 @@
 """Bumping: the lock tool, the gate over everything that it moved, and the proposal."""
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -8,15 +9,17 @@ from watcher import decide
 from watcher.bump import Bump, Part
 from watcher.decision import Reason
 from watcher.desk import Desk
-from watcher.errors import ToplayerError
+from watcher.errors import ToplayerError, Unfit
 from watcher.gate import Arrival, Pass, arrivals, judge, pass_or_raise
 from watcher.head import Head
 from watcher.http import Http
 from watcher.image import Digest
-from watcher.known import Known, silenced
+from watcher.inert import inert
+from watcher.known import Known
 from watcher.ledger import Ledger
 from watcher.lockfiles.diff import LockDiff
 from watcher.lookup import Lookup
+from watcher.past import Past, silenced
 from watcher.poll import ask
 from watcher.release import Release
 from watcher.rollout import Rollout
@@ -29,7 +32,6 @@ from workers.oci.stores import open_store
 from workers.propose.box import Box
 from workers.propose.facts import Layer
 from workers.propose.forges import open_forge
-from workers.propose.forges.errors import patiently
 from workers.propose.forges.rest import Patience
 from workers.propose.move import Move
 from workers.propose.propose import propose
@@ -51,6 +53,15 @@ def _due(desk: Desk, bump: Bump, now: datetime) -> bool:
 
 
 def _do(desk: Desk, bump: Bump) -> Bump:
+    try:
+        return _proposed(desk, bump)
+    except Unfit as error:
+        known, head = Known.read(desk.settings, desk.ledger), desk.ledger.find(Head, app=bump.app)
+        log.error("%s: %s", bump.name, inert(str(error)))
+        return replace(bump.refused(desk.clock(), error), basis=known.ground(bump, head.pins if head else ()))
+
+
+def _proposed(desk: Desk, bump: Bump) -> Bump:
     app = desk.settings.apps[bump.app]
     shop = Workshop.of(app, desk.settings.indexes.values(), state_of(desk.settings), _box(desk, bump.app))
     repository = repository_of(desk.settings, bump.app)
@@ -58,7 +69,7 @@ def _do(desk: Desk, bump: Bump) -> Bump:
     teller = FromEverywhere(bump, desk.settings, desk.ledger, lambda: _layers(desk, bump.app))
     written = {one.commit for one in open_bumps(desk, bump.app)}
     patience = Patience(desk.ledger, desk.clock)
-    with patiently(), open_forge(app, desk.settings.toplayer.contact, patience) as forge:
+    with open_forge(app, desk.settings.toplayer.contact, patience) as forge:
         gate = partial(_gate, desk, bump)
         return propose(bump, app, repository, moves, shop, gate, desk.clock, forge, teller, written)
 
@@ -68,14 +79,14 @@ def _gate(desk: Desk, bump: Bump, diff: LockDiff) -> None:
     settings, ledger, found = desk.settings, desk.ledger, arrivals(diff)
     with Http(settings.toplayer.contact) as http:
         ask([one.pin for one in found], settings, ledger, http, desk.clock, lambda name: open_index(name, settings))
-    known, put_aside, now = Known.read(settings, ledger), silenced(ledger.all(Bump, app=bump.app)), desk.clock()
+    known, bumps, now = Known.read(settings, ledger), ledger.all(Bump, app=bump.app), desk.clock()
+    past = Past(silenced(bumps))
     asked = frozenset(part.package for part in bump.parts)
     waived = Pass(asked=asked, fixes=bool(bump.advisories), by_hand=bool(bump.by))
 
     def judged(one: Arrival) -> Reason | None:
         lookup = known.of(one.pin)
-        rules = known.rules(one.pin, lookup, bump.app, put_aside.get(one.pin.package, {}))
-        return judge(one, lookup, rules, waived, now)
+        return judge(one, lookup, known.rules(one.pin, lookup, bump.app, past), waived, now)
 
     pass_or_raise([(one, judged(one)) for one in found], now)
 

@@ -19,7 +19,7 @@ from workers.oci.manifest import OCI_MANIFEST, Manifest
 from workers.oci.store import copy_blob
 from workers.oci.stores import open_store
 from workers.process import ToolTimedOut
-from workers.propose.bench import Unsolved
+from workers.propose.bench import ToolAway
 from workers.propose.box import Box
 from workers.propose.composer import Composer
 from workers.propose.errors import EngineAway, LockRefused
@@ -101,7 +101,7 @@ def test_a_tool_in_the_image_has_to_be_the_right_one(box: Box, program: Program,
 def test_what_is_not_in_the_image_runs_on_the_machine_unless_the_settings_insist(box: Box, docker: RealEngine) -> None:
     assert box.holds("composer")
     assert not replace(box, insists=False).holds("poetry")
-    with pytest.raises(Unsolved, match="has no poetry"):
+    with pytest.raises(ToolAway, match="has no poetry"):
         box.holds("poetry")
 
 

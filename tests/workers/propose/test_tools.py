@@ -26,6 +26,7 @@ from watcher.errors import IndexRefused, IndexUnreachable, LockfileUnreadable
 from watcher.release import Release
 from watcher.secret import Secret
 from watcher.settings import AppSettings, IndexSettings
+from workers.propose.bench import ToolAway
 from workers.propose.errors import LockRefused, NotYetThere
 from workers.propose.move import Move
 from workers.propose.uv import Uv
@@ -196,7 +197,9 @@ def test_a_stale_lock_is_not_brought_up_to_date_by_the_way(index: SimpleIndex, u
             move(files, path, move_to(index, "side", "1.1"), uv)
 
 
-def test_a_full_disk_is_told_with_its_place(index: SimpleIndex, uv: Uv, tmp_path: Path) -> None:
+def test_a_full_disk_is_told_with_its_place_and_is_no_refusal_of_the_lock(
+    index: SimpleIndex, uv: Uv, tmp_path: Path
+) -> None:
     need_root()
     files = compiled(tmp_path / "desk", index, f"side\n# {'x' * 100_000}\n")
     index.publish("side", "1.1")
@@ -205,7 +208,7 @@ def test_a_full_disk_is_told_with_its_place(index: SimpleIndex, uv: Uv, tmp_path
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)], check=True)
     full = Uv(disk / "state", uv.index, uv.target)
     try:
-        with pytest.raises(LockRefused, match=f"{full.state} cannot be written: No space left") as caught:
+        with pytest.raises(ToolAway, match=f"{full.state} cannot be written: No space left") as caught:
             move(files, "requirements.txt", move_to(index, "side", "1.1"), full)
     finally:
         subprocess.run(["umount", str(disk)], check=True)

@@ -19,6 +19,7 @@ from tests.workers.propose.world import (
     write,
 )
 from watcher.requirement import Raise
+from workers.propose.bench import ToolAway
 from workers.propose.errors import InterpreterMissing, LockRefused
 from workers.propose.uv import Uv
 
@@ -219,7 +220,7 @@ def test_the_uv_that_the_project_requires_is_fetched_from_the_index_and_told_if_
     index.publish("side", "1.1")
     files["pyproject.toml"] += '\n[tool.uv]\nrequired-version = "==0.6.0"\n'
 
-    with pytest.raises(LockRefused, match=r"you require uv==0\.6\.0") as caught:
+    with pytest.raises(ToolAway, match=r"you require uv==0\.6\.0") as caught:
         move(files, "uv.lock", move_to(index, "side", "1.1"), uv)
 
     assert "serve it there" in caught.value.hint

@@ -1,9 +1,8 @@
 """What can go wrong with a forge, told from its answers."""
 
-import contextlib
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from email.utils import parsedate_to_datetime
 
 from pydantic import ValidationError
@@ -48,31 +47,6 @@ class ForgeRefused(Refused):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.why}"
-
-
-class ForgeShut(Temporary):
-    """The forge said no to a whole project: a token ran out, a right is missing. No version has to pay for that.
-
-    A person has to mend it, and nobody tells us when; so it is tried again, and told to people when it goes on.
-    """
-
-    retry_after = 300.0
-
-    def __init__(self, said: str, hint: str) -> None:
-        self.said, self.hint = said, hint
-        super().__init__(said, hint)
-
-    def __str__(self) -> str:
-        return f"{self.said} ({self.hint})" if self.hint else self.said
-
-
-@contextlib.contextmanager
-def patiently() -> Iterator[None]:
-    """Turns a `ForgeRefused` into a `ForgeShut`: for what is tried again whatever the forge says."""
-    try:
-        yield
-    except ForgeRefused as error:
-        raise ForgeShut(str(error), error.hint) from error
 
 
 class NotThere(ForgeRefused):

@@ -1,0 +1,141 @@
+"""What follows from decisions: the bumps that they are. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from watcher.bump import Bump, BumpStage, Part
+from watcher.decision import Decision, Verdict
+from watcher.head import Head
+from watcher.inert import inert
+from watcher.known import Known
+from watcher.lockfiles import ecosystem_of
+from watcher.past import Past
+from watcher.settings import Settings
+from watcher.tend import stands
+
+Changes = list[tuple[Bump | None, Bump]]
+
+
+def followed(
+    decisions: Mapping[str, Decision], bumps: Iterable[Bump], head: Head, known: Known, past: Past, now: datetime
+) -> Changes:
+    """The changes after which an app's bumps are those that its decisions (by package) are: what is new, and what is
+    not wanted any more. `bumps` are all of the app's, also those that have ended.
+    """
+    by_id = {bump.id: bump for bump in bumps}
+    wanted = _wanted(decisions, by_id.values(), known.settings, past)
+    changes: Changes = []
+    for bump in by_id.values():
+        if bump.stage is BumpStage.FOUND and not bump.by and bump.id not in wanted:
+            said = _why_not(bump, decisions)
+            changes += [(bump, bump.at(BumpStage.SUPERSEDED, now, reason=said))] if said else []
+        if bump.stage is BumpStage.PROPOSED and stands(bump, head):
+            said = _taken_back(bump, decisions)
+            changes += [(bump, bump.at(BumpStage.SUPERSEDED, now, reason=said))] if said else []
+    for id, one in wanted.items():
+        before = by_id.get(id)
+        if before is None:
+            changes.append((None, _bump(one, known, now)))
+        elif not before.stage.is_open:
+            # It gave way to something newer that is not to be had any more. Or it failed, and keeps its words: people
+            # hear of it again if it fails with others.
+            said = before.reason if before.stage is BumpStage.FAILED else ""
+            changes.append((before, replace(_bump(one, known, now), reason=said, revision=before.revision)))
+    return changes
+
+
+_TAKEN_BACK = ("yanked", "malware", "advisory")
+"""Rules by which a release that was good when it was proposed is not any more."""
+
+
+def _taken_back(bump: Bump, decisions: Mapping[str, Decision]) -> str:
+    """Why a bump that waits on a branch of ours should not be merged any more. Otherwise what was chosen stays so."""
+    for part in bump.parts:
+        decision = decisions.get(part.package)
+        for reason in decision.reasons if decision else ():
+            if reason.version == part.to_version and reason.rule in _TAKEN_BACK:
+                return reason.said
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Decisions that make one bump, in the order of their packages, and what the policy calls them together."""
+
+    members: Sequence[Decision]
+    group: str = ""
+
+    @property
+    def id(self) -> str:
+        first = self.members[0]
+        if len(self.members) > 1:
+            return Bump.id_of_group(first.app, self.group, _parts(self.members))
+        return Bump.id_of(first.app, first.package, first.candidate)
+
+
+def _wanted(
+    decisions: Mapping[str, Decision], bumps: Iterable[Bump], settings: Settings, past: Past
+) -> dict[str, _Wanted]:
+    """By their ids the bumps that the decisions are, but for what is proposed already: one per package, or per group of
+    them. Where a group would fail, each of its packages is tried by itself.
+    """
+    proposed = {(p.package, p.to_version) for b in bumps if b.stage is BumpStage.PROPOSED for p in b.parts}
+    groups: dict[tuple[str, str], list[Decision]] = {}
+    for package, decision in sorted(decisions.items()):
+        if decision.verdict is Verdict.TAKEN and (package, decision.candidate) not in proposed:
+            group = _group(decision, settings)
+            groups.setdefault((group, "" if group else package), []).append(decision)
+    together = [_Wanted(members, group) for (group, _), members in groups.items()]
+    apart = [_Wanted([member]) for one in together if one.id in past.groups for member in one.members]
+    return {one.id: one for one in (*together, *apart) if one.id not in past.groups}
+
+
+def _parts(members: Iterable[Decision]) -> list[Part]:
+    return [Part(one.package, one.current, one.candidate) for one in members]
+
+
+def _group(decision: Decision, settings: Settings) -> str:
+    """A bump is of one lockfile: what a policy puts into one group is one of them for each."""
+    app, ecosystem = settings.apps[decision.app], settings.indexes[decision.index].kind
+    wished = app.policy.of(decision.package).group
+    return wished if not wished or ecosystem == ecosystem_of(app.lock) else f"{wished}-{ecosystem}"
+
+
+def _bump(wanted: _Wanted, known: Known, now: datetime) -> Bump:
+    first, *rest = members = wanted.members
+    times = [_released_at(one, known) for one in members]
+    return Bump(
+        id=wanted.id,
+        app=first.app,
+        ecosystem=known.settings.indexes[first.index].kind,
+        package=first.package,
+        from_version=first.current,
+        to_version=first.candidate,
+        group=wanted.group,
+        others=tuple(_parts(rest)),
+        advisories=tuple(sorted({name for one in members for name in one.fixes})),
+        found_at=now,
+        released_at=min((at for at in times if at), default=None),
+        why=inert("; ".join(one.said if not rest else f"{one.package}: {one.said}" for one in members)),
+    )
+
+
+def _released_at(one: Decision, known: Known) -> datetime | None:
+    """When the candidate was released: as the decision's index has it, or another one that may have the package."""
+    names = dict.fromkeys((one.index, *known.settings.indexes))
+    lookups = (known.lookups.get((name, one.package)) for name in names)
+    releases = (release for lookup in lookups if lookup for release in lookup.releases)
+    return next((release.released_at for release in releases if release.version == one.candidate), None)
+
+
+def _why_not(bump: Bump, decisions: Mapping[str, Decision]) -> str:
+    """Why a bump that was found is not wanted any more; empty while we cannot know."""
+    mine = [decisions[part.package] for part in bump.parts if part.package in decisions]
+    if any(decision.verdict is Verdict.UNKNOWN for decision in mine):
+        return ""
+    to = {part.package: part.to_version for part in bump.parts}
+    other = next((one for one in mine if one.candidate != to[one.package]), None)
+    if other is None:
+        return "it is part of another bump now" if mine else "its packages are gone"
+    return f"{other.candidate} is the choice now" if other.verdict is Verdict.TAKEN else other.said
