@@ -33,16 +33,22 @@ def followed(
         if bump.stage is BumpStage.PROPOSED and stands(bump, head):
             said = _taken_back(bump, decisions)
             changes += [(bump, bump.at(BumpStage.SUPERSEDED, now, reason=said))] if said else []
-    for id, one in wanted.items():
-        before = by_id.get(id)
-        if before is None:
-            changes.append((None, _bump(one, known, now)))
-        elif not before.stage.is_open:
-            # It gave way to something newer that is not to be had any more. Or it failed, and keeps its words: people
-            # hear of it again if it fails with others.
-            said = before.reason if before.stage is BumpStage.FAILED else ""
-            changes.append((before, replace(_bump(one, known, now), reason=said, revision=before.revision)))
+    changes += [(by_id.get(id), _found(by_id.get(id), _bump(one, known, now))) for id, one in wanted.items()]
     return changes
+
+
+def _found(before: Bump | None, fresh: Bump) -> Bump:
+    """A bump that is wanted, as it is then: found, or as it was."""
+    if before is None:
+        return fresh
+    if before.stage.is_open:
+        # What was found as any other may be a fix by now.
+        same = before.advisories == fresh.advisories
+        return before if same else replace(before, advisories=fresh.advisories, why=fresh.why)
+    # It gave way to something newer that is not to be had any more. Or it failed, and keeps its words: if it fails with
+    # others, people hear of it again.
+    said = before.reason if before.stage is BumpStage.FAILED else ""
+    return replace(fresh, reason=said, revision=before.revision)
 
 
 _TAKEN_BACK = ("yanked", "malware", "advisory")

@@ -127,23 +127,38 @@ def waits(bump: Bump, wishes: Wishes, now: datetime) -> Wait | None:
     return max((one for one in found if one), key=lambda one: one.until, default=None)
 
 
+def in_the_way(bump: Bump, waiting: Iterable[Bump], head: Head) -> Bump | None:
+    """Which of those that wait to be merged keeps a bump from being proposed, if any does.
+
+    One bump of an app waits at a time; but a security fix waits for other security fixes alone, and for none that a
+    person has taken over. One of the same packages gives way, unless a person works on its branch.
+    """
+    for other in waiting:
+        if other.subject == bump.subject:
+            blocks = not tend.stands(other, head)
+        else:
+            blocks = not bump.advisories or (bool(other.advisories) and not tend.is_theirs(other, head))
+        if blocks:
+            return other
+    return None
+
+
 def next_bump(
     bumps: Collection[Bump], head: Head, wishes: Wishes, paused: bool, now: datetime, *, forge: bool = False
 ) -> Bump | None:
-    """The bump to propose now, and only while none of the app is waiting to be merged.
+    """The bump to propose now: one that has nothing in its way.
 
-    One that fixes an advisory goes first, then what a person ordered, then the oldest. A newer one of the same packages
-    takes the place of the one that waits, unless a person works on its branch. One that waits without a pull request,
-    because the app had no `forge` then, is proposed there.
+    One that fixes an advisory goes first, then what a person ordered, then the oldest. One that waits without a pull
+    request, because the app had no `forge` then, is proposed there.
     """
-    waiting = [bump for bump in bumps if bump.stage is BumpStage.PROPOSED]
-    if paused or not all(tend.stands(bump, head) for bump in waiting):
+    if paused:
         return None
+    waiting = [bump for bump in bumps if bump.stage is BumpStage.PROPOSED]
     found = [bump for bump in bumps if bump.stage is BumpStage.FOUND and bump.is_due(now)]
-    fits = [bump for bump in found if all(other.subject == bump.subject for other in waiting)]
-    ready = [bump for bump in fits if waits(bump, wishes, now) is None]
+    free = [bump for bump in found if in_the_way(bump, waiting, head) is None]
+    ready = [bump for bump in free if waits(bump, wishes, now) is None]
     if not ready and forge:
-        ready = [bump for bump in waiting if not bump.proposal and bump.is_due(now)]
+        ready = [b for b in waiting if not b.proposal and b.is_due(now) and tend.stands(b, head)]
     return min(ready, key=lambda bump: (not bump.advisories, not bump.by, bump.found_at, bump.id), default=None)
 
 

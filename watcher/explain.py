@@ -44,7 +44,7 @@ def why(settings: Settings, ledger: Ledger, decision: Decision, now: datetime | 
         "lookup": view.lookup_row(lookup) if lookup else None,
         "bulletins": [view.bulletin_row(one) for one in bulletins],
         "against": list(_against(settings, decision, known, lookup)),
-        "bumps": [view.bump_row(bump, settings, now) for bump in bumps[:_BUMPS]],
+        "bumps": view.bump_rows(settings, ledger, bumps[:_BUMPS], now),
     }
 
 

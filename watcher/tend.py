@@ -43,6 +43,13 @@ def stands(bump: Bump, head: Head) -> bool:
     return bool(bump.branch) and dict(head.branches).get(bump.branch) == bump.commit
 
 
+def is_theirs(bump: Bump, head: Head) -> bool:
+    """Whether the last survey saw somebody else's work on the bump's branch: then it is theirs."""
+    seen_since = bump.proposed_at is not None and head.surveyed_at is not None and head.surveyed_at > bump.proposed_at
+    tip = dict(head.branches).get(bump.branch)
+    return seen_since and tip is not None and tip != bump.commit
+
+
 def unclaimed(proposals: Proposals, head: Head, bumps: Iterable[Bump]) -> dict[str, str]:
     """The branches of ours, with their tips, that no open bump claims, and that we have not looked at yet."""
     taken = claimed(bumps)

@@ -1,5 +1,6 @@
 """What is still in motion by itself, in words: what `toplayer run --once` waits for, and what it says meanwhile."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from watcher import decide
@@ -29,11 +30,11 @@ def unfinished(settings: Settings, ledger: Ledger, now: datetime) -> list[str]:
         if ledger.is_held(name):
             continue
         bumps = ledger.all(Bump, app=name, stage=[BumpStage.FOUND, BumpStage.PROPOSED])
-        waits_for_person = app.propose != "commit" and any(bump.stage is BumpStage.PROPOSED for bump in bumps)
         lines += [
             brief(f"{bump.package} {bump.from_version} → {bump.to_version}: {bump.reason or bump.stage}")
             for bump in bumps
-            if not waits_for_person and bump.attempts < TRIES and not _waits_for_an_hour(bump, app, now)
+            if bump.attempts < TRIES
+            if not _waits_for_person(bump, bumps, head, app) and not _waits_for_an_hour(bump, app, now)
         ]
         for rollout in ledger.all(Rollout, app=name, stage=_MOVING):
             hosts = ledger.all(HostState, rollout=rollout.id, order="position")
@@ -47,6 +48,14 @@ def unfinished(settings: Settings, ledger: Ledger, now: datetime) -> list[str]:
         if receiver.cursor < newest and not receiver.attempts:
             lines.append(f"{receiver.receiver}: {newest - receiver.cursor} events to deliver")
     return lines
+
+
+def _waits_for_person(bump: Bump, bumps: Iterable[Bump], head: Head | None, app: AppSettings) -> bool:
+    """Whether somebody has to merge or close a bump before something comes of this one."""
+    if app.propose == "commit" or head is None:
+        return False
+    waiting = [other for other in bumps if other.stage is BumpStage.PROPOSED]
+    return bump in waiting or decide.in_the_way(bump, waiting, head) is not None
 
 
 def _waits_for_an_hour(bump: Bump, app: AppSettings, now: datetime) -> bool:

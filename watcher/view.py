@@ -1,6 +1,6 @@
 """The ledger as people and programs want to see it: plain JSON values, the same behind every table and every --json."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,11 +31,10 @@ def status(settings: Settings, ledger: Ledger, apps: Iterable[str], now: datetim
     open_bumps = ledger.all(Bump, app=names, stage=[BumpStage.FOUND, BumpStage.PROPOSED], order="found_at")
     ended = ledger.all(Bump, app=names, stage=[s for s in BumpStage if not s.is_open], order="-ended_at", limit=10)
     proposals = {one.app: one for one in ledger.all(Proposals, app=names)}
-    waiting = {one.bump: one for of_app in proposals.values() for one in of_app.tended}
     return {
         "apps": [app_row(head, proposals.get(head.app)) for head in ledger.all(Head, app=names, order="app")],
         "hits": [hit_row(one.decision) for name in names for one in ledger.standing(name).values() if one.is_hit],
-        "bumps": [bump_row(bump, settings, now, waiting.get(bump.id)) for bump in (*open_bumps, *ended)],
+        "bumps": bump_rows(settings, ledger, (*open_bumps, *ended), now),
         "rollouts": status_rollouts(ledger, names, past),
         "indexes": [
             index_row(state, state.index in settings.advisories)
@@ -146,14 +145,31 @@ def host_row(rollout: Rollout, host: HostState, moving: Transfer | None = None) 
     }
 
 
-def bump_row(bump: Bump, settings: Settings, now: datetime, tended: Tended | None = None) -> Row:
-    """One bump. `waits` says what of the policy keeps it from beginning at `now` (UTC).
+def bump_rows(settings: Settings, ledger: Ledger, bumps: Sequence[Bump], now: datetime) -> list[Row]:
+    """Bumps, each with what keeps it at `now` (UTC)."""
+    apps = list({bump.app for bump in bumps})
+    tended = {one.bump: one for of_app in ledger.all(Proposals, app=apps) for one in of_app.tended}
+    waiting = ledger.all(Bump, app=apps, stage=BumpStage.PROPOSED)
+    heads = {head.app: head for head in ledger.all(Head, app=apps)}
+
+    def way(bump: Bump) -> Bump | None:
+        head, others = heads.get(bump.app), [other for other in waiting if other.app == bump.app]
+        return decide.in_the_way(bump, others, head) if head is not None and bump.stage is BumpStage.FOUND else None
+
+    return [bump_row(bump, settings, now, tended.get(bump.id), way(bump)) for bump in bumps]
+
+
+def bump_row(
+    bump: Bump, settings: Settings, now: datetime, tended: Tended | None = None, way: Bump | None = None
+) -> Row:
+    """One bump. `waits` says what of the policy keeps it from beginning at `now` (UTC), or which bump is in its `way`.
 
     Of one that has a proposal, `checks` are those of its commit, and `held` is why its forge would not merge it.
     """
     known = tended if tended is not None and tended.proposal and bump.stage is BumpStage.PROPOSED else None
     app = settings.apps.get(bump.app)
     held = decide.waits(bump, app.policy.of, now) if app is not None and bump.stage is BumpStage.FOUND else None
+    behind = f"{way.package} {way.to_version} has to be merged or closed first" if way is not None else ""
     return {
         "id": bump.id,
         "app": bump.app,
@@ -162,7 +178,7 @@ def bump_row(bump: Bump, settings: Settings, now: datetime, tended: Tended | Non
         "to": bump.to_version,
         "stage": str(bump.stage),
         "reason": bump.reason,
-        "waits": f"{held.said}, until {held.until:%Y-%m-%d %H:%M} UTC" if held else "",
+        "waits": f"{held.said}, until {held.until:%Y-%m-%d %H:%M} UTC" if held else behind,
         "group": bump.group,
         "with": [{"package": p.package, "from": p.from_version, "to": p.to_version} for p in bump.others],
         "advisories": list(bump.advisories),

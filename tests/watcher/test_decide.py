@@ -134,6 +134,34 @@ def test_security_goes_first_and_then_what_a_person_ordered(now: datetime) -> No
     assert next_bump(old, ordered, now=now) == ordered
 
 
+def test_a_security_fix_waits_for_no_other_bump_but_for_a_security_fix(now: datetime) -> None:
+    routine = bump(now, branch="b", package="celery", commit="c").at(BumpStage.PROPOSED, now)
+    fix = bump(now, advisories=("CVE-2026-1",))
+    another = bump(now, "2.1", package="urllib3", advisories=("CVE-2026-2",))
+    waiting = replace(fix.at(BumpStage.PROPOSED, now), branch="f", commit="c")
+    seen = replace(head(now, branches=(("b", "c"), ("f", "c"))), surveyed_at=now + MINUTE)
+
+    def chosen(*bumps: Bump, at: Head = seen) -> Bump | None:
+        return decide.next_bump(bumps, at, lambda package: DEFAULT, False, now + MINUTE)
+
+    assert chosen(routine, bump(now)) is None
+    assert chosen(routine, bump(now), fix) == fix
+    assert chosen(routine, waiting, another) is None
+    assert chosen(waiting, bump(now, package="urllib3")) is None, "what is no fix waits for everything"
+    theirs = replace(seen, branches=(("b", "a person's"), ("f", "a person's")))
+    assert chosen(routine, fix, at=theirs) == fix
+    assert chosen(routine, waiting, another, at=theirs) == another, "who has taken a branch over holds nobody up"
+    assert chosen(waiting, bump(now, "2.2", advisories=("CVE-2026-3",)), at=theirs) is None, "but for its own packages"
+
+
+def test_a_fix_of_the_same_packages_takes_the_place_of_what_waits(now: datetime) -> None:
+    waiting = bump(now).at(BumpStage.PROPOSED, now, branch="b", commit="c")
+    fix, seen = bump(now, "2.1", advisories=("CVE-2026-1",)), head(now, branches=(("b", "c"),))
+
+    assert decide.in_the_way(fix, [waiting], seen) is None
+    assert decide.in_the_way(fix, [waiting], head(now, branches=(("b", "a person's"),))) == waiting
+
+
 def test_a_bump_begins_in_its_window_unless_a_person_ordered_it(now: datetime) -> None:
     nights = Policy(windows=(Window.parse("22:00-06:00"),))
     frozen = Policy(freeze=(Freeze.parse("2026-11-01..2026-11-03"),))

@@ -120,6 +120,9 @@ class World:
         decision = self.ledger.standing("shop")[package].decision
         return decision.verdict, decision.candidate
 
+    def said(self, package: str) -> str:
+        return self.ledger.standing("shop")[package].decision.said
+
     def bumps(self) -> dict[str, BumpStage]:
         return {bump.id: bump.stage for bump in self.ledger.all(Bump, app="shop", order="id")}
 
@@ -391,6 +394,19 @@ def test_an_advisory_moves_what_nobody_asks_for_and_is_told_once(world: World) -
     (bump,) = world.ledger.all(Bump, app="shop")
     assert (bump.to_version, bump.advisories) == ("1.1", ("GHSA-1",))
     assert [event.kind for event in world.ledger.events()].count("pin.hit") == 1
+
+
+def test_what_was_found_as_any_other_release_is_a_fix_once_an_advisory_says_so(world: World) -> None:
+    world.pins(alpha="1.0")
+    world.index.publish("alpha", "1.1")
+    world.poll()
+    world.weigh()
+
+    world.warn("alpha", Advisory(id="GHSA-1", spans=(Span(fixed="1.1"),)))
+    world.weigh()
+
+    (bump,) = world.ledger.all(Bump, app="shop")
+    assert (bump.to_version, bump.advisories, bump.why) == ("1.1", ("GHSA-1",), world.said("alpha"))
 
 
 def test_an_outage_takes_nothing_back_and_is_no_decision(world: World) -> None:

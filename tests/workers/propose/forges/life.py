@@ -29,7 +29,7 @@ _OURS = (Order.SURVEY, Order.POLL, Order.PROPOSE, Order.TEND)
 class Life:
     """`now` is the time; `rounds` lets everything happen that is due at it. Nothing is built and nothing rolled.
 
-    `plain`: there is no forge, and people work with git alone.
+    `plain`: there is no forge, and people work with git alone. `osv` is the address of a source of advisories.
     """
 
     server: ForgeServer
@@ -41,6 +41,7 @@ class Life:
     git: str = ""
     author: str = "toplayer <bot@shop.example>"
     plain: bool = False
+    osv: str = ""
     now: datetime = MONDAY
     waiting: list[tuple[Order, str]] = field(default_factory=list)
 
@@ -63,6 +64,7 @@ class Life:
             kind = "pypi"
             url = "{self.index.url}"
             private = true
+            {self._advisories}
             [apps.shop]
             repository = "{self.repository or self.hub.origin.directory}"
             lock = "requirements.txt"
@@ -77,6 +79,12 @@ class Life:
             waves = [1, "100%"]
             """,
             "test",
+        )
+
+    @property
+    def _advisories(self) -> str:
+        return (
+            f'advisories = true\n[advisories.osv]\nkind = "osv"\nurl = "{self.osv}"\nprivate = true' if self.osv else ""
         )
 
     def send(self, order: Order, id: str) -> None:
@@ -105,6 +113,10 @@ class Life:
     def _tick(self) -> datetime:
         self.now += timedelta(milliseconds=1)
         return self.now
+
+    def packages(self) -> dict[str, str]:
+        """The stage of each bump, by its package."""
+        return {bump.package: str(bump.stage) for bump in self._all(Bump)}
 
     def bumps(self) -> dict[str, Bump]:
         """By the version that they go to."""

@@ -1,4 +1,4 @@
-"""What keeps a bump from being proposed: what is no fault of the release costs no version anything."""
+"""What keeps a bump from being proposed, and what does not: by the real look and steps."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +9,14 @@ from tests.rig.forges.github import GitHubDialect
 from tests.rig.forges.hub import Hub
 from tests.rig.forges.server import forge_server
 from tests.rig.git_server import Origin
+from tests.rig.osv import OsvServer
 from tests.rig.simple_index import SimpleIndex
-from tests.workers.propose.forges.life import LOCK, Life
+from tests.workers.propose.forges.life import BRANCH, LOCK, Life
 from watcher.event import STALLED_AFTER
 from watcher.ledger import Ledger
 from watcher.notice import notices
+
+CORE = "toplayer/shop/core"
 
 
 @pytest.fixture
@@ -79,3 +82,28 @@ def test_a_directory_that_cannot_be_written_to_is_no_fault_of_a_release(life: Li
     (life.state / "scratch").unlink()
     life.rounds(minutes=6)
     assert life.stages() == {"1.1": "proposed"}
+
+
+@pytest.mark.parametrize("touched", [False, True])
+def test_a_security_fix_does_not_wait_until_something_else_is_merged(life: Life, touched: bool) -> None:
+    origin = life.hub.origin
+    with OsvServer() as osv:
+        life.osv = osv.url
+        life.rounds()
+        assert origin.log(BRANCH) == ["Bump side from 1.0 to 1.1", "First"]
+        if touched:
+            origin.write({"app.py": "print('for 1.1')\n"}, "What 1.1 needs", BRANCH)
+        theirs = origin.tip(BRANCH)
+
+        life.index.publish("core", "1.1", at=life.now)
+        osv.publish("GHSA-1", "core", {"introduced": "0"}, {"fixed": "1.1"})
+        life.rounds(minutes=61)
+        assert life.packages() == {"side": "proposed", "core": "proposed"}
+        assert origin.log(CORE) == ["Bump core from 1.0 to 1.1", "First"]
+
+        origin.git("update-ref", "refs/heads/main", origin.tip(CORE))
+        life.rounds(minutes=2)
+        life.rounds(minutes=2)
+        assert life.packages() == {"side": "proposed", "core": "merged"}
+        assert origin.tip(CORE) == ""
+        assert not touched or origin.tip(BRANCH) == theirs
