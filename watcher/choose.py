@@ -41,6 +41,8 @@ def choose(pin: Pin, lookup: Lookup, rules: Rules, now: datetime) -> Decision:
         index=lookup.index,
         advisories=tuple(sorted(case.hits)),
         fixes=tuple(case.fixes(candidate)) if candidate else (),
+        yanked=_yanked(case),
+        status=lookup.status,
     )
 
 
@@ -96,7 +98,7 @@ def _verdict(case: Case, reasons: Sequence[Reason]) -> Verdict:
 def _said(case: Case, reasons: Sequence[Reason], verdict: Verdict) -> str:
     lookup, (_, never) = case.lookup, case.never()
     if never and verdict is Verdict.REFUSED:
-        return _against(case) + never
+        return f"{_against(case)}{never}{_taken_back(case)}"
     if lookup.outcome is Outcome.ABSENT:
         return f"{lookup.package} is not on the index {lookup.index}"
     if lookup.outcome is Outcome.ANSWER:
@@ -128,11 +130,20 @@ def _of_releases(case: Case, reasons: Sequence[Reason]) -> str:
     newest = reasons[0]
     by_verdict = {reason.verdict: reason for reason in reversed(reasons)}
     best = by_verdict.get(Verdict.TAKEN) or by_verdict.get(Verdict.HELD) or newest
-    return f"{best.said}; {newest.said}" if best is not newest and best.said != newest.said else best.said
+    said = f"{best.said}; {newest.said}" if best is not newest and best.said != newest.said else best.said
+    return said + _taken_back(case)
 
 
 def _of_current(case: Case) -> str:
-    mine = next((release for release in case.lookup.releases if release.version == case.pin.version), None)
-    if mine is None:
+    if case.release is None:
         return ", which is not on the index" if case.lookup.releases else ", and the index has no release at all"
-    return f", which is yanked: {mine.yanked}" if mine.yanked is not None else ""
+    return f", which is yanked: {_yanked(case)}" if _yanked(case) else ""
+
+
+def _taken_back(case: Case) -> str:
+    return f"; {case.pin.version} is yanked: {_yanked(case)}" if _yanked(case) else ""
+
+
+def _yanked(case: Case) -> str:
+    """Why the pin's own release was taken back; empty if it was not."""
+    return (case.release.yanked or "") if case.release is not None else ""

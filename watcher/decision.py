@@ -34,7 +34,8 @@ class Decision:
     `newest` is the newest version on the index whatever the policy says, `candidate` what the policy would have (empty:
     nothing), `said` the one line of why. `reasons` holds every release newer than the pin, newest first. `index` is the
     one that answers for the package. `advisories` are the names of those that affect `current`, and `fixes` those of
-    them that do not affect `candidate`.
+    them that do not affect `candidate`. `yanked` is why `current` was taken back, and `status` what the index calls the
+    project as a whole; both are empty if all is well.
     """
 
     app: str
@@ -49,10 +50,12 @@ class Decision:
     index: str = ""
     advisories: tuple[str, ...] = ()
     fixes: tuple[str, ...] = ()
+    yanked: str = ""
+    status: str = ""
 
     def same_as(self, other: "Decision | None") -> bool:
-        """Whether the other decision says the same, whenever and in whatever words it was said."""
-        return other is not None and self == replace(other, at=self.at, said=self.said)
+        """Whether the other decision says the same, whenever it was said."""
+        return other is not None and self == replace(other, at=self.at)
 
     @property
     def free_at(self) -> datetime | None:

@@ -9,6 +9,8 @@ from watcher.inert import inert
 from watcher.units import brief, listed, size, span
 
 _LONGEST = 300
+_BROKEN = ("failed", "halted", "stuck", "stalled", "drifted", "unreadable", "unreachable")
+_URGENT = frozenset((*_BROKEN, "hit", "yanked", "quarantined"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,8 @@ def _together(event: Event) -> tuple[str, str]:
 def _notice(events: list[Event]) -> Notice:
     event = events[0]
     area, _, verb = event.kind.partition(".")
-    urgent = verb in ("failed", "halted", "stuck", "stalled", "drifted", "unreadable", "unreachable", "hit")
     said = _OF_AREA.get(area, _of_anything)(verb, events)
-    return Notice(inert(said.replace("\n", " "), _LONGEST), urgent)
+    return Notice(inert(said.replace("\n", " "), _LONGEST), verb in _URGENT)
 
 
 def _of_bump(verb: str, events: list[Event]) -> str:

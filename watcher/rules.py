@@ -48,6 +48,7 @@ class Case:
         versions = (pin.version, *(release.version for release in lookup.releases))
         self._against = Against(rules.advisories, versions, self.scheme)
         self.hits = self.affecting(pin.version)
+        self.release = next((release for release in lookup.releases if release.version == pin.version), None)
         self._fits: dict[str, Fit] = {}
 
     def affecting(self, version: str) -> Affected:

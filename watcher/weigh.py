@@ -12,7 +12,7 @@ from watcher.bumps import followed
 from watcher.choose import choose
 from watcher.decision import Decision
 from watcher.ecosystems import ECOSYSTEMS
-from watcher.event import Event
+from watcher.event import Event, Fact
 from watcher.head import Head
 from watcher.known import Known, digest
 from watcher.ledger import Ledger
@@ -89,16 +89,28 @@ def _decided(
             made.append(choose(pin, lookup, known.rules(pin, lookup, app, past), now))
             standing[pin.package] = Standing(made[-1], basis[pin.package])
     if made:
-        ledger.decide(*made, basis=basis, happened=_hit(made, before))
+        ledger.decide(*made, basis=basis, happened=_told(made, before))
     return standing
 
 
-def _hit(made: Iterable[Decision], before: Mapping[str, Standing]) -> Iterator[Event]:
-    """An event for each pin that an advisory hits which did not hit it before."""
+def _told(made: Iterable[Decision], before: Mapping[str, Standing]) -> Iterator[Event]:
+    """An event for each pin that an advisory hits, whose release was taken back or whose project is over, as of now."""
     for one in made:
         old = before.get(one.package)
-        known = old.decision.advisories if old is not None and old.decision.current == one.current else ()
-        fresh = [name for name in one.advisories if name not in known]
+        last = old.decision if old is not None and old.decision.current == one.current else None
+        fresh = [name for name in one.advisories if last is None or name not in last.advisories]
+        facts = {"package": one.package, "version": one.current, "said": one.said}
         if fresh:
-            facts = {"package": one.package, "version": one.current, "advisories": ", ".join(fresh), "said": one.said}
-            yield Event(at=one.at, kind="pin.hit", app=one.app, subject=f"{one.app}:{one.package}", facts=facts)
+            yield _event(one, "hit", facts | {"advisories": ", ".join(fresh)})
+        if one.yanked and (last is None or not last.yanked):
+            yield _event(one, "yanked", facts)
+        if one.status and (old is None or old.decision.status != one.status):
+            yield _event(one, one.status if one.status in _STATUSES else "remarked", facts)
+
+
+_STATUSES = ("abandoned", "archived", "deprecated", "quarantined")
+"""What indexes call projects that are over. Any other word of theirs is told, too, and names no kind of event."""
+
+
+def _event(one: Decision, verb: str, facts: Mapping[str, Fact]) -> Event:
+    return Event(at=one.at, kind=f"pin.{verb}", app=one.app, subject=f"{one.app}:{one.package}", facts=facts)

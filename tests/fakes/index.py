@@ -21,6 +21,7 @@ class FakeIndex:
     def __init__(self) -> None:
         self.down = False
         self._releases: dict[str, dict[str, Release]] = {}
+        self._status: dict[str, tuple[str, str]] = {}
 
     def publish(
         self,
@@ -46,6 +47,10 @@ class FakeIndex:
         """Deletes a project: from now on the index does not know it."""
         del self._releases[name]
 
+    def call(self, name: str, status: str, said: str = "") -> None:
+        """Says of a project as a whole that it is archived, deprecated, quarantined or abandoned (PEP 792)."""
+        self._status[name] = (status, said)
+
     def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
         """See `watcher.indexes.Index`."""
         for lookup in known:
@@ -58,8 +63,10 @@ class FakeIndex:
         found = self._releases.get(known.package)
         if found is None:
             return known.absent(now)
+        status, said = self._status.get(known.package, ("", ""))
         releases = sorted(found.values(), key=lambda release: SCHEMES["pypi"].key(release.version))
-        return known.answered(now, outcome=Outcome.ANSWER, releases=tuple(releases), had_at=None)
+        mine = {"releases": tuple(releases), "status": status, "status_said": said}
+        return known.answered(now, outcome=Outcome.ANSWER, had_at=None, **mine)
 
 
 def _file(filename: str, requires_python: str, at: datetime | None) -> File:

@@ -88,6 +88,20 @@ def test_a_pin_never_goes_back_even_when_its_release_is_yanked() -> None:
     assert decision.said == "nothing is newer than 2.32.3, which is yanked: breaks proxies"
 
 
+def test_a_pin_that_is_yanked_is_said_to_be_so_whatever_comes_next() -> None:
+    yanked = release("2.32.3", yanked="breaks proxies")
+
+    moves = choose(PIN, known(yanked, "2.32.4"), RULES, MONDAY)
+    waits = choose(PIN, known(yanked, release("2.32.4", at=MONDAY)), RULES, MONDAY)
+    stays = choose(PIN, known(yanked, "2.32.4"), replace(RULES, policy=Policy(watch=Watch.NONE)), MONDAY)
+
+    assert moves.said == "2.32.4 may come in; 2.32.3 is yanked: breaks proxies"
+    assert waits.said.endswith("(cooldown 3 days); 2.32.3 is yanked: breaks proxies")
+    assert stays.said == "requests is ignored by the policy; 2.32.3 is yanked: breaks proxies"
+    assert {moves.yanked, waits.yanked, stays.yanked} == {"breaks proxies"}
+    assert choose(PIN, known("2.32.3"), RULES, MONDAY).yanked == ""
+
+
 def test_a_yanked_release_is_never_chosen() -> None:
     decision = choose(PIN, known("2.32.4", release("2.32.5", yanked="breaks proxies")), RULES, MONDAY)
 

@@ -19,6 +19,7 @@ from watcher.http import Http
 from watcher.known import Known
 from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, IndexState, Outcome
+from watcher.notice import notices
 from watcher.pin import Pin
 from watcher.poll import poll_index
 from watcher.settings import Settings
@@ -394,6 +395,30 @@ def test_an_advisory_moves_what_nobody_asks_for_and_is_told_once(world: World) -
     (bump,) = world.ledger.all(Bump, app="shop")
     assert (bump.to_version, bump.advisories) == ("1.1", ("GHSA-1",))
     assert [event.kind for event in world.ledger.events()].count("pin.hit") == 1
+
+
+def test_a_pin_at_the_newest_release_that_is_yanked_or_abandoned_is_told_once(world: World) -> None:
+    world.pins(alpha="1.0", beta="1.0")
+    world.poll()
+    world.weigh()
+    assert world.said("alpha") == "nothing is newer than 1.0"
+
+    world.now += HOUR
+    world.index.yank("alpha", "1.0", "it eats data")
+    world.index.call("beta", "abandoned", "use gamma")
+    world.poll()
+    world.weigh()
+    world.settings = settings(world.state, 'allow = "minor"')
+    world.weigh()
+
+    assert world.said("alpha") == "nothing is newer than 1.0, which is yanked: it eats data"
+    assert world.said("beta") == "nothing is newer than 1.0; its index calls it abandoned: use gamma"
+    told = [event for event in world.ledger.events() if event.kind.startswith("pin.")]
+    assert [(one.kind, one.subject) for one in told] == [("pin.yanked", "shop:alpha"), ("pin.abandoned", "shop:beta")]
+    assert [(one.text, one.urgent) for one in notices(told)] == [
+        ("shop: alpha yanked: nothing is newer than 1.0, which is yanked: it eats data", True),
+        ("shop: beta abandoned: nothing is newer than 1.0; its index calls it abandoned: use gamma", False),
+    ]
 
 
 def test_what_was_found_as_any_other_release_is_a_fix_once_an_advisory_says_so(world: World) -> None:
