@@ -75,7 +75,7 @@ def judge(one: Arrival, lookup: Lookup, rules: Rules, waived: Pass, now: datetim
         lambda: _of_index(one.pin, lookup, rules),
     )
     found = next(filter(None, (check() for check in checks)), None)
-    if found is not None or one.pin.source != "index":
+    if found is not None:
         return found
     release = next((release for release in lookup.releases if release.version == one.pin.version), None)
     if release is None:
@@ -96,10 +96,12 @@ def _of_release(one: Arrival, release: Release, case: Case, waived: Pass) -> Rea
 
 
 def _of_source(one: Arrival) -> Reason | None:
-    kept = one.before is not None and one.before.source == one.pin.source
-    if one.pin.source == "index" or kept:
+    source = one.pin.source
+    if source == "index":
         return None
-    return _refused(one.pin, "source", f"comes from a {one.pin.source} source and not from an index")
+    if one.before is not None and one.before.source == source:
+        return _refused(one.pin, "source", f"would move, and only a person moves a {source} source")
+    return _refused(one.pin, "source", f"comes from a {source} source and not from an index")
 
 
 def _of_policy(one: Arrival, rules: Rules, waived: Pass) -> Reason | None:
@@ -110,8 +112,6 @@ def _of_policy(one: Arrival, rules: Rules, waived: Pass) -> Reason | None:
 
 
 def _of_index(pin: Pin, lookup: Lookup, rules: Rules) -> Reason | None:
-    if pin.source != "index":
-        return None
     if rules.unrouted:
         return _refused(pin, "index", rules.unrouted)
     if lookup.status == "quarantined":

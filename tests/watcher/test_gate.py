@@ -114,12 +114,13 @@ def test_what_cannot_be_looked_up_is_held_and_not_waved_through() -> None:
     assert judged(rules=replace(RULES, uninformed="beta is held until osv tells")).startswith("held by advisories")
 
 
-def test_a_new_source_that_is_no_index_is_refused_and_an_old_one_is_not() -> None:
-    git = replace(NEW, source="git")
+def test_what_comes_from_no_index_neither_comes_nor_moves_by_way_of_another() -> None:
+    git, old = (replace(pin, source="git", hashes=(f"ref:{pin.version}",)) for pin in (NEW, OLD))
 
     assert judged(Arrival(git)) == "refused by source: comes from a git source and not from an index"
     assert judged(Arrival(git, OLD)).startswith("refused by source")
-    assert judged(Arrival(git, replace(OLD, source="git"))) == ""
+    assert judged(Arrival(git, old)) == "refused by source: would move, and only a person moves a git source"
+    assert judged(Arrival(replace(old, hashes=("ref:1.1",)), old), by_hand=True).startswith("refused by source")
 
 
 def test_a_wheel_that_somebody_adds_to_an_old_release_has_to_cool_down() -> None:

@@ -6,7 +6,7 @@ from watcher.lockfiles.place import Place
 from watcher.lockfiles.pyproject import NAME, project_of, wanted_of
 from watcher.lockfiles.table import Table, groups_of, toml
 from watcher.lockfiles.wanted import Wanted, beside, constraint_of
-from watcher.lockfiles.where import in_git, in_repository, on_web
+from watcher.lockfiles.where import commit_mark, in_git, in_repository, on_web
 from watcher.pin import Pin
 from watcher.source import Source
 
@@ -77,7 +77,7 @@ def _pin(row: Table, wanted: tuple[Wanted, ...] | None) -> Pin:
         constraint=constraint_of(name, condition, wanted or ()),
         marker=condition,
         source=next((source for key, source in _ELSEWHERE.items() if key in row.data), "index"),
-        hashes=tuple(sorted({place.digest(value) for value, place in hashes})),
+        hashes=commit_mark(row.data.get("revision")) or tuple(sorted({at.digest(value) for value, at in hashes})),
         groups=groups_of(row, "default"),
         extras=tuple(sorted(row.texts("extras", Place.package))) if extras else (),
     )

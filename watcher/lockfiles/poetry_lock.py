@@ -8,7 +8,7 @@ from watcher.lockfiles.place import Place
 from watcher.lockfiles.pyproject import NAME, project_of, wanted_of
 from watcher.lockfiles.table import Table, groups_of, toml
 from watcher.lockfiles.wanted import Wanted, beside, constraint_of
-from watcher.lockfiles.where import in_git, in_repository, on_web
+from watcher.lockfiles.where import commit_mark, in_git, in_repository, on_web
 from watcher.pin import Pin
 from watcher.source import Source
 
@@ -56,7 +56,7 @@ def _pin(row: Table, apart: Table, wanted: Iterable[Wanted] | None) -> Pin:
         marker=marker,
         source=kind,
         registry=normal(where.a(str, url, "an address")) if kind == "index" and url is not None else "",
-        hashes=_hashes(row, apart),
+        hashes=commit_mark(row.table("source").data.get("resolved_reference")) or _hashes(row, apart),
         groups=groups_of(row, "main"),
     )
 

@@ -8,7 +8,7 @@ from watcher.lockfiles.compiled import header
 from watcher.lockfiles.place import Place
 from watcher.lockfiles.table import Table, toml
 from watcher.lockfiles.wanted import Wanted, constraint_of, included, wanted_in
-from watcher.lockfiles.where import in_git, in_repository, on_web
+from watcher.lockfiles.where import commit_mark, in_git, in_repository, on_web
 from watcher.pin import Pin
 from watcher.source import Source
 
@@ -78,12 +78,12 @@ def _pin(row: Table, wanted: Iterable[Wanted]) -> Pin:
         marker=condition,
         source=next((source for key, source in _ELSEWHERE.items() if key in row.data), "index"),
         registry=normal(place.a(str, index, "an address")) if index is not None else "",
-        hashes=tuple(sorted(set(_hashes(row)))),
+        hashes=commit_mark(row.table("vcs").data.get("commit-id")) or tuple(sorted(set(_hashes(row)))),
     )
 
 
 def _hashes(row: Table) -> Iterator[str]:
-    for file in [*([row.table("sdist")] if "sdist" in row.data else []), *row.rows("wheels")]:
+    for file in [*(row.table(key) for key in ("sdist", "archive") if key in row.data), *row.rows("wheels")]:
         yield from _hashes_of(file)
 
 

@@ -14,7 +14,7 @@ from watcher.address import normal
 from watcher.lockfiles.place import Place
 from watcher.lockfiles.table import Table, toml
 from watcher.lockfiles.wanted import Wanted, constraint_of
-from watcher.lockfiles.where import by_uv, in_repository, on_web
+from watcher.lockfiles.where import by_uv, commit_mark, in_repository, on_web
 from watcher.pin import Pin
 from watcher.source import Source
 
@@ -196,7 +196,7 @@ def _pin(table: _Table, source: str, wanted: Iterable[Wanted], edges: Mapping[st
         marker=marker,
         source="path" if source == "registry" and not served else _SOURCES[source],
         registry=normal(registry) if served else "",
-        hashes=_hashes(table),
+        hashes=commit_mark(table.data["source"].get("git")) or _hashes(table),
         extras=tuple(sorted({extra for edge in mine for extra in edge.extras})),
     )
 

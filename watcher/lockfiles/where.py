@@ -8,6 +8,7 @@ from watcher.lockfiles.place import Place
 from watcher.source import GIT, PATH, URL, local, of_address, of_uv
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_COMMIT_LAST = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?:[0-9a-f]{24})?$")
 _WEB = re.compile(r"https?://[\x21-\x7e]{1,2000}")
 
 
@@ -52,6 +53,12 @@ def by_uv(place: Place, text: object) -> dict[str, Any]:
     if found is None:
         raise place.wrong("an address that ends in #<commit>", text)
     return {**found, "directory": _inner(place, found["directory"])}
+
+
+def commit_mark(text: object) -> tuple[str, ...]:
+    """The commit that a text ends in, as a pin has it among its hashes: it says what is installed."""
+    found = _COMMIT_LAST.search(text) if isinstance(text, str) else None
+    return (f"ref:{found[0]}",) if found else ()
 
 
 def _inner(place: Place, directory: object) -> str:

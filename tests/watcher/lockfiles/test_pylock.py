@@ -47,7 +47,7 @@ def test_pins_are_read_with_their_marker_index_and_hashes() -> None:
         ("fork", "1.0", False, "", "", "git"),
     ]
     assert [pin.registry for pin in pins] == ["https://index.example/simple", "", ""]
-    assert [pin.hashes for pin in pins] == [(f"sha256:{A}",), (f"sha512:{A}{A}",), ()]
+    assert [pin.hashes for pin in pins] == [(f"sha256:{A}",), (f"sha512:{A}{A}",), (f"ref:{A[:40]}",)]
 
 
 @pytest.mark.parametrize(

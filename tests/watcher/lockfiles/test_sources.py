@@ -158,6 +158,23 @@ def kit(lock: str, **more: str) -> Source:
     return Source(lock=lock, **{**facts, **more})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("uv.lock", UV),
+        ("poetry.lock", POETRY),
+        ("pdm.lock", PDM),
+        ("pylock.toml", PYLOCK.replace('name = "kit"', 'name = "kit"\nversion = "2.0"')),
+    ],
+)
+def test_a_pin_says_at_which_commit_or_file_it_is(path: str, text: str) -> None:
+    """Another commit of the same version is another thing to install."""
+    pins = {pin.package: pin for pin in lockfiles.read(path, lambda name: text.encode() if name == path else None)}
+
+    assert (pins["kit"].version, pins["kit"].source, pins["kit"].hashes) == ("2.0", "git", (f"ref:{COMMIT}",))
+    assert (pins["far"].source, pins["far"].hashes) == ("url", (HASH,))
+
+
 def test_what_uv_locks_from_elsewhere() -> None:
     found = read("py/uv.lock", UV)
 
