@@ -10,7 +10,7 @@ from typing import BinaryIO
 from watcher.image import Digest
 from workers.oci.manifest import INDEXES, Descriptor, Manifest, digest_of
 from workers.oci.referrers import listed, referrers, subject_of
-from workers.oci.store import Store, StoreRefused, StoreUnreachable
+from workers.oci.store import BlobsMissing, Store, StoreRefused, StoreUnreachable
 
 
 class FakeStore:
@@ -49,7 +49,7 @@ class FakeStore:
             manifest = Manifest.parse(raw, self.where)
             for part in (manifest.config, *manifest.layers):
                 if part.digest not in self.blobs:
-                    raise StoreRefused(self.where, f"the manifest names {part.digest}, and there is no such blob")
+                    raise BlobsMissing(self.where, f"the manifest names {part.digest}, and there is no such blob")
         digest, subject = digest_of(raw), subject_of(raw)
         self.manifests[digest] = raw
         if subject:
@@ -72,6 +72,10 @@ class FakeStore:
         if digest not in self.blobs:
             raise StoreRefused(self.where, f"there is no blob {digest}")
         yield io.BytesIO(self._checked(digest, self.blobs[digest]))
+
+    def save(self, digest: Digest, path: Path) -> None:
+        with self.blob(digest) as stream:
+            path.write_bytes(stream.read())
 
     def put_blob(self, digest: Digest, source: bytes | Path) -> int:
         if self.has(digest):

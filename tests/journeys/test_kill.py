@@ -85,8 +85,8 @@ def finished(world: World) -> None:
         for row in json.loads((world.root / "images" / "index.json").read_text())["manifests"]
         if "annotations" in row
     }
-    image = tags[f"commit-{world.origin.tip()[:12]}"]
-    assert len([tag for tag in tags if tag.startswith("commit-")]) == 2
+    image = tags[f"shop-{world.origin.tip()[:12]}"]
+    assert len([tag for tag in tags if tag.startswith("shop-")]) == 2
     for name in ("h1", "h2"):
         state = json.loads((world.root / name / "state.json").read_text())
         assert state["current"]["image"] == image

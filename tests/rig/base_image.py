@@ -57,8 +57,9 @@ class BaseImage:
         raw = here.manifest(self.digest)
         assert raw is not None
         manifest = Manifest.parse(raw, self.address)
-        for blob in (manifest.config, *manifest.layers):
-            copy_blob(blob, here, store)
+        with tempfile.TemporaryDirectory() as scratch:
+            for blob in (manifest.config, *manifest.layers):
+                copy_blob(blob, here, store, Path(scratch))
         store.put_manifest(raw, OCI_MANIFEST, _TAG)
         return manifest
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from watcher.dockerfile.parse import decoded
 from watcher.errors import LockfileUnreadable
@@ -45,10 +46,13 @@ def address_of(image: ImageSettings, fetch: Callable[[str], bytes | None]) -> st
     return str(base_of(decoded(data, image.base_file), image.base_file))
 
 
-def open_base(address: str, platform: Platform, registries: Mapping[str, RegistrySettings]) -> Base:
+def open_base(
+    address: str, platform: Platform, registries: Mapping[str, RegistrySettings], scratch: Path | None = None
+) -> Base:
     """The base at `[host/]path[:tag][@digest]`, `oci:/directory:tag` or `scratch`, for a platform.
 
-    Raises `BuildRefused` or `ImageUnreadable` if there is none that fits, and what a store raises.
+    What is read of it lies in `scratch` (see `open_store`). Raises `BuildRefused` or `ImageUnreadable` if there is none
+    that fits, and what a store raises.
     """
     if address == SCRATCH:
         return Base()
@@ -56,7 +60,8 @@ def open_base(address: str, platform: Platform, registries: Mapping[str, Registr
         repository, name = split(address)
         return read_base(address, open_store(repository, registries), name, platform)
     reference = Reference.parse(address)
-    return read_base(name_of(reference), open_image(reference, registries), reference.name, platform)
+    store = open_image(reference, registries, scratch=scratch)
+    return read_base(name_of(reference), store, reference.name, platform)
 
 
 def read_base(address: str, store: Store, name: str, platform: Platform) -> Base:

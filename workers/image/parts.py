@@ -13,6 +13,7 @@ from deflate import gzip_compress
 
 from watcher.image import DiffID, Digest
 from workers.image.base import LARGEST_CONFIG
+from workers.image.each import each
 from workers.image.notes import LARGEST, Facts, Notes
 from workers.image.packing import GZIP_LEVEL, Packing
 from workers.image.plan import Found
@@ -62,6 +63,13 @@ class Known:
         layers = {key: pair for key, pair in self.layers.items() if pair[0].media_type in kinds}
         whole = all(found.key in layers for found in self.stack)
         return replace(self, layers=layers, stack=self.stack if whole else ())
+
+    def within(self, store: Store) -> "Known":
+        """Only what is in the repository. What is missing of the stack can be made again, but for patches."""
+        there = each(lambda pair: store.has(pair[0].digest), list(self.layers.values()))
+        layers = {key: self.layers[key] for key, has in zip(self.layers, there, strict=True) if has}
+        whole = not any(found.since for found in self.stack) or all(found.key in layers for found in self.stack)
+        return replace(self, layers=layers, stack=self.stack if whole else (), digests=frozenset())
 
 
 def known(store: Store, name: str) -> Known:
@@ -123,7 +131,7 @@ def _found(layer: Descriptor, notes: Notes) -> Found:
     return Found(names, key, layer.size, keys, since, int(layer.annotations.get(STEPS, "0")))
 
 
-def publish(store: Store, image: Manifest, notes: Notes) -> int:
+def keep(store: Store, image: Manifest, notes: Notes) -> int:
     """Puts what is known of the image's parts beside it; the bytes that travelled."""
     raw = bytes(gzip_compress(notes.json(), GZIP_LEVEL))
     return attach(store, image, Artifact(kind=PARTS, content=raw, tag=_tag(image.digest)))

@@ -1,6 +1,7 @@
 """Patches of components: small layers above those that hold the components as they were."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from watcher.layers.part import Stack
 from watcher.layers.price import churn_of
@@ -14,11 +15,11 @@ from workers.image.places import collide
 from workers.oci.store import Store, StoreRefused
 
 
-def patch_of(name: str, before: Stack, files: Files, known: Known, store: Store) -> Sequence[Entry]:
+def patch_of(name: str, before: Stack, files: Files, known: Known, store: Store, place: Path) -> Sequence[Entry]:
     """What makes the component called `name` what it is to be, on hosts that have the layers `before`.
 
-    Nothing, if that cannot be told because its layer is gone, or if others have files where it has. A
-    `StoreUnreachable` says that this is not known now.
+    `place` is a file for its old layer. Nothing, if it cannot be told because that layer is gone, or if others have
+    files where it has. A `StoreUnreachable` says that this is not known now.
     """
     component = next(one for one in files.components if one.name == name)
     home = next(layer for layer in before if name in layer.names and not layer.is_patch)
@@ -29,10 +30,13 @@ def patch_of(name: str, before: Stack, files: Files, known: Known, store: Store)
     held, _ = known.layers[layer.key]
     others = {place for one in files.components if one != component for place in files.places(one)}
     try:
-        with store.blob(held.digest) as blob:
+        store.save(held.digest, place)
+        with place.open("rb") as blob:
             patch = changes(below(contents(blob, held), mine.places), files.of(component), others)
     except (StoreRefused, BuildRefused):
         return ()
+    finally:
+        place.unlink(missing_ok=True)
     return () if collide(touched(patch), others) else patch
 
 

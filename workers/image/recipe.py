@@ -16,6 +16,8 @@ from watcher.source import Source
 class Recipe:
     """What an image is made from: the files of `commit` in the directory `tree`, and the pins of its locks.
 
+    `app` is whose image it is: several may have the same commit, and images in the same repository.
+
     `sources` are what the locks take from no index.
     `locks` are their paths, also of those in which nothing is pinned. `committed_at` (UTC) is the time of the image;
     `source` is where the commit comes from, for people. `previous` is the image that hosts run now, if there is one.
@@ -23,6 +25,7 @@ class Recipe:
     the hosts. Layers may be packed in any of `packings`, and new ones are in the first.
     """
 
+    app: str = ""
     image: ImageSettings
     pins: tuple[Pin, ...]
     sources: tuple[Source, ...] = ()
@@ -38,7 +41,8 @@ class Recipe:
 
     @property
     def tag(self) -> str:
-        return f"commit-{self.commit[:12]}"
+        """The name of the image in its repository."""
+        return f"{self.app or 'commit'}-{self.commit[:12]}"
 
     @property
     def every_lock(self) -> tuple[str, ...]:

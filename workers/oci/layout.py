@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, BinaryIO, cast
 from watcher.image import Digest
 from workers.oci.manifest import INDEXES, MAX_MANIFEST, OCI_INDEX, Descriptor, Manifest, canonical, digest_of
 from workers.oci.referrers import listed, referrers, subject_of, tag_of
-from workers.oci.store import Store, StoreRefused
+from workers.oci.store import BlobsMissing, Store, StoreRefused
 from workers.oci.verified import Verified, check
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -95,6 +96,10 @@ class LayoutStore:
         with source:
             yield Verified.stream(source, digest, self.where)
 
+    def save(self, digest: Digest, path: Path) -> None:
+        with self.blob(digest) as source, self._spoken(), path.open("wb") as file:
+            shutil.copyfileobj(source, file, _CHUNK)
+
     def put_blob(self, digest: Digest, source: bytes | Path) -> int:
         if self.has(digest):
             return 0
@@ -119,7 +124,7 @@ class LayoutStore:
         manifest = Manifest.parse(raw, self.where)
         for part in (manifest.config, *manifest.layers):
             if not self.has(part.digest):
-                raise StoreRefused(self.where, f"the manifest names {part.digest}, and there is no such blob")
+                raise BlobsMissing(self.where, f"the manifest names {part.digest}, and there is no such blob")
 
     def _tagged(self, tag: str) -> Digest | None:
         found = [row for row in self._rows() if _tag(row) == tag]

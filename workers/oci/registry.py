@@ -9,16 +9,16 @@ import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TypeVar, cast
+from typing import IO, BinaryIO, TypeVar, cast
 from urllib.parse import quote
 
 from watcher.image import Digest
 from watcher.inert import inert
-from workers.oci.answer import WireFailed
+from workers.oci.answer import Answer, WireFailed
 from workers.oci.download import Download
 from workers.oci.manifest import INDEXES, MANIFESTS, MAX_MANIFEST, OCI_INDEX, Descriptor, digest_of
 from workers.oci.referrers import listed, referrers, subject_of, tag_of
-from workers.oci.store import Store, StoreRefused, StoreUnreachable
+from workers.oci.store import BlobsMissing, Store, StoreRefused, StoreUnreachable
 from workers.oci.upload import Body, Upload
 from workers.oci.verified import check
 from workers.oci.wire import Wire
@@ -30,10 +30,13 @@ _SESSIONS = 5
 
 
 class RegistryStore:
-    """The repository `path` (`team/shop`) behind `wire`; `where` is its whole name (`registry.example/team/shop`)."""
+    """The repository `path` (`team/shop`) behind `wire`; `where` is its whole name (`registry.example/team/shop`).
 
-    def __init__(self, where: str, path: str, wire: Wire) -> None:
-        self._where, self._path, self._wire = where, path, wire
+    What is read lies in the directory `scratch` until it has been read.
+    """
+
+    def __init__(self, where: str, path: str, wire: Wire, scratch: Path | None = None) -> None:
+        self._where, self._path, self._wire, self._scratch = where, path, wire, scratch
 
     @property
     def where(self) -> str:
@@ -79,7 +82,7 @@ class RegistryStore:
         async def put() -> bool:
             url = f"/v2/{self._path}/manifests/{quote(tag or digest, safe=':')}"
             async with self._wire.ask("PUT", url, headers={"content-type": media_type}, content=raw) as answer:
-                await answer.expect(201)
+                await _accepted(answer, self.where)
                 said = answer.headers.get("docker-content-digest", digest)
                 if said != digest:
                     raise StoreRefused(self.where, f"it says that the manifest {digest} is {inert(said, 80)}")
@@ -110,21 +113,36 @@ class RegistryStore:
     @contextmanager
     def blob(self, digest: Digest) -> Iterator[BinaryIO]:
         # Read whole before it is handed out: so a broken connection is taken up where it broke.
-        with tempfile.TemporaryFile(prefix="toplayer-blob-") as file:
-            download = Download(f"/v2/{self._path}/blobs/{digest}", cast(BinaryIO, file), _LARGEST)
-
-            async def get() -> None:
-                try:
-                    await download.all(self._wire)
-                except WireFailed as failed:
-                    if failed.status == 404:
-                        raise StoreRefused(self.where, f"there is no blob {digest}") from failed
-                    raise
-
-            self._run(get())
-            check(download.hash.hexdigest(), digest, self.where)
+        with self._throwaway() as file:
+            self._download(digest, cast(BinaryIO, file))
             file.seek(0)
             yield cast(BinaryIO, file)
+
+    def _throwaway(self) -> IO[bytes]:
+        try:
+            if self._scratch:
+                self._scratch.mkdir(parents=True, exist_ok=True)
+            return tempfile.TemporaryFile(prefix="toplayer-blob-", dir=self._scratch)
+        except OSError as error:
+            raise StoreRefused(self.where, error.strerror or str(error)) from error
+
+    def save(self, digest: Digest, path: Path) -> None:
+        with path.open("w+b") as file:
+            self._download(digest, file)
+
+    def _download(self, digest: Digest, file: BinaryIO) -> None:
+        download = Download(f"/v2/{self._path}/blobs/{digest}", file, _LARGEST)
+
+        async def get() -> None:
+            try:
+                await download.all(self._wire)
+            except WireFailed as failed:
+                if failed.status == 404:
+                    raise StoreRefused(self.where, f"there is no blob {digest}") from failed
+                raise
+
+        self._run(get())
+        check(download.hash.hexdigest(), digest, self.where)
 
     def put_blob(self, digest: Digest, source: bytes | Path) -> int:
         body = Body(source)
@@ -180,6 +198,16 @@ class RegistryStore:
         except (OSError, ValueError) as error:
             said = error.strerror if isinstance(error, OSError) else ""
             raise StoreRefused(self.where, said or str(error)) from error
+
+
+async def _accepted(answer: Answer, where: str) -> None:
+    try:
+        await answer.expect(201)
+    except WireFailed as failed:
+        # The specification's word is MANIFEST_BLOB_UNKNOWN; there are registries that say BLOB_UNKNOWN.
+        if "BLOB_UNKNOWN" in failed.why:
+            raise BlobsMissing(where, failed.why) from failed
+        raise
 
 
 _EMPTY = {"content-length": "0"}

@@ -1,7 +1,5 @@
 """The door to a place that holds images. A registry, an OCI layout directory and a fake pass the same tests."""
 
-import shutil
-import tempfile
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -10,8 +8,6 @@ from watcher.errors import Refused, Temporary
 from watcher.image import Digest
 from workers.oci.manifest import OCI_MANIFEST, Descriptor, Manifest, digest_of
 from workers.oci.referrers import EMPTY, Artifact
-
-_CHUNK = 1024 * 1024
 
 
 class Store(Protocol):
@@ -37,6 +33,8 @@ class Store(Protocol):
     def put_manifest(self, raw: bytes, media_type: str, tag: str = "") -> Digest:
         """Publishes a manifest whose blobs are all there, under its digest and, if one is given, under `tag`.
 
+        A `BlobsMissing` if they are not.
+
         One that has a subject is among the subject's `referrers` from then on.
         """
         ...
@@ -54,6 +52,10 @@ class Store(Protocol):
 
         A blob that is not there is a `StoreRefused` when the block is entered.
         """
+        ...
+
+    def save(self, digest: Digest, path: Path) -> None:
+        """Writes the blob to a file, whole and checked; a `StoreRefused` if it is not there, or is not the digest's."""
         ...
 
     def put_blob(self, digest: Digest, source: bytes | Path) -> int:
@@ -87,6 +89,10 @@ class StoreRefused(Refused):
         return f"{self.where}: {self.why}"
 
 
+class BlobsMissing(StoreRefused):
+    """Blobs that a manifest names are not in the repository: they never came there, or somebody has deleted them."""
+
+
 def attach(store: Store, subject: Manifest, artifact: Artifact) -> int:
     """Puts an artifact beside an image, unless it is there; the bytes that travelled."""
     raw = artifact.manifest(subject)
@@ -97,15 +103,19 @@ def attach(store: Store, subject: Manifest, artifact: Artifact) -> int:
     return sent + len(raw)
 
 
-def copy_blob(blob: Descriptor, source: Store, target: Store) -> int:
-    """Brings a blob from one repository to another, by the shortest way; the bytes that `target` had to be sent."""
+def copy_blob(blob: Descriptor, source: Store, target: Store, directory: Path) -> int:
+    """Brings a blob from one repository to another, by the shortest way; the bytes that `target` had to be sent.
+
+    What has to be moved lies in `directory` for a while.
+    """
     if target.has(blob.digest) or target.adopt(blob.digest, source):
         return 0
-    with tempfile.NamedTemporaryFile(prefix="toplayer-blob-") as file:
-        with source.blob(blob.digest) as stream:
-            shutil.copyfileobj(stream, file, _CHUNK)
-        file.flush()
-        return target.put_blob(blob.digest, Path(file.name))
+    path = directory / f"blob-{blob.digest.hex}"
+    try:
+        source.save(blob.digest, path)
+        return target.put_blob(blob.digest, path)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def small_blob(blob: Descriptor, store: Store, largest: int) -> bytes:

@@ -17,10 +17,17 @@ _LAYOUT = "oci:"
 _HUB, _HUB_NAMES = "registry-1.docker.io", ("docker.io", "index.docker.io")
 
 
-def open_store(address: str, registries: Mapping[str, RegistrySettings], *, patience: float = PATIENCE) -> Store:
+def open_store(
+    address: str,
+    registries: Mapping[str, RegistrySettings],
+    *,
+    patience: float = PATIENCE,
+    scratch: Path | None = None,
+) -> Store:
     """The repository at `address`, with the settings of its registry (by `host[:port]`). Nothing is asked of it yet.
 
-    `patience` is in seconds: how long a registry that fails is asked again. A registry on loopback is spoken to in
+    `patience` is in seconds: how long a registry that fails is asked again. `scratch` is a directory for what is read
+    (without one it is the system's, which may be in memory). A registry on loopback is spoken to in
     plain HTTP unless a `ca` is named for it. One without a name and a password gets what `docker login` has left for
     this user. Raises `StoreRefused` for an address or settings that cannot be used.
     """
@@ -38,18 +45,22 @@ def open_store(address: str, registries: Mapping[str, RegistrySettings], *, pati
     except (ValueError, LookupError, OSError) as error:
         hint = f'see registries."{reference.host}" in the configuration' if not isinstance(error, ValueError) else ""
         raise StoreRefused(address, str(error), hint) from error
-    return RegistryStore(reference.repository, reference.path, wire)
+    return RegistryStore(reference.repository, reference.path, wire, scratch)
 
 
 def open_image(
-    reference: Reference, registries: Mapping[str, RegistrySettings], *, patience: float = PATIENCE
+    reference: Reference,
+    registries: Mapping[str, RegistrySettings],
+    *,
+    patience: float = PATIENCE,
+    scratch: Path | None = None,
 ) -> Store:
     """The repository of an image as a Dockerfile names it: without a host, it is Docker's hub. See `open_store`."""
     repository, path = reference.repository, reference.path
     if reference.host in ("", *_HUB_NAMES):
         repository = f"{_HUB}/{path if '/' in path else f'library/{path}'}"
         registries = {_HUB: _of_hub(registries)}
-    return open_store(repository, registries, patience=patience)
+    return open_store(repository, registries, patience=patience, scratch=scratch)
 
 
 def logins(images: Iterable[Reference], registries: Mapping[str, RegistrySettings]) -> dict[str, dict[str, str]]:

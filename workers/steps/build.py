@@ -50,13 +50,15 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
         return _build_dockerfile(desk, rollout)
     settings, app = desk.settings, desk.settings.apps[rollout.app]
     repository = repository_of(settings, rollout.app)
+    place = state_of(settings) / "tmp"
     base = open_base(
         address_of(app.image, lambda path: repository.read(rollout.commit, path)),
         Platform.parse(app.image.platform),
         settings.registries,
+        place,
     )
-    store = open_store(app.image.repository, settings.registries)
-    place, hosts = state_of(settings) / "tmp", machines_of(desk, app)
+    store = open_store(app.image.repository, settings.registries, scratch=place)
+    hosts = machines_of(desk, app)
     with scratch(place) as mine, Http(settings.toplayer.contact) as http:
         tree = mine / "tree"
         tree.mkdir()
@@ -64,6 +66,7 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
         pins = lockfiles.read_all(app.locks, lambda path: repository.read(rollout.commit, path))
         sources = lockfiles.elsewhere(app.locks, lambda path: repository.read(rollout.commit, path))
         recipe = Recipe(
+            app=rollout.app,
             image=app.image,
             locks=app.locks,
             pins=pins,

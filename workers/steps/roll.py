@@ -11,6 +11,7 @@ from workers.fleet.targets import connect
 from workers.oci.stores import open_store
 from workers.progress import Progress
 from workers.steps.machines import met
+from workers.steps.rooms import state_of
 from workers.steps.service import service_of
 
 
@@ -40,7 +41,7 @@ def _do(desk: Desk, state: HostState) -> HostState:
     assert rollout is not None
     app = desk.settings.apps[rollout.app]
     host = desk.settings.fleets[app.fleet].by_name[state.host]
-    store = open_store(app.image.repository, desk.settings.registries)
+    store = open_store(app.image.repository, desk.settings.registries, scratch=state_of(desk.settings) / "tmp")
     with connect(host, store) as connection:
         service = service_of(desk.settings, rollout.app, app)
         if state.stage.fetches:

@@ -151,6 +151,20 @@ def test_what_others_have_files_beside_is_not_patched(shop: Shop) -> None:
     assert second.new_layers >= 1
 
 
+def test_a_patch_that_the_repository_has_lost_is_no_end_of_it(shop: Shop) -> None:
+    second = bumped(shop, range(1, 3))[-1]
+    patch, _ = patch_of(shop, second)
+    store = shop.store
+    assert isinstance(store, FakeStore)
+    del store.blobs[patch.digest]
+    shop.write({"shop.py": "print('closed')\n"})
+
+    third = shop.build(pin("large", "1.2"), commit=commit(3), previous=second.image)
+
+    assert patches(shop, third) == []
+    assert all(store.has(one.digest) for one in shop.manifest(third).layers)
+
+
 def test_a_part_of_a_namespace_is_patched(shop: Shop) -> None:
     for name in ("one", "two"):
         inner = {f"cloud/{name}/__init__.py": "", f"cloud/{name}/data": LARGE}

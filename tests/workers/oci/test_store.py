@@ -14,7 +14,7 @@ from watcher.image import Digest
 from workers.oci.layout import LayoutStore
 from workers.oci.manifest import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor, Manifest, digest_of
 from workers.oci.referrers import Artifact
-from workers.oci.store import Store, StoreRefused, attach, copy_blob, small_blob
+from workers.oci.store import BlobsMissing, Store, StoreRefused, attach, copy_blob, small_blob
 from workers.oci.stores import open_store
 
 Open = Callable[[str], Store]
@@ -162,7 +162,7 @@ def test_a_manifest_whose_blobs_are_missing_is_refused(store: Store) -> None:
     missing = Descriptor(media_type=OCI_LAYER_GZIP, digest=NOWHERE, size=3)
     broken = Manifest.make(manifest.config, (*manifest.layers, missing), {})
 
-    with pytest.raises(StoreRefused):
+    with pytest.raises(BlobsMissing):
         store.put_manifest(broken.raw, OCI_MANIFEST, "broken")
 
     assert store.manifest("broken") is None
@@ -175,9 +175,21 @@ def test_a_blob_is_copied_from_another_place(store: Store, tmp_path: Path) -> No
     blob = Descriptor(media_type=OCI_LAYER_GZIP, digest=digest_of(raw), size=len(raw))
 
     # A layout takes it over without a copy, if it is on the same file system.
-    assert copy_blob(blob, source, store) in (0, len(raw))
-    assert copy_blob(blob, source, store) == 0
+    assert copy_blob(blob, source, store, tmp_path) in (0, len(raw))
+    assert copy_blob(blob, source, store, tmp_path) == 0
+    assert [path.name for path in tmp_path.glob("blob-*")] == []
     assert small_blob(blob, store, 500_000) == raw
+
+
+def test_a_blob_is_saved_to_a_file(store: Store, tmp_path: Path) -> None:
+    raw = os.urandom(500_000)
+    store.put_blob(digest_of(raw), raw)
+
+    store.save(digest_of(raw), tmp_path / "saved")
+
+    assert (tmp_path / "saved").read_bytes() == raw
+    with pytest.raises(StoreRefused, match="there is no blob"):
+        store.save(NOWHERE, tmp_path / "nothing")
 
 
 def test_a_blob_next_door_does_not_travel(store: Store, place: Open) -> None:

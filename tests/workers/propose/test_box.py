@@ -49,7 +49,7 @@ def box(docker: RealEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         assert raw is not None
         parsed = Manifest.parse(raw, "")
         for blob in (parsed.config, *parsed.layers):
-            copy_blob(blob, here, there)
+            copy_blob(blob, here, there, directory)
         there.put_manifest(raw, OCI_MANIFEST)
         yield Box(f"{real.address}/team/shop@{digest}", docker.address, insists=True)
 
