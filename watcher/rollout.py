@@ -34,10 +34,11 @@ class Built:
     """What a build made, in the units that people ask about.
 
     `size` is what a host without anything pulls (bytes, compressed, with manifest and configuration); `new_size` what
-    the layers that the previous image did not have weigh; `pushed` what really travelled to the registry. `foreseen` is
-    what the builder thought beforehand that a host would pull, if it did, `told` what else it said then, and `warning`
-    what a person should know of it: instructions that made more anew than they had to, files that several packages
-    have. `timings` are the seconds of the commands of a Dockerfile that were run, by their texts.
+    the layers weigh that a host has to download which ran the previous image (on a classic host all of them, when they
+    come to lie on another base); `pushed` what really travelled to the registry. `foreseen` is what the builder thought
+    beforehand that a host would pull, if it did, `told` what else it said then, and `warning` what a person should know
+    of it: instructions that made more anew than they had to, files that several packages have. `timings` are the
+    seconds of the commands of a Dockerfile that were run, by their texts.
     """
 
     image: Digest

@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from watcher.layers.order import plan
 from watcher.layers.part import Layer, Part, Stack, Terms
-from watcher.layers.price import Price, cycle, patch_size, price
+from watcher.layers.price import Price, cycle, kept, patch_size, price
 
 WORTH = 32 * 1024
 """Bytes per host that a patch has to promise before somebody reads the old layer to see how large it would be."""
@@ -169,7 +169,7 @@ def _inserted(
     before: Stack, stack: Stack, layer: Layer, lowest: int, rates: Mapping[str, float], terms: Terms
 ) -> Stack:
     """The stack with a layer more, where it is cheapest; not below `lowest`, and as high as possible."""
-    same = next((n for n, one in enumerate(stack) if n >= len(before) or one.id != before[n].id), len(stack))
+    same = kept(before, stack, terms)
     heights = list(accumulate((one.size for one in reversed(stack)), initial=0))[::-1]
     below = list(accumulate((sum(rates[name] for name in one.names) for one in stack), initial=0.0))
     rate = sum(rates[name] for name in layer.names)

@@ -71,7 +71,8 @@ class Terms:
     `classic` is the share of hosts that download again every layer above one that changed (Docker's graph drivers);
     the others download what they lack (the containerd store). A new order has to earn back within `payback` what it
     costs. `most` is how many layers there may be above the base's, and `fresh` how often a day a host is set up anew
-    and downloads everything.
+    and downloads everything. `moved`: the layers come to lie on another base, and classic hosts download all of them
+    this time, whichever they are.
     """
 
     classic: float = 1.0
@@ -79,6 +80,7 @@ class Terms:
     most: int = MOST_LAYERS
     per_layer: int = PER_LAYER
     fresh: float = field(default=1 / 365)
+    moved: bool = False
 
     @property
     def days(self) -> float:

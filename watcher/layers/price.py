@@ -56,12 +56,18 @@ def price(before: Sequence[Layer], after: Sequence[Layer], parts: Iterable[Part]
 
 def pulled(before: Sequence[Layer], after: Sequence[Layer], terms: Terms) -> float:
     """The bytes that a host which has the layers `before` downloads for `after`, with manifest and configuration."""
-    had = [layer.id for layer in before]
-    same = next((n for n, layer in enumerate(after) if n >= len(had) or layer.id != had[n]), len(after))
-    known = set(had)
-    above = sum(layer.size for layer in after[same:])
-    lacking = sum(layer.size for layer in after[same:] if layer.id not in known)
+    known = {layer.id for layer in before}
+    above = sum(layer.size for layer in after[kept(before, after, terms) :])
+    lacking = sum(layer.size for layer in after if layer.id not in known)
     return terms.classic * above + (1 - terms.classic) * lacking + terms.per_layer * len(after)
+
+
+def kept(before: Sequence[Layer], after: Sequence[Layer], terms: Terms) -> int:
+    """How many layers, from the bottom up, a classic host does not download again."""
+    if terms.moved:
+        return 0
+    pairs = enumerate(zip(before, after, strict=False))
+    return next((n for n, (old, new) in pairs if old.id != new.id), min(len(before), len(after)))
 
 
 def expected(stack: Sequence[Layer], parts: Iterable[Part], terms: Terms) -> float:

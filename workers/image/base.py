@@ -32,6 +32,11 @@ class Base:
     layers: tuple[Descriptor, ...] = ()
     config: ImageConfig = field(default_factory=lambda: ImageConfig(platform=Platform("", ""), diff_ids=(), table={}))
 
+    @property
+    def digests(self) -> tuple[Digest, ...]:
+        """Those of its layers, from the bottom up."""
+        return tuple(layer.digest for layer in self.layers)
+
 
 def address_of(image: ImageSettings, fetch: Callable[[str], bytes | None]) -> str:
     """The address of the base: that of the settings, or what the file that they name says in it at a commit.

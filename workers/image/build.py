@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from watcher.layers.part import Terms
 from watcher.rollout import Built
 from watcher.units import size
 from workers.composer import Composer
@@ -27,7 +28,7 @@ from workers.image.sending import Sending
 from workers.image.supplies import Supplies, supplies_of
 from workers.image.tools import Tools
 from workers.image.wheelhouse import Wheelhouse
-from workers.oci.manifest import Manifest
+from workers.oci.manifest import Descriptor, Manifest
 from workers.oci.store import BlobsMissing, Store
 from workers.scratch import scratch as throwaway
 
@@ -52,9 +53,10 @@ def build(
     began = time.monotonic()
     with _disk(scratch), throwaway(scratch) as directory:
         supplies = supplies_of(recipe, base, wheelhouse, composer, tools, directory, now)
-        hosts = known(store, recipe.previous) if recipe.previous else Known()
-        again = known(store, recipe.tag)
-        found = (hosts | again).packed([Packing(name) for name in recipe.packings])
+        hosts, latest, again = (
+            known(store, name) if name else Known() for name in (recipe.previous, recipe.latest, recipe.tag)
+        )
+        found = (latest | hosts | again).packed([Packing(name) for name in recipe.packings])
         one = _Image(recipe, base, store, supplies, report)
         try:
             made = one.made(found, directory / "first", again=bool(again.stack))
@@ -63,7 +65,7 @@ def build(
             report(f"{error}; what is missing is made again")
             made = one.made(found.within(store), directory / "second", again=False)
     manifest, pushed, warning = made
-    new = [layer for layer in manifest.layers if layer.digest not in hosts.digests]
+    new = _new(manifest, base, hosts, recipe.terms)
     return Built(
         image=manifest.digest,
         layers=len(manifest.layers),
@@ -74,6 +76,15 @@ def build(
         seconds=time.monotonic() - began,
         warning=warning,
     )
+
+
+def _new(manifest: Manifest, base: Base, hosts: Known, terms: Terms) -> list[Descriptor]:
+    """The layers that a host has to download which runs the image before: on another base, of a classic one, all."""
+    pairs = enumerate(zip(base.digests, hosts.base, strict=False))
+    same = next((n for n, (new, old) in pairs if new != old), min(len(base.digests), len(hosts.base)))
+    moved = bool(hosts.stack) and terms.classic > 0 and base.digests != hosts.base
+    layers = enumerate(manifest.layers)
+    return [layer for n, layer in layers if layer.digest not in hosts.digests or (moved and n >= same)]
 
 
 @dataclass(frozen=True, slots=True)

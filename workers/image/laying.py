@@ -83,6 +83,7 @@ class Laying:
             why = f"it has {len(self._base.layers)} of the {MOST_LAYERS} layers of an image, and we need two more"
             raise BuildRefused(f"base {self._base.name}", why, "squash the base")
         before = stack(self._known.stack, self.components)
+        terms = replace(terms, moved=bool(before) and self._known.base != self._base.digests)
         sizes = {one.name: self._files.size(one) for one in self.components}
         planned = parts(self.components, sizes, self._recipe.rates, self._known.churn)
         again = again and stays(before, planned, terms)

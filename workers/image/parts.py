@@ -39,7 +39,8 @@ _LARGEST, _MOST_STEPS = 64 * 1024**2, 10_000
 class Known:
     """What earlier images have to offer: layers by their keys, and what is noted of their components.
 
-    `stack` are the layers above the base, from the bottom up, of the last of these images that has any.
+    `stack` are the layers above the base, from the bottom up, of the last of these images that has any, and `base` are
+    those below them.
     """
 
     layers: Mapping[str, tuple[Descriptor, DiffID]] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class Known:
     churn: Mapping[str, float] = field(default_factory=dict)
     stack: tuple[Found, ...] = ()
     digests: frozenset[Digest] = frozenset()
+    base: tuple[Digest, ...] = ()
 
     def __or__(self, other: "Known") -> "Known":
         return Known(
@@ -55,6 +57,7 @@ class Known:
             {**self.churn, **other.churn},
             other.stack or self.stack,
             self.digests | other.digests,
+            other.base if other.stack else self.base,
         )
 
     def packed(self, ways: Collection[Packing]) -> "Known":
@@ -88,6 +91,7 @@ def known(store: Store, name: str) -> Known:
 def _known(store: Store, manifest: Manifest) -> Known:
     config = ImageConfig.parse(small_blob(manifest.config, store, LARGEST_CONFIG), store.where)
     digests = frozenset(layer.digest for layer in manifest.layers)
+    below = tuple(layer.digest for layer in manifest.layers if KEY not in layer.annotations)
     beside = store.manifest(_tag(manifest.digest))
     if beside is None:
         return Known(digests=digests)
@@ -106,6 +110,7 @@ def _known(store: Store, manifest: Manifest) -> Known:
         churn=notes.churn,
         stack=_coherent(_found(layer, notes) for layer in ours),
         digests=digests,
+        base=below,
     )
 
 

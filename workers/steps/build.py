@@ -75,7 +75,8 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
             commit=rollout.commit,
             committed_at=repository.show(rollout.commit).committed_at,
             source=repository.where,
-            previous=_previous(desk.ledger, rollout),
+            previous=_running(desk.ledger, rollout),
+            latest=_latest(desk.ledger, rollout),
             terms=Terms(payback=app.image.payback, classic=share(hosts)),
             packings=packings(app.image.packing, hosts),
             rates=rates(rollout.app, pins, settings, desk.ledger, desk.clock()),
@@ -112,7 +113,7 @@ def _build_dockerfile(desk: Desk, rollout: Rollout) -> Rollout:
             commit=rollout.commit,
             committed_at=commit.committed_at,
             source=repository.where,
-            previous=_previous(desk.ledger, rollout),
+            previous=_latest(desk.ledger, rollout),
             parents=commit.parents,
             changed=repository.changed,
             classic=share(machines_of(desk, app)),
@@ -127,10 +128,22 @@ def _build_dockerfile(desk: Desk, rollout: Rollout) -> Rollout:
     return rollout.at(RolloutStage.BUILT, desk.clock(), built=built)
 
 
-def _previous(ledger: Ledger, rollout: Rollout) -> Digest | None:
+def _latest(ledger: Ledger, rollout: Rollout) -> Digest | None:
     """The image that was built last: what most of the new one's layers are in."""
-    before = ledger.all(Rollout, app=rollout.app, order="-generation")
-    return next((other.image for other in before if other.image and other.generation < rollout.generation), None)
+    return next((other.image for other in _before(ledger, rollout)), None)
+
+
+def _running(ledger: Ledger, rollout: Rollout) -> Digest | None:
+    """The image that hosts run: the last one that all of them were to have; before there is any, the last one."""
+    found = _before(ledger, rollout)
+    done = (other.image for other in found if other.stage is RolloutStage.DONE)
+    return next(done, None) or _latest(ledger, rollout)
+
+
+def _before(ledger: Ledger, rollout: Rollout) -> list[Rollout]:
+    """The app's rollouts before this one that have an image, newest first."""
+    every = ledger.all(Rollout, app=rollout.app, order="-generation")
+    return [other for other in every if other.image and other.generation < rollout.generation]
 
 
 BUILD = Step(lambda desk, id: desk.ledger.find(Rollout, id=id), _due, _do)

@@ -83,6 +83,26 @@ def test_a_small_change_of_a_large_part_is_put_on_top() -> None:
     assert found.rejected[Kind.SPLICE].now == 107 * M + TERMS.per_layer * 3
 
 
+def test_on_another_base_everything_is_sent_anyway_so_a_better_order_costs_nothing() -> None:
+    now = [COLD, replace(WARM, rate=0.6), HOT]
+    elsewhere = replace(TERMS, moved=True, payback=timedelta(days=1))
+
+    assert choice(now, terms=replace(TERMS, payback=timedelta(days=1))).kind is Kind.SPLICE
+    found = choice(now, terms=elsewhere)
+    assert (found.kind, names(found.stack)) == (Kind.REPLAN, [("cold",), ("hot",), ("warm",)])
+    assert found.price.now == 107 * M + TERMS.per_layer * 3
+    # A host on the containerd store has every layer, wherever it lies.
+    assert pulled(STACK, STACK, replace(elsewhere, classic=0.0)) == TERMS.per_layer * 3
+
+
+def test_on_another_base_patches_are_folded_in() -> None:
+    patched = choice(moved(PARTS, "cold"), cold=20 * K).stack
+
+    found = choice(moved(PARTS, "cold"), before=patched, terms=replace(TERMS, moved=True))
+
+    assert names(found.stack) == names(STACK)
+
+
 def test_a_patch_that_is_as_large_as_its_part_is_not_made() -> None:
     assert choice(moved(PARTS, "hot"), hot=2 * M).kind is Kind.SPLICE
 

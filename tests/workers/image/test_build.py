@@ -391,6 +391,27 @@ def test_what_the_base_has_is_copied_from_afar_once(shop: Shop) -> None:
     assert fake(shop).uploads.count(shop.base.layers[0].digest) == 1
 
 
+def test_on_another_base_the_layers_are_laid_anew_and_all_of_them_count_as_new(shop: Shop) -> None:
+    neighbour = FakeStore("registry.example/base")
+    for tag in ("1", "2"):
+        publish(neighbour, [layer({"etc/os": "x"}), layer({"etc/version": tag})], tag=tag)
+    shop.base = read_base("registry.example/base:1", neighbour, "1", Platform("linux", "amd64"))
+    shop.rates, shop.terms = {"pypi:core": 0.2, "pypi:api": 0.1}, replace(shop.terms, payback=timedelta(days=1))
+    first = shop.build(pin("core"), pin("api"))
+    shop.rates = {"pypi:core": 0.1, "pypi:api": 0.2}
+    stays = shop.build(pin("core"), pin("api"), commit="3" * 40, previous=first.image)
+    shop.base = read_base("registry.example/base:2", neighbour, "2", Platform("linux", "amd64"))
+
+    second = shop.build(pin("core"), pin("api"), commit=SECOND, previous=first.image)
+
+    assert shop.components(stays)[2:] == ["venv", "pypi:api@1.0", "pypi:core@1.0", "code"]
+    assert shop.components(second)[2:] == ["venv", "pypi:core@1.0", "pypi:api@1.0", "code"]
+    assert second.new_layers == 5
+    assert second.new_size == sum(one.size for one in shop.manifest(second).layers[1:])
+    shop.terms = replace(shop.terms, classic=0.0)
+    assert shop.build(pin("core"), pin("api"), commit=SECOND, previous=first.image).new_layers == 1
+
+
 def test_packages_for_other_machines_are_left_out(shop: Shop) -> None:
     others = [pin("pywin32", marker="sys_platform == 'win32'"), pin("core", "0.1", marker="python_version < '3.9'")]
 

@@ -1,7 +1,7 @@
 """Building as the service does it: a commit of a real repository, packages of real indexes, an image in a directory."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,8 @@ class Place:
     own: SimpleIndex
     public: SimpleIndex
 
-    def build(self, lock: str, **own: Any) -> Rollout:
-        """What becomes of a rollout of a commit with this lock."""
+    def build(self, lock: str, *before: Rollout, **own: Any) -> Rollout:
+        """What becomes of a rollout of a commit with this lock, after others."""
         rows = "".join(f"{name} = {value!r}\n".replace("True", "true") for name, value in own.items())
         settings = config.parse(
             f"""
@@ -63,8 +63,9 @@ class Place:
         commit = self.origin.write({"requirements.txt": lock, "shop.py": ""})
         ledger = Ledger(settings.ledger_url)
         try:
-            desk = Desk(settings, ledger, lambda: NOW, Nobody())
-            return BUILD.do(desk, Rollout(id="shop:1", app="shop", generation=1, commit=commit, wanted_at=NOW))
+            ledger.write([(None, one) for one in before if not ledger.find(Rollout, id=one.id)], NOW)
+            desk, number = Desk(settings, ledger, lambda: NOW, Nobody()), len(before) + 1
+            return BUILD.do(desk, Rollout(id=f"{number}", app="shop", generation=number, commit=commit, wanted_at=NOW))
         finally:
             ledger.close()
 
@@ -106,3 +107,18 @@ def test_an_index_in_front_is_asked_first_and_what_it_has_counts(place: Place) -
     place.build("alpha==1.0\ninternal-core==1.0\n")
 
     assert (asked(place.own), asked(place.public)) == ({"alpha", "internal-core"}, {"alpha"})
+
+
+def test_what_is_new_is_reckoned_from_what_hosts_run_and_not_from_what_was_built_last(place: Place) -> None:
+    place.public.publish("alpha", "1.1", files={"alpha/__init__.py": "VERSION = 2\n"})
+    first = place.build("alpha==1.0\ninternal-core==1.0\n")
+    done = replace(first, stage=RolloutStage.DONE)
+    second = place.build("alpha==1.1\ninternal-core==1.0\n", done)
+    halted = replace(second, stage=RolloutStage.HALTED)
+
+    third = place.build("alpha==1.1\ninternal-core==1.0\n# a word\n", done, halted)
+
+    assert third.built is not None
+    assert second.built is not None
+    assert (third.built.new_layers, third.built.new_size) == (second.built.new_layers, second.built.new_size)
+    assert third.built.pushed < second.built.pushed
