@@ -1,90 +1,34 @@
-"""The order that costs the fewest bytes, and which neighbours in it share a layer.
+"""The order that costs the fewest bytes, and which parts share a layer.
 
 A change of a part sends its layer, and on classic hosts every layer above it. With parts of size s that change at a
 rate p, a day costs Σ pᵢ · (sᵢ + sizes above i): the weighted completion time of jobs on one machine, which Smith's rule
-minimises (W. E. Smith, 1956): from the bottom up, ascending p/s.
+minimises (W. E. Smith, 1956): from the bottom up, ascending p/s. The same is true of layers, whatever is in them.
 
-A layer more costs some bytes of manifest and configuration with every change. Which neighbours share one is found by
-dynamic programming over exactly that cost.
+A layer more costs some bytes of manifest and configuration with every change, and their number has a limit. With
+either it is a batching problem, and strongly NP-hard (M. Ji, Y. He, T. C. E. Cheng, 2007): of few parts the best of all
+ways is found, of many a good one.
 """
 
-import math
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
 
+from watcher.layers.cuts import cut
 from watcher.layers.part import Layer, Part, Stack, Terms
+from watcher.layers.sharing import FEW, best_of_all, by_heat, heat, improved
 
 
 def plan(parts: Sequence[Part], terms: Terms) -> Stack:
-    """The layers for these parts: Smith's order, cut where it is cheapest into at most `terms.most` layers."""
+    """The layers for these parts, at most `terms.most` of them. Of up to `FEW` parts nothing is cheaper.
+
+    Of more: Smith's order, cut where it is cheapest, and then improved for as long as moving one part or one layer to
+    another layer makes it cheaper.
+    """
     ordered = smith(parts)
-    bounds = _Cuts(ordered, terms).best()
-    return tuple(Layer.of(ordered[a:b]) for a, b in pairwise(bounds))
+    few = len(ordered) <= FEW
+    groups = best_of_all(ordered, terms) if few else improved(cut(ordered, terms), terms)
+    # In a layer as in the whole: what is in it is the same for everybody, whatever it was called first.
+    return tuple(Layer.of(smith(group)) for group in by_heat(groups))
 
 
 def smith(parts: Sequence[Part]) -> tuple[Part, ...]:
     """The parts from the bottom up; those that are worth the same, by name."""
-    return tuple(sorted(parts, key=lambda part: (_heat(part), part.name)))
-
-
-def _heat(part: Part) -> float:
-    if not part.size:
-        return math.inf if part.rate else 0.0
-    return part.rate / part.size
-
-
-class _Cuts:
-    """Where to cut an order. What a layer costs depends on its own parts alone, and on the sizes above it."""
-
-    def __init__(self, parts: Sequence[Part], terms: Terms) -> None:
-        self._count, self._classic, self._most = len(parts), terms.classic, max(terms.most, 1)
-        self._rates = list(accumulate((part.rate for part in parts), initial=0.0))
-        self._sizes = list(accumulate((part.size for part in parts), initial=0))
-        self._per_layer = terms.per_layer * self._rates[-1]
-
-    def best(self) -> list[int]:
-        """Where the layers begin, and the end."""
-        if not self._count:
-            return [0]
-        costs, starts = [0.0], [0]
-        for end in range(1, self._count + 1):
-            cost, start = min((costs[start] + self._cost(start, end), start) for start in range(end))
-            costs.append(cost)
-            starts.append(start)
-        bounds = [self._count]
-        while bounds[-1]:
-            bounds.append(starts[bounds[-1]])
-        return bounds[::-1] if len(bounds) - 1 <= self._most else self._limited()
-
-    def _cost(self, start: int, end: int) -> float:
-        """Of one layer with the parts from `start` to `end`, in bytes per day."""
-        rate = self._rates[end] - self._rates[start]
-        own, above = self._sizes[end] - self._sizes[start], self._sizes[-1] - self._sizes[end]
-        return rate * (own + self._classic * above) + self._per_layer
-
-    def _limited(self) -> list[int]:
-        """The same with exactly as many layers as there may be: more would be cheaper, so none is left unused.
-
-        The cost of a layer has the quadrangle inequality (rates and sizes are sums, and not negative), so the best
-        start grows with the end, and each round needs n log n steps.
-        """
-        costs = [0.0] + [float("inf")] * self._count
-        rounds: list[list[int]] = []
-        for number in range(1, self._most + 1):
-            fresh, starts = [float("inf")] * (self._count + 1), [0] * (self._count + 1)
-            waiting = [(number, self._count, number - 1, self._count - 1)]
-            while waiting:
-                low, high, first, last = waiting.pop()
-                if low > high:
-                    continue
-                end = (low + high) // 2
-                fresh[end], starts[end] = min(
-                    (costs[start] + self._cost(start, end), start) for start in range(first, min(last, end - 1) + 1)
-                )
-                waiting += [(low, end - 1, first, starts[end]), (end + 1, high, starts[end], last)]
-            costs = fresh
-            rounds.append(starts)
-        bounds = [self._count]
-        for starts in reversed(rounds):
-            bounds.append(starts[bounds[-1]])
-        return bounds[::-1]
+    return tuple(sorted(parts, key=lambda part: (heat(part.rate, part.size), part.name)))
