@@ -180,11 +180,11 @@ def test_what_is_said_beforehand_and_afterwards_is_kept_beside_the_image(shop: S
 
 def test_two_builders_that_take_turns_are_told(shop: Shop) -> None:
     shop.write({"Dockerfile": SOUND})
+    first = shop.build()
+    shop.commits += 5
     with engine() as other:
-        # Each makes the same step once by itself: the first image of both is built without one before it.
+        # It makes the same step once by itself, and later: of two that it could have it takes the newer one.
         shop.build(docker=other)
-        shop.commits += 5
-        first = shop.build()
         shop.write({"code/main.py": "2\n"})
         second = shop.build(first.image, docker=other)
     assert second.warning.startswith("line 4: RUN date > /installed")
