@@ -106,6 +106,7 @@ class FleetSettings(Model):
     drift: Literal["tell", "put right", "ignore"] = "tell"
     drift_every: Duration = timedelta(hours=1)
     puller: Annotated[str, AfterValidator(_image)] = ""
+    patience: Duration = timedelta(minutes=15)
     keep: Annotated[int, Field(ge=0, le=100)] = 1
     windows: tuple[Hours, ...] = ()
     freeze: tuple[Days, ...] = ()

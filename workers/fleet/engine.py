@@ -29,8 +29,6 @@ from workers.fleet.labels import policy_of
 
 ANSWER = 60.0
 """Seconds for any other answer; a `stop` has the container's grace on top."""
-STALLED = 120.0
-"""Seconds in which a pull has to make some progress. There is no limit on the whole: links are as slow as they are."""
 
 _SAID = 64 * 1024
 _POLL = 0.05
@@ -60,14 +58,13 @@ class Engine:
         address: str,
         tls: TlsSettings | None = None,
         *,
-        stalled: float = STALLED,
         loads: bool = False,
         rate: int | None = None,
     ) -> None:
         """`loads`: the engine cannot reach the registry, and gets its images by this connection, with at most `rate`
         bytes in a second."""
         self.loads, self.rate = loads, rate
-        self.host, self._address, self._tls, self._stalled = host, address, tls, stalled
+        self.host, self._address, self._tls = host, address, tls
         self._connected: APIClient | None = None
 
     def close(self) -> None:
@@ -217,11 +214,16 @@ class Engine:
         with self._asking() as api:
             api.put_archive(id, "/", files)
 
-    def pull(self, repository: str, image: str, username: str, password: str, tell: Tell = silent) -> frozenset[str]:
+    def pull(
+        self, repository: str, image: str, login: tuple[str, str], patience: timedelta, tell: Tell = silent
+    ) -> frozenset[str]:
         """Pulls an image by digest, or by tag; the short digests of the layers that were really downloaded.
 
-        A connection that breaks makes the engine throw away what it had of the pull.
+        A connection that breaks makes the engine throw away what it had of the pull. An engine itself goes on where its
+        own connection to a registry broke: it has `patience` for that. There is no limit on the whole: links are as
+        slow as they are.
         """
+        username, password = login
         auth = {"username": username, "password": password} if username else {}
         downloaded: dict[str, tuple[int, int]] = {}
         with self._asking() as api:
@@ -231,7 +233,7 @@ class Engine:
                 headers={"X-Registry-Auth": encode_header(auth)},
                 stream=True,
                 # An answer without an end: what is limited is the silence between two of its events.
-                timeout=self._stalled,
+                timeout=patience.total_seconds(),
             )
             with contextlib.closing(response):
                 # Whatever the status says, the reason is a JSON text; one that comes late arrives with status 200.
@@ -251,16 +253,19 @@ class Engine:
         found = (self.image(id) for id in sorted(ids))
         return [((one or {}).get("RootFS") or {}).get("Layers") or () for one in found]
 
-    def load(self, archive: Iterator[bytes]) -> None:
-        """Sends an archive of images; a refusal of the engine's may come after the last byte."""
+    def load(self, archive: Iterator[bytes], patience: timedelta) -> None:
+        """Sends an archive of images; a refusal of the engine's may come after the last byte.
+
+        What the engine says while it unpacks them is a sign of life; without any for `patience`, it is given up.
+        """
         with self._asking() as api:
             response = api.post(
                 f"{api.base_url}/v{api.api_version}/images/load",
-                params={"quiet": "1"},
+                params={"quiet": "0"},
                 data=archive,
                 headers={"Content-Type": "application/x-tar"},
                 stream=True,
-                timeout=self._stalled,
+                timeout=patience.total_seconds(),
             )
             with contextlib.closing(response):
                 if not response.ok:

@@ -12,6 +12,7 @@ import json
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from watcher.image import Digest
@@ -33,7 +34,7 @@ def pull(job):
     disk = os.statvfs("/")
     if disk.f_bavail * disk.f_frsize < job["needs"]:
         return {"free": disk.f_bavail * disk.f_frsize, "needs": job["needs"]}
-    engine = Engine("engine", timeout=job["stalled"])
+    engine = Engine("engine", timeout=job["patience"])
     query = urllib.parse.urlencode({"fromImage": job["repository"], "tag": job["image"]})
     engine.request("POST", "/images/create?" + query, headers={"X-Registry-Auth": job["auth"]})
     answer = engine.getresponse()
@@ -54,12 +55,18 @@ def pull(job):
             print(json.dumps(far), flush=True)
     return {"downloaded": sorted(map(str, layers))}
 
+with open("/toplayer-pull/job.json") as file:
+    job = json.load(file)
+broke = 0
 try:
-    with open("/toplayer-pull/job.json") as file:
-        ended = pull(json.load(file))
+    ended = pull(job)
+except socket.timeout:
+    ended = {"error": "the pull made no progress for %g s" % job["patience"]}
 except (OSError, ValueError, http.client.HTTPException) as error:
-    ended = {"error": "the pull broke off: %s" % (error or type(error).__name__)}
+    # The engine is going away. It starts what ended badly again when it is back.
+    ended, broke = {"error": "the pull broke off: %s" % (error or type(error).__name__)}, 1
 print(json.dumps(ended), flush=True)
+sys.exit(broke)
 """
 
 
@@ -79,7 +86,12 @@ class Said:
 
     @property
     def is_over(self) -> bool:
-        return self.downloaded is not None or self.free is not None or bool(self.error)
+        return self.is_final or bool(self.error)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more is to come of it. After an error that came of the engine's own end, there is."""
+        return self.downloaded is not None or self.free is not None
 
 
 def payload(helper: str, image: Digest, service: str, socket: str) -> dict[str, Any]:
@@ -95,19 +107,20 @@ def payload(helper: str, image: Digest, service: str, socket: str) -> dict[str, 
             "NetworkMode": "none",
             # A mount and not a bind: where there is no such socket it is refused, and no directory is made.
             "Mounts": [{"Type": "bind", "Source": socket, "Target": _SOCKET}],
-            # An engine that was restarted starts the pull again by itself.
+            # An engine that was restarted starts the pull again by itself: then the script has ended with an error.
             "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 5},
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}},
         },
     }
 
 
-def files(repository: str, image: Digest, auth: str, stalled: float, needs: int) -> bytes:
+def files(repository: str, image: Digest, auth: str, patience: timedelta, needs: int) -> bytes:
     """A tar for the root of the helper: the script, and its job with the credentials, for nobody else to read.
 
-    `needs` are the bytes of disk without which it does not begin.
+    `needs` are the bytes of disk without which it does not begin, and `patience` is how long an engine may say nothing.
     """
-    job = {"repository": repository, "image": image, "auth": auth, "stalled": stalled, "needs": needs}
+    seconds = patience.total_seconds()
+    job = {"repository": repository, "image": image, "auth": auth, "patience": seconds, "needs": needs}
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name, text in (("pull.py", SCRIPT), ("job.json", json.dumps(job))):

@@ -26,8 +26,9 @@ class Service:
     a probe or a container said is shown without the values in `secrets`. `username` and `password` are for that
     registry. `memory` is in bytes. With a `health_command` it decides what is healthy, else the image's own HEALTHCHECK
     if it has one, else running for `steady` without a restart. `puller` is
-    the image of the helper that pulls on the host; without one, the connection of the worker is the pull's. `keep` is
-    how many images a host keeps besides the one that it runs.
+    the image of the helper that pulls on the host; without one, the connection of the worker is the pull's. `patience`
+    is how long the bytes may stand still on their way, and `keep` how many images a host keeps besides the one that it
+    runs.
 
     `engine` is what an engine is told besides, in its own words. `adopts` is a container of somebody else's that may be
     replaced; `project` and `project_service` are Compose's names, `replicas` and `parallelism` are for swarms.
@@ -60,6 +61,7 @@ class Service:
     username: str = ""
     password: str = field(default="", repr=False)
     puller: str = ""
+    patience: timedelta = timedelta(minutes=15)
     keep: int = 1
     adopts: str = ""
     project: str = ""

@@ -65,7 +65,8 @@ class Images:
             gone = now
             tell(now, known)
 
-        self._engine.load(metered(paced(parts, self._engine.rate), sum(layer.size for layer in held), count))
+        sent = metered(paced(parts, self._engine.rate), sum(layer.size for layer in held), count)
+        self._engine.load(sent, service.patience)
         self._take(service, image, manifest)
         return gone
 

@@ -11,7 +11,7 @@ from docker.auth import encode_header
 from watcher.image import Digest, Reference
 from workers.fleet import helper
 from workers.fleet.answer import pull_failed
-from workers.fleet.engine import STALLED, Engine, Listed
+from workers.fleet.engine import Engine, Listed
 from workers.fleet.helper import Said
 from workers.fleet.host import HostRefused, OnItsWay, Service, Tell, silent
 from workers.fleet.labels import IMAGE, PULL
@@ -70,7 +70,8 @@ class Pull:
 
     def _by_us(self) -> frozenset[str]:
         service = self.service
-        return self.engine.pull(service.repository, self.image, service.username, service.password, self.tell)
+        name, login = service.repository, (service.username, service.password)
+        return self.engine.pull(name, self.image, login, service.patience, self.tell)
 
     @property
     def _name(self) -> str:
@@ -106,14 +107,14 @@ class Pull:
         service, wanted = self.service, Reference.parse(self.service.puller)
         ours = service.repository.startswith(f"{wanted.host}/")
         if self.engine.image(service.puller) is None:
-            user, password = (service.username, service.password) if ours else ("", "")
-            self.engine.pull(wanted.repository, wanted.digest or wanted.tag, user, password)
+            login = (service.username, service.password) if ours else ("", "")
+            self.engine.pull(wanted.repository, wanted.digest or wanted.tag, login, service.patience)
         asked = helper.payload(service.puller, self.image, service.name, self.socket)
         id = self.engine.create(self._name, asked)
         auth = {"username": service.username, "password": service.password} if service.username else {}
         try:
             header = encode_header(auth).decode()
-            self.engine.put(id, helper.files(service.repository, self.image, header, STALLED, self.needs))
+            self.engine.put(id, helper.files(service.repository, self.image, header, service.patience, self.needs))
             self.engine.start(id)
         except HostRefused:
             self.engine.remove(id)
@@ -134,8 +135,9 @@ class Pull:
     def _said(self, id: str, up: bool) -> Said:
         """What a helper that has ended said last. `OnItsWay` for one that is `up`."""
         said = helper.said(self.engine.log(id, _LINES))
-        if up and not said.is_over:
-            self.tell(said.current, said.total)
+        if up and not said.is_final:
+            if not said.error:
+                self.tell(said.current, said.total)
             raise OnItsWay(self.engine.host, self.image)
         return said
 

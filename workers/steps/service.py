@@ -28,6 +28,7 @@ def service_of(settings: Settings, name: str, app: AppSettings) -> Service:
         replicas=run.replicas,
         parallelism=run.parallelism,
         puller=settings.fleets[app.fleet].puller,
+        patience=settings.fleets[app.fleet].patience,
         keep=settings.fleets[app.fleet].keep,
         tmpfs=run.tmpfs,
         read_only=run.read_only,

@@ -100,11 +100,11 @@ def test_a_registry_that_wants_a_password_gets_it_and_a_wrong_one_is_refused(
 
 
 @contextmanager
-def through_a_proxy(world: DockerWorld, registry: Registry, behaviour: Any, **more: Any) -> Iterator[DockerHost]:
+def through_a_proxy(world: DockerWorld, registry: Registry, behaviour: Any) -> Iterator[DockerHost]:
     """The same host, whose registry is behind a proxy that misbehaves; our own way to it is straight."""
     with proxy(registry.address, behaviour) as between:
         world.service = replace(world.service, repository=f"{between.address}/{world.service.name}")
-        with closing(Engine("h1", world.engine.address, **more)) as engine:
+        with closing(Engine("h1", world.engine.address)) as engine:
             yield DockerHost(engine, world.store)
 
 
@@ -145,8 +145,8 @@ def test_a_registry_that_stalls_is_noticed_by_the_lack_of_progress(world: Docker
             ended.wait(20)
 
     try:
-        with through_a_proxy(world, real_registry, stalls, stalled=0.5) as host, pytest.raises(HostUnreachable):
-            host.fetch(world.service, image)
+        with through_a_proxy(world, real_registry, stalls) as host, pytest.raises(HostUnreachable):
+            host.fetch(replace(world.service, patience=timedelta(seconds=0.5)), image)
     finally:
         ended.set()
 

@@ -1,18 +1,23 @@
 """A host that cannot reach the registry gets its images by its engine's own socket."""
 
 import io
+import json
 import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from tests.fakes.store import FakeStore
 from tests.rig.engine import RealEngine
+from tests.rig.loopback import Handler, Loopback
 from tests.rig.registry import Registry
 from tests.workers.fleet.worlds import DockerWorld, deploy, docker_world, made
 from watcher.fleet import HostSettings
+from workers.fleet.engine import Engine
+from workers.fleet.host import HostUnreachable
 from workers.fleet.image import read_manifest
 from workers.fleet.load import archive, metered, paced
 from workers.fleet.spec import kept_as
@@ -84,6 +89,57 @@ class _Holed:
         if digest == self._lost:
             raise StoreRefused("the registry", f"there is no blob {digest}")
         return self._store.blob(digest)  # type: ignore[arg-type]
+
+
+class _SlowDisk(Handler):
+    """An engine that has got the last byte, and then takes three times as long as it may be silent to unpack it. It
+    says what it is at, unless it was asked to be quiet."""
+
+    wbufsize = 0
+
+    def do_GET(self) -> None:
+        self._begin({"content-type": "application/json"})
+        self._chunk({"ApiVersion": "1.41", "MinAPIVersion": "1.12"})
+        self._chunk(None)
+
+    def do_POST(self) -> None:
+        while size := int(self.rfile.readline(), 16):
+            self.rfile.read(size + 2)
+        self.rfile.readline()
+        self.server.owner.append(self.path)
+        for _ in range(6):
+            time.sleep(0.25)
+            if "quiet=1" not in self.path:
+                self._begin({"content-type": "application/json"})
+                self._chunk({"status": "Loading layer"})
+        self._begin({"content-type": "application/json"})
+        self._chunk({"stream": "Loaded image ID: sha256:1"})
+        self._chunk(None)
+
+    _begun = False
+
+    def _begin(self, headers: dict[str, str]) -> None:
+        if not self._begun:
+            self._begun = True
+            self.send_response(200)
+            for name, value in (headers | {"transfer-encoding": "chunked", "connection": "close"}).items():
+                self.send_header(name, value)
+            self.end_headers()
+
+    def _chunk(self, row: dict[str, str] | None) -> None:
+        raw = json.dumps(row).encode() + b"\n" if row is not None else b""
+        self.wfile.write(f"{len(raw):x}\r\n".encode() + raw + b"\r\n")
+
+
+def test_a_disk_that_takes_its_time_after_the_last_byte_is_waited_for() -> None:
+    asked: list[str] = []
+    with Loopback(_SlowDisk, asked) as server:
+        engine = Engine("h1", f"tcp://127.0.0.1:{server.server_port}")
+        engine.load(iter([b"x" * 10_000]), timedelta(seconds=0.5))
+        with pytest.raises(HostUnreachable):
+            engine.load(iter([b"x" * 10_000]), timedelta(seconds=0.1))
+        engine.close()
+    assert len(asked) == 2
 
 
 def test_the_archive_is_a_tar_and_an_image_layout_without_what_is_left_out() -> None:

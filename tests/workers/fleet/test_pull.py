@@ -3,15 +3,17 @@
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.rig.base_image import base_image
-from tests.rig.engine import RealEngine
+from tests.rig.engine import RealEngine, engine
 from tests.rig.process import wait_for
 from tests.rig.proxy import Asked, proxy
 from tests.rig.registry import Registry
@@ -20,7 +22,7 @@ from watcher.image import Digest
 from workers.fleet import helper
 from workers.fleet.engine import Engine
 from workers.fleet.helper import Said, said
-from workers.fleet.host import HostRefused, OnItsWay
+from workers.fleet.host import HostBusy, HostRefused, OnItsWay
 from workers.fleet.pull import Pull
 from workers.oci.stores import open_store
 
@@ -115,6 +117,53 @@ def test_a_worker_that_is_killed_in_the_middle_costs_no_byte(world: DockerWorld,
     assert helpers(world) == []
 
 
+def test_a_registry_that_is_away_for_a_while_is_waited_for_as_long_as_the_settings_say(
+    world: DockerWorld, real_registry: Registry
+) -> None:
+    first, second, back = world.publish("1"), world.publish("2"), threading.Event()
+
+    def away(one: Asked) -> None:
+        if "/blobs/" in one.path and one.headers.get("user-agent", "").startswith("docker/"):
+            back.wait(30)
+
+    with proxy(f"http://{real_registry.address}", away) as between:
+        through = world.service.repository.replace(real_registry.address, between.address)
+        known = replace(world.service, repository=through, patience=timedelta(seconds=2))
+        with pytest.raises(HostBusy, match="made no progress for 2 s"):
+            fetched_by(world.host, known, first)
+        assert helpers(world) == []
+        patient = replace(known, patience=timedelta(minutes=1))
+        with pytest.raises(OnItsWay):
+            world.host.fetch(patient, second)
+        time.sleep(2.5)  # longer than the first one had patience
+        back.set()
+        assert fetched_by(world.host, patient, second) > 500_000
+
+
+def test_a_pull_goes_on_by_itself_after_its_engine_was_restarted(
+    tmp_path: Path, puller: str, real_registry: Registry
+) -> None:
+    back = threading.Event()
+
+    def held(one: Asked) -> None:
+        if "/blobs/" in one.path and one.headers.get("user-agent", "").startswith("docker/"):
+            back.wait(30)
+
+    with engine() as running, docker_world(running, real_registry) as world:
+        image = world.publish("1")
+        with proxy(f"http://{real_registry.address}", held) as between:
+            through = world.service.repository.replace(real_registry.address, between.address)
+            world.service = replace(world.service, repository=through, puller=puller)
+            with pytest.raises(OnItsWay):
+                world.host.fetch(world.service, image)
+            running.restart()
+            back.set()
+            wait_for(lambda: helpers(world) == ["exited"], "the helper to come back, and to end", 60)
+        # Nobody asked for it meanwhile, and the registry is not there any more.
+        assert fetched(world, image) > 500_000
+        assert helpers(world) == []
+
+
 def test_a_helper_that_pulls_what_nobody_wants_any_more_gives_way(world: DockerWorld) -> None:
     image = world.publish("1")
     with world.engine.api() as api:
@@ -142,8 +191,8 @@ def test_bytes_are_told_while_they_travel_and_a_disk_that_is_too_small_is_told_b
     assert all(gone <= known for gone, known in heard)
     with world.engine.api() as api:
         free = int(api.info()["MemTotal"]) * 10_000
-    engine, socket = Engine("h1", world.engine.address), world.engine.address.removeprefix("unix://")
-    pull = Pull(engine, world.service, Digest(f"sha256:{7:064x}"), socket, needs=free)
+    client, socket = Engine("h1", world.engine.address), world.engine.address.removeprefix("unix://")
+    pull = Pull(client, world.service, Digest(f"sha256:{7:064x}"), socket, needs=free)
     with pytest.raises(HostRefused, match=rf"the image needs some {free} bytes while it arrives, and \d+ are free"):
         taken(pull)
     assert helpers(world) == []
@@ -158,7 +207,9 @@ def taken(pull: Pull) -> None:
 def test_credentials_are_in_no_argument_and_in_no_variable() -> None:
     made = str(helper.payload("r.example/python:3", Digest("sha256:" + "0" * 64), "shop", "/var/run/docker.sock"))
     assert "auth" not in made.lower()
-    assert b"c2VjcmV0" in helper.files("r.example/shop", Digest("sha256:" + "0" * 64), "c2VjcmV0", 120, 0)
+    assert b"c2VjcmV0" in helper.files(
+        "r.example/shop", Digest("sha256:" + "0" * 64), "c2VjcmV0", timedelta(minutes=1), 0
+    )
 
 
 def test_what_a_helper_says_is_the_last_of_its_own_words() -> None:
