@@ -97,7 +97,7 @@ def test_a_security_fix_does_not_wait_until_something_else_is_merged(life: Life,
 
         life.index.publish("core", "1.1", at=life.now)
         osv.publish("GHSA-1", "core", {"introduced": "0"}, {"fixed": "1.1"})
-        life.rounds(minutes=61)
+        life.rounds(minutes=75)
         assert life.packages() == {"side": "proposed", "core": "proposed"}
         assert origin.log(CORE) == ["Bump core from 1.0 to 1.1", "First"]
 
