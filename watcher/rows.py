@@ -44,10 +44,12 @@ class Updates:
             return after
         after = replace(after, revision=before.revision + 1)
         # Only what is another value is written: the releases of a package that has not changed are not packed again.
-        old = _row(before)
-        changed = {name: value for name, value in _row(after).items() if value is not old[name]}
-        same = {f"{_WAS}{name}": old[name] for name in (*_keys(type(after)), "revision")}
-        self._add((type(after), tuple(changed)), changed | same, after.name)
+        kind = type(after)
+        changed = {
+            name: value for name in _FIELDS[kind] if (value := getattr(after, name)) is not getattr(before, name)
+        }
+        same = {f"{_WAS}{name}": getattr(before, name) for name in (*_KEYS[kind], "revision")}
+        self._add((kind, tuple(changed)), changed | same, after.name)
         return after
 
     def _add(self, key: tuple[type[Entry], tuple[str, ...]], row: dict[str, Any], name: str) -> None:
@@ -67,7 +69,7 @@ class Updates:
         if not changed:
             self._connection.execute(insert(table), rows)
             return
-        same = [table.c[name] == bindparam(f"{_WAS}{name}") for name in (*_keys(kind), "revision")]
+        same = [table.c[name] == bindparam(f"{_WAS}{name}") for name in (*_KEYS[kind], "revision")]
         query = update(table).where(*same).values({name: bindparam(name) for name in changed})
         if self._connection.execute(query, rows).rowcount != len(rows):
             raise Overtaken(names[0] if len(names) == 1 else f"one of {len(names)} entries")
@@ -76,9 +78,9 @@ class Updates:
 _WAS = "was_"
 
 
-def _keys(kind: type[Entry]) -> list[str]:
-    return [column.name for column in SHELVES[kind].primary_key]
+_KEYS = {kind: tuple(column.name for column in table.primary_key) for kind, table in SHELVES.items()}
+_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in SHELVES}
 
 
 def _row(entry: Entry) -> dict[str, Any]:
-    return {field.name: getattr(entry, field.name) for field in fields(entry)}
+    return {name: getattr(entry, name) for name in _FIELDS[type(entry)]}

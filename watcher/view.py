@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from watcher import decide
-from watcher.advisories import remedy
 from watcher.bump import Bump, BumpStage
 from watcher.decision import Decision
 from watcher.event import Event
@@ -204,6 +203,14 @@ def app_row(head: Head, proposals: Proposals | None = None) -> Row:
         "reason": head.reason,
         "forge": proposals.reason if proposals else "",
     }
+
+
+def remedy(name: str) -> str:
+    """What to do about a source of advisories that does not answer."""
+    return (
+        f"releases are held until {name} has answered once about a package; if it cannot be reached from here, name a "
+        f"mirror (advisories.{name}.url), or nobody: an empty [advisories]"
+    )
 
 
 def index_row(state: IndexState, is_source: bool = False) -> Row:

@@ -8,7 +8,7 @@ import sentry_sdk
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-from watcher.advisories import SOURCES, remedy
+from watcher.advisories import SOURCES
 from watcher.cli.hands import Finding
 from watcher.dockerfile.settings import DockerfileSettings
 from watcher.ecosystems import ECOSYSTEMS
@@ -22,6 +22,7 @@ from watcher.lookup import Bulletin, Lookup, Outcome
 from watcher.programs import needed
 from watcher.settings import AppSettings, Settings
 from watcher.units import size
+from watcher.view import remedy
 from workers import sentry
 from workers.dockerfile.engine import Engine
 from workers.fleet.targets import connect

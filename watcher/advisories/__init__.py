@@ -24,11 +24,3 @@ class Source(Protocol):
 
 SOURCES: dict[str, Callable[[AdvisorySettings], Source]] = {"osv": osv.Osv}
 """How to make a source of each kind."""
-
-
-def remedy(name: str) -> str:
-    """What to do about a source that does not answer."""
-    return (
-        f"releases are held until {name} has answered once about a package; if it cannot be reached from here, name a "
-        f"mirror (advisories.{name}.url), or nobody: an empty [advisories]"
-    )

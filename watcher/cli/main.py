@@ -3,11 +3,11 @@
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
 from watcher import config
-from watcher.cli import host, layers, lint, order, service, show, watch
 from watcher.cli.context import Context
 from watcher.cli.hands import Hands
 from watcher.cli.out import talk
@@ -20,7 +20,35 @@ EPILOG = """Exit codes: 0 done, or nothing to do; 1 failed; 2 bad usage or confi
 Data goes to standard output and talk to standard error; --json gives the data as JSON."""
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+PLACES = {
+    "host": ("adopt", "cordon", "uncordon"),
+    "layers": ("plan", "replay"),
+    "lint": ("lint",),
+    "order": ("abort", "approve", "build", "bump", "deploy", "pause", "resume", "retry", "rollback"),
+    "service": ("beat", "demo", "doctor", "drift", "init", "run", "serve", "worker"),
+    "show": ("history", "hosts", "report", "status"),
+    "watch": ("check", "why"),
+}
+"""The files of this room, each with its commands."""
+
+
+class Commands(click.Group):
+    """The commands, each imported when it is asked for: all of them together take as long as most of them run."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted(name for names in PLACES.values() for name in names)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        place = next((place for place, names in PLACES.items() if name in names), None)
+        if place is None:
+            return None
+        known: Sequence[click.Command] = import_module(f"watcher.cli.{place}").COMMANDS
+        return next(command for command in known if command.name == name)
+
+
+@click.group(
+    cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="toplayer")
 @click.option("--config", "named", metavar="PATH", envvar="TOPLAYER_CONFIG", help="The configuration (TOML).")
 @click.pass_context
@@ -28,11 +56,6 @@ def cli(context: click.Context, named: str | None) -> None:
     """From an upstream release to the last host: lockfile bumps, one-layer images, staged rollouts."""
     context.obj = Context(hands=context.obj, named=named)
     context.call_on_close(context.obj.close)
-
-
-for place in (watch, show, layers, lint, order, host, service):
-    for command in place.COMMANDS:
-        cli.add_command(command)
 
 
 def run(hands: Hands, arguments: Sequence[str] | None = None) -> int:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import click
 
 from watcher import explain, view
-from watcher.advisories import remedy
 from watcher.cli.context import Context
 from watcher.cli.out import chosen, emit, progress, say, table, talk, when
 from watcher.cli.show import as_json
@@ -44,7 +43,7 @@ def check(context: Context, app: str | None, cached: bool, as_json: bool) -> int
     sources = context.ledger.all(IndexState, index=list(context.settings.advisories))
     silent = [state for state in sources if state.reason]
     for state in silent:
-        talk(f"error: {state.index}: {state.reason}\nhint: {remedy(state.index)}")
+        talk(f"error: {state.index}: {state.reason}\nhint: {view.remedy(state.index)}")
     for name in busy:
         talk(f"error: {name} was not asked, because another process is asking it; what it has said before is shown")
     if not rows and not failed:

@@ -5,10 +5,12 @@ unpacking are done by us or by nobody, and without them a request costs a third 
 """
 
 import asyncio
+import os
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from http.client import responses
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,9 +56,7 @@ class Wires:
         self._extensions = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), limits.stall)}
         self._environment = getproxies_environment()
         try:
-            self._trusted = httpx.create_ssl_context()
-            if ca is not None:
-                self._trusted.load_verify_locations(ca)
+            self._trusted = _trust(ca)
             self._by_proxy = {
                 scheme: self._pool(proxy, limits.at_once)
                 for scheme in ("http", "https")
@@ -126,6 +126,22 @@ class Wires:
         await asyncio.gather(
             *(server.close() for server in self._servers.values()), *(pool.aclose() for pool in self._by_proxy.values())
         )
+
+
+def _trust(ca: Path | None) -> ssl.SSLContext:
+    """Whom we believe who they are: the public authorities, or those that the environment names; and `ca`."""
+    named = [os.environ.get(name, "") for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")]
+    files = [*named, str(ca or "")]
+    return _context(tuple((file, Path(file).stat().st_mtime_ns) for file in files if file), ca)
+
+
+# Reading a hundred certificates takes as long as a hundred requests, and every poll has a client of its own.
+@lru_cache(maxsize=4)
+def _context(_read: tuple[tuple[str, int], ...], ca: Path | None) -> ssl.SSLContext:
+    context = httpx.create_ssl_context()
+    if ca is not None:
+        context.load_verify_locations(ca)
+    return context
 
 
 def _url(url: httpx.URL) -> httpcore.URL:

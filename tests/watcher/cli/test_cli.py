@@ -4,13 +4,14 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from watcher.bump import Bump, BumpStage
 from watcher.cli.hands import Adopted, Finding
-from watcher.cli.main import run
+from watcher.cli.main import PLACES, run
 from watcher.decision import Decision, Reason, Verdict
 from watcher.fleet import HostSettings
 from watcher.head import Head
@@ -237,6 +238,12 @@ def test_check_shows_one_line_of_why_per_pin_and_fails_where_it_could_not_look(l
     assert line("check", "--cached", "--json") == 0
     assert json.loads(line.out)[0]["said"] == "nothing is newer"
     assert line.hands.asked == ["refresh"]
+
+
+def test_every_command_is_found_in_its_file_and_there_are_no_others() -> None:
+    for place, names in PLACES.items():
+        known = import_module(f"watcher.cli.{place}").COMMANDS
+        assert sorted(command.name for command in known) == sorted(names)
 
 
 def test_check_says_whom_it_could_not_ask_because_another_process_does(line: Line, now: datetime) -> None:
