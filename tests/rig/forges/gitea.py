@@ -9,7 +9,7 @@ from pyforgejo.repository.client import RepositoryClient
 
 from tests.rig.forges.hub import Denied, Hub, Pull
 from tests.rig.forges.published import checked, sent
-from tests.rig.forges.server import PROJECT, Answer, Asked, route
+from tests.rig.forges.server import PROJECT, Answer, Asked, Misfit, route
 from watcher.proposal import Checks
 
 _BASE = f"/repos/{PROJECT}"
@@ -112,22 +112,22 @@ def _label_row(name: str) -> dict[str, Any]:
 
 
 def _labels(asked: Asked, hub: Hub, home: str) -> Answer:
-    return 200, [_label_row(name) for name in ("bug", *{name for pull in hub.all() for name in pull.labels})]
-
-
-_made: dict[int, str] = {}
+    names = (*(f"kind/{n}" for n in range(_MOST + 5)), *hub.labels)
+    return 200, _page(asked, [_label_row(name) for name in names])
 
 
 def _make_label(asked: Asked, hub: Hub, home: str) -> Answer:
     sent(IssueClient.create_label, asked.body)
-    row = _label_row(asked.body["name"])
-    _made[row["id"]] = row["name"]
-    return 201, row
+    if asked.body["name"] in hub.labels:
+        raise Misfit("there are two labels of that name now")
+    hub.labels.append(asked.body["name"])
+    return 201, _label_row(asked.body["name"])
 
 
 def _label(asked: Asked, hub: Hub, home: str, number: str) -> Answer:
     sent(IssueClient.add_label, asked.body)
-    pull = hub.label(int(number), *(_made[id] for id in asked.body["labels"]))
+    known = {_label_row(name)["id"]: name for name in hub.labels}
+    pull = hub.label(int(number), *(known[id] for id in asked.body["labels"]))
     return 200, [_label_row(name) for name in pull.labels]
 
 

@@ -64,6 +64,7 @@ class Hub:
     people: tuple[str, ...] = ("anna", "bert")
     pulls: dict[int, Pull] = field(default_factory=dict)
     opened: list[int] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
     deletes_branches: bool = True
     lock: threading.RLock = field(default_factory=threading.RLock)
     after_change: Callable[[], None] = lambda: None

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Collection, Mapping
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -57,7 +58,9 @@ class BranchBehind(ForgeRefused):
     """The forge merges only what stands on the tip of the branch, and this does not any more."""
 
 
+_MOVED = "check apps.*.forge.url and apps.*.forge.project: what they name may be called otherwise by now"
 _HINTS = {
+    **dict.fromkeys((301, 302, 303, 307, 308), _MOVED),
     401: "check the token in apps.*.forge: it may have run out",
     403: "the token in apps.*.forge may not do that; docs/proposals.md says what it needs",
     404: "check apps.*.forge.project, and that the token may see the project",
@@ -90,6 +93,21 @@ def told(where: str, status: int, why: str, headers: Mapping[str, str], secrets:
         return ForgeUnreachable(where, f"it says {status}{f': {said}' if said else ''}", wait)
     kind = BranchBehind if _BEHIND.search(said) else NotThere if status in (404, 410) else ForgeRefused
     return kind(where, f"it says {status}{f': {said}' if said else ''}", _HINTS.get(status, ""))
+
+
+def stay(where: str, home: str, target: str) -> None:
+    """Raises a `ForgeRefused` if `target` is not on the server `home`: our token, and our trust, is for that one."""
+    if _server(target) != _server(home):
+        raise ForgeRefused(where, f"it sends us to {inert(target, 200)}", _MOVED)
+
+
+def _server(url: str) -> tuple[str, bytes, int | None]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        return parts.scheme, (parts.hostname or "").encode("idna"), port
+    except ValueError:
+        return "", b"", None
 
 
 def unreadable(where: str, error: ValidationError) -> ForgeLied:

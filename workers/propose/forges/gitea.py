@@ -12,7 +12,7 @@ from watcher.http import Http, Limits, Request
 from watcher.inert import inert
 from watcher.proposal import Checks, Proposal
 from workers.propose.forges.checks import Check, Required
-from workers.propose.forges.errors import NO_WORD, ForgeLied, ForgeUnreachable, told
+from workers.propose.forges.errors import NO_WORD, ForgeLied, ForgeUnreachable, stay, told
 from workers.propose.forges.forge import Paper, key_of
 from workers.propose.forges.key import token_of
 from workers.propose.forges.pulls import Pull, Pulls, proposal_of
@@ -116,7 +116,7 @@ class Gitea(Pulls):
         return [self._label(name) for name in self._settings.labels]
 
     def _label(self, name: str) -> int:
-        rows = self._ask("GET", "/labels", {"limit": _PAGE})
+        rows = list(self._pages("/labels", {}))
         known: dict[str, int] = {label.name: label.id for label in self._read(TypeAdapter(list[_Label]), rows)}
         if name not in known:
             row = self._ask("POST", "/labels", input={"name": name, "color": _COLOUR})
@@ -137,6 +137,7 @@ class Gitea(Pulls):
         except IndexUnreachable as error:
             wait = NO_WORD if error.retry_after is None and " 429" in error.why else error.retry_after
             raise ForgeUnreachable(self._where, error.why, wait) from None
+        stay(self._where, self._settings.address, answer.url)
         try:
             said = json.loads(answer.body) if answer.body else None
         except (ValueError, RecursionError) as error:

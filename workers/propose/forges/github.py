@@ -1,6 +1,7 @@
 """GitHub, and GitHub Enterprise: https://docs.github.com/rest, and GraphQL for what it does not have."""
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -179,8 +180,13 @@ class GitHub(Pulls):
         self, verb: str, path: str, asked: Mapping[str, Any] | None = None, input: Mapping[str, Any] | None = None
     ) -> Any:
         with _translated(self._where, (self._token,)):
-            url = f"/repos/{self._project}{path}"
-            return self._api.requester.requestJsonAndCheck(verb, url, parameters=dict(asked or {}), input=input)[1]
+            url, asking = f"/repos/{self._project}{path}", self._api.requester
+            # Not by the library's own check, which takes "go there" for an answer in which nothing is.
+            status, headers, said = asking.requestJson(verb, url, parameters=dict(asked or {}), input=input)
+            data = json.loads(said) if said and (status < 300 or said.startswith("{")) else None
+        if status >= 300:
+            raise told(self._where, status, _words(data), headers, (self._token,))
+        return data
 
     def _mutate(self, name: str, wanted: dict[str, Any], answer: str) -> None:
         with _translated(self._where, (self._token,)):
@@ -225,16 +231,16 @@ def _translated(where: str, secrets: tuple[str, ...]) -> Iterator[None]:
     try:
         yield
     except github.GithubException as error:
-        raise told(where, error.status, _said(error), error.headers or {}, secrets) from None
+        raise told(where, error.status, _words(error.data), error.headers or {}, secrets) from None
     except requests.RequestException as error:
         raise ForgeUnreachable(where, inert(str(error), 300)) from None
     except NONSENSE as error:
         raise ForgeLied(where, "answer", "JSON as GitHub's API has it", inert(str(error), 200)) from None
 
 
-def _said(error: github.GithubException) -> str:
+def _words(said: object) -> str:
     """GitHub's own words: the message, and the list of what is wrong in it, or in a GraphQL answer."""
-    data = error.data if isinstance(error.data, dict) else {}
+    data = said if isinstance(said, dict) else {}
     faults = data.get("errors") if isinstance(data.get("errors"), list) else []
     words = [
         fault.get("message") or fault.get("code") or fault.get("type") if isinstance(fault, dict) else fault

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any, Literal
+from urllib.parse import urljoin
 
 import gitlab
 import requests
@@ -20,6 +21,7 @@ from workers.propose.forges.errors import (
     ForgeRefused,
     ForgeUnreachable,
     NotThere,
+    stay,
     told,
     unreadable,
 )
@@ -233,8 +235,15 @@ class GitLab:
             raise unreadable(self._where, error) from None
 
     def _keep(self, response: requests.Response, *_: object, **__: object) -> None:
-        """The library's errors have no headers, and those say how long we are to wait."""
+        """The library's errors have no headers, and those say how long we are to wait.
+
+        It follows wherever it is sent, token and all, and turns what it was to change into something to read.
+        """
         self._headers = response.headers
+        if response.is_redirect and response.request.method != "GET":
+            raise told(self._where, response.status_code, "", response.headers)
+        if response.is_redirect:
+            stay(self._where, self._settings.address, urljoin(response.url, response.headers["location"]))
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

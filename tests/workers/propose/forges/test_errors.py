@@ -1,6 +1,8 @@
 """Bad days of a forge: whoever has to act is told so, and how long to wait is what the forge says."""
 
+import contextlib
 import json
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -10,13 +12,14 @@ import pytest
 
 from tests.rig.forges.gitea import GiteaDialect
 from tests.rig.forges.server import Fault, ForgeServer
+from tests.rig.loopback import Handler, Loopback
 from tests.workers.propose.forges.conftest import BRANCH, app_on, opened
 from watcher.errors import Temporary
 from watcher.ledger import Ledger
 from watcher.proposal import Proposal
 from watcher.settings import AppSettings
 from workers.propose.forges import open_forge
-from workers.propose.forges.errors import ForgeLied, ForgeRefused, ForgeUnreachable
+from workers.propose.forges.errors import ForgeLied, ForgeRefused, ForgeUnreachable, stay
 from workers.propose.forges.forge import Paper
 from workers.propose.forges.key import token_of
 from workers.propose.forges.rest import Patience
@@ -154,6 +157,49 @@ def test_a_token_is_in_no_error(server: ForgeServer) -> None:
         find(server)
     assert server.hub.token not in str(caught.value)
     assert "***" in str(caught.value)
+
+
+def test_a_forge_that_sends_us_elsewhere_is_not_followed_and_the_token_stays(server: ForgeServer) -> None:
+    seen: list[Mapping[str, str]] = []
+    with Loopback(Elsewhere, seen) as other, opened(app_on(server)) as forge:
+        there = other.url.replace("127.0.0.1", "localhost")
+        server.faults.append(Fault("GET", 302, headers={"Location": f"{there}/x"}))
+        with pytest.raises(ForgeRefused) as caught:
+            forge.find(BRANCH, PAPER.key)
+        server.faults.append(Fault("POST .*(pulls|merge_requests)$", 307, headers={"Location": f"{server.url}/x"}))
+        with pytest.raises(ForgeRefused):
+            forge.write(PAPER)
+    assert "apps.*.forge.url" in caught.value.hint
+    assert not any(server.hub.token in text for headers in seen for text in headers.values())
+    assert server.hub.all() == []
+
+
+@pytest.mark.parametrize(
+    ("home", "target", "same"),
+    [
+        ("https://Git.example", "https://git.example:443/api/v4/x", True),
+        ("http://git.example:3000/sub", "http://git.example:3000/api", True),
+        ("https://bücher.example", "https://xn--bcher-kva.example/x", True),
+        ("https://git.example", "http://git.example/x", False),
+        ("https://git.example", "https://git.example.evil.example/x", False),
+        ("https://git.example", "https://git.example@evil.example/x", False),
+        ("https://git.example", "https://[git.example/x", False),
+    ],
+)
+def test_the_same_server_is_the_same_however_it_is_written(home: str, target: str, same: bool) -> None:
+    with contextlib.nullcontext() if same else pytest.raises(ForgeRefused):
+        stay("git.example/team/shop", home, target)
+
+
+class Elsewhere(Handler):
+    """A server that is not the forge, and says that there is nothing."""
+
+    def do_GET(self) -> None:
+        self.server.owner.append(dict(self.headers))
+        self.send_response_only(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"[]")
 
 
 def test_words_of_a_forge_are_inert(server: ForgeServer) -> None:
