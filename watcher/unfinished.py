@@ -5,27 +5,30 @@ from datetime import datetime, timedelta
 
 from watcher import decide
 from watcher.bump import Bump, BumpStage
+from watcher.entry import Entry
 from watcher.head import Head
 from watcher.ledger import Ledger
 from watcher.lookup import IndexState
 from watcher.plan import Plan
 from watcher.receiver import Receiver
+from watcher.retry import LONGEST
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from watcher.settings import AppSettings, Settings
 from watcher.units import brief
 
 TRIES = 6
 """Failures in a row after which a thing that is tried again no longer counts as in motion."""
-SOON = timedelta(minutes=2)
-"""What is tried again later than that is not waited for."""
 
 
-def unfinished(settings: Settings, ledger: Ledger, now: datetime) -> list[str]:
-    """One line for each thing that moves without a person and has not come to its end."""
+def unfinished(settings: Settings, ledger: Ledger, now: datetime, within: timedelta = timedelta.max) -> list[str]:
+    """One line for each thing that moves without a person and has not come to its end.
+
+    A repository, a bump or an index that is only tried again after more than `within` does not count.
+    """
     lines: list[str] = []
     for name, app in settings.apps.items():
         head = ledger.find(Head, app=name)
-        if head is not None and head.reason and head.attempts < TRIES:
+        if head is not None and head.reason and head.attempts < TRIES and _soon(head, now, within):
             lines.append(f"{name}: {head.reason}")
         if ledger.is_held(name):
             continue
@@ -33,7 +36,7 @@ def unfinished(settings: Settings, ledger: Ledger, now: datetime) -> list[str]:
         lines += [
             brief(f"{bump.package} {bump.from_version} → {bump.to_version}: {bump.reason or bump.stage}")
             for bump in bumps
-            if bump.attempts < TRIES
+            if bump.attempts < TRIES and _soon(bump, now, within)
             if not _waits_for_person(bump, bumps, head, app) and not _waits_for_an_hour(bump, app, now)
         ]
         for rollout in ledger.all(Rollout, app=name, stage=_MOVING):
@@ -41,13 +44,17 @@ def unfinished(settings: Settings, ledger: Ledger, now: datetime) -> list[str]:
             lines += _of_rollout(rollout, hosts, settings.fleets[app.fleet].plan, now)
         lines += _of_kept(name, ledger)
     for state in ledger.all(IndexState, index=[*settings.indexes, *settings.advisories]):
-        if state.reason and state.attempts < TRIES:
+        if state.reason and state.attempts < TRIES and _soon(state, now, within):
             lines.append(f"{state.index}: {state.reason}")
     newest = ledger.last_event()
     for receiver in ledger.all(Receiver, receiver=list(settings.notify.names())):
         if receiver.cursor < newest and not receiver.attempts:
             lines.append(f"{receiver.receiver}: {newest - receiver.cursor} events to deliver")
     return lines
+
+
+def _soon(entry: Entry, now: datetime, within: timedelta) -> bool:
+    return entry.due_at is None or entry.due_at - now <= within
 
 
 def _waits_for_person(bump: Bump, bumps: Iterable[Bump], head: Head | None, app: AppSettings) -> bool:
@@ -59,9 +66,8 @@ def _waits_for_person(bump: Bump, bumps: Iterable[Bump], head: Head | None, app:
 
 
 def _waits_for_an_hour(bump: Bump, app: AppSettings, now: datetime) -> bool:
-    """Whether a bump waits for its window, for a person, or until something that comes with it is old enough."""
-    later = bump.due_at is not None and bump.due_at - now > SOON
-    return later or decide.waits(bump, app.policy.of, now) is not None
+    """Whether a bump waits for its window, or until something that comes with it is old enough."""
+    return not _soon(bump, now, 2 * LONGEST) or decide.waits(bump, app.policy.of, now) is not None
 
 
 def _of_kept(app: str, ledger: Ledger) -> list[str]:

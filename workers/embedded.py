@@ -90,7 +90,7 @@ def run_until_idle(desk: Desk, threads: Threads, patience: timedelta, tell: Call
         was_idle = threads.is_idle
         result, rest = rested(lambda: look(desk))
         now = desk.clock()
-        left = unfinished(desk.settings, desk.ledger, now)
+        left = unfinished(desk.settings, desk.ledger, now, patience)
         if left:
             tell(left[0])
         if result is None or result.sent or result.turned or not was_idle:

@@ -73,7 +73,7 @@ class Workers:
         until = time.monotonic() + patience.total_seconds()
         # An order is a row that the service's next look sees; it needs a moment before it shows as being under way.
         time.sleep(settings.toplayer.look.total_seconds() / 5)
-        while (left := unfinished(settings, ledger, utcnow())) and time.monotonic() < until:
+        while (left := unfinished(settings, ledger, utcnow(), patience)) and time.monotonic() < until:
             tell(left[0])
             time.sleep(0.5)
 

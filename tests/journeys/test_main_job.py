@@ -163,9 +163,7 @@ def test_a_bad_image_stops_at_the_canary_and_the_old_container_still_runs(
     assert world.json("status")["rollouts"][0]["id"] == rollout["id"]
 
 
-def test_a_remote_that_refuses_the_push_fails_the_bump_in_words_and_changes_nothing(
-    world: World, index: SimpleIndex
-) -> None:
+def test_a_remote_that_refuses_the_push_is_told_in_words_and_costs_no_version(world: World, index: SimpleIndex) -> None:
     world.toplayer("run", "--once")
     before = world.origin.tip()
     world.origin.hook("pre-receive", "echo 'main is protected' >&2; exit 1")
@@ -176,8 +174,9 @@ def test_a_remote_that_refuses_the_push_fails_the_bump_in_words_and_changes_noth
     assert "main is protected" in ran.stdout
     assert world.origin.tip() == before
     (bump,) = world.json("status")["bumps"]
-    assert (bump["stage"], bump["to"]) == ("failed", "1.1")
-    # A person mends it and asks again, by name.
+    assert (bump["stage"], bump["to"]) == ("found", "1.1")
+    assert "main is protected" in bump["reason"]
+    # A person mends it, and asks by name in order not to wait for the next try.
     (world.origin.directory / "hooks" / "pre-receive").unlink()
     world.toplayer("bump", "shop", "alpha")
     assert "alpha==1.1" in world.origin.text("requirements.txt")
