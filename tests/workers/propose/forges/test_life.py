@@ -404,6 +404,37 @@ def test_a_token_without_rights_costs_no_version_and_is_tried_again(life: Life) 
     assert len(life.hub.opened) == 1
 
 
+@one_kind
+def test_a_lockfile_that_nobody_can_read_for_a_while_costs_no_version(life: Life) -> None:
+    life.pause()
+    life.rounds()
+    life.hub.origin.write({"requirements.txt": "side>=1\n"}, "Broken")
+    life.pause(on=False)
+    life.rounds()
+    bump = life.bumps()["1.1"]
+    assert bump.stage == "found"
+    assert "expected one exact version" in bump.reason
+    life.hub.origin.write({"requirements.txt": LOCK}, "Mended")
+    life.rounds(minutes=6)
+    assert life.stages() == {"1.1": "proposed"}
+
+
+@one_kind
+def test_a_branch_that_a_person_kept_holds_the_next_release_until_it_is_gone(life: Life) -> None:
+    life.rounds()
+    life.hub.origin.write({"app.py": "print('adapted')\n"}, "Adapt", BRANCH)
+    life.hub.edit(1, state="closed")
+    life.rounds(minutes=20)
+    life.publish("1.2")
+    life.rounds(minutes=20)
+    bump = life.bumps()["1.2"]
+    assert bump.stage == "found"
+    assert "has a commit by" in bump.reason
+    life.hub.origin.git("update-ref", "-d", f"refs/heads/{BRANCH}")
+    life.rounds(minutes=6)
+    assert life.stages() == {"1.1": "closed", "1.2": "proposed"}
+
+
 def test_an_answer_that_got_lost_is_not_a_second_proposal(life: Life) -> None:
     opens = "POST .*(pulls|merge_requests)$"
     life.server.spoil = Fault(opens, 502, "lost")
