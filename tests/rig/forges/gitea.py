@@ -28,7 +28,7 @@ class GiteaDialect:
         return {"message": denied.said, "url": "https://docs.example/api/swagger"}
 
     def answer(self, asked: Asked, hub: Hub, home: str) -> Answer:
-        handler, parts = route(_TABLE, asked)
+        handler, parts = route(TABLE, asked)
         return handler(asked, hub, home, *parts)
 
 
@@ -167,7 +167,7 @@ def _project(asked: Asked, hub: Hub, home: str) -> Answer:
     return 200, _said(published.Repository, {"full_name": PROJECT, "permissions": rights})
 
 
-_TABLE = {
+TABLE = {
     f"GET {_BASE}": _project,
     f"GET {_BASE}/pulls": _list,
     f"POST {_BASE}/pulls": _open,

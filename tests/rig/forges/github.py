@@ -35,7 +35,7 @@ class GitHubDialect:
     def answer(self, asked: Asked, hub: Hub, home: str) -> Answer:
         if asked.path != "/graphql" and asked.headers.get("x-github-api-version") != "2022-11-28":
             raise Misfit("the version of the API is not asked for")
-        handler, parts = route(_TABLE, asked)
+        handler, parts = route(TABLE, asked)
         return handler(asked, hub, home, *parts)
 
 
@@ -220,7 +220,7 @@ def _app_token(asked: Asked, hub: Hub, home: str, id: str) -> Answer:
     return 201, whole(published.InstallationToken, {"token": GitHubDialect.app_token, "expires_at": until})
 
 
-_TABLE = {
+TABLE = {
     f"GET {_BASE}": _project,
     f"GET {_BASE}/installation": _installation,
     "POST /app/installations/{}/access_tokens": _app_token,
