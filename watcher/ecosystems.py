@@ -7,7 +7,7 @@ from watcher.base import BaseImage
 from watcher.indexes import packagist, pypi
 from watcher.php import Php
 from watcher.settings import ImageSettings
-from watcher.target import Target
+from watcher.target import Several, Target
 from watcher.versions import SCHEMES, Scheme
 from watcher.wheels import Wheels
 
@@ -27,9 +27,13 @@ class Ecosystem:
     well_known: str
 
 
+def _wheels(image: ImageSettings) -> Target:
+    return Several.of([Wheels.of(image.on(platform)) for platform in image.every_platform])
+
+
 ECOSYSTEMS = {
     "packagist": Ecosystem(packagist.address, SCHEMES["packagist"], Php.of, "psr/log"),
-    "pypi": Ecosystem(pypi.address, SCHEMES["pypi"], Wheels.of, "pip"),
+    "pypi": Ecosystem(pypi.address, SCHEMES["pypi"], _wheels, "pip"),
     "oci": Ecosystem(str, SCHEMES["oci"], lambda _: BaseImage(), ""),
 }
 """By the name that pins, bumps and index settings have for it."""

@@ -68,6 +68,11 @@ class Platform:
     def __str__(self) -> str:
         return "/".join(filter(None, (self.os, self.architecture, self.variant)))
 
+    def fits(self, wanted: "Platform") -> bool:
+        """Whether what is for this platform is for another one. A variant matters only if it is asked for."""
+        same = (self.os, self.architecture) == (wanted.os, wanted.architecture)
+        return same and wanted.variant in ("", self.variant)
+
     def json(self) -> dict[str, str]:
         """As an image index has it."""
         return {"os": self.os, "architecture": self.architecture} | ({"variant": self.variant} if self.variant else {})

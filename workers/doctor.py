@@ -16,7 +16,7 @@ from watcher.errors import Refused, ToplayerError
 from watcher.fleet import HostSettings
 from watcher.head import Head
 from watcher.http import Http, Limits
-from watcher.image import Reference
+from watcher.image import Platform, Reference
 from watcher.ledger import Ledger, utcnow
 from watcher.lookup import Bulletin, Lookup, Outcome
 from watcher.programs import needed
@@ -27,11 +27,11 @@ from workers import sentry
 from workers.dockerfile.engine import Engine
 from workers.fleet.targets import connect
 from workers.git import Repository
-from workers.image.base import Base
+from workers.image.base import Base, open_base
 from workers.image.sandbox import Sandbox
 from workers.indexes import open_index
 from workers.notify.tell import channel
-from workers.oci.stores import open_store, split
+from workers.oci.stores import open_store
 from workers.oci.tags import Tags
 from workers.propose.forges import login_of, open_forge
 from workers.propose.survey import survey
@@ -179,10 +179,9 @@ def _store(settings: Settings, app: AppSettings) -> str:
 def _base(settings: Settings, app: AppSettings) -> str:
     if app.image.base == "scratch":
         return "scratch"
-    address, name = split(app.image.base)
-    if open_store(address, settings.registries).manifest(name) is None:
-        raise Unwell(f"{app.image.base} is not there", "push the base image, or mend `base`")
-    return app.image.base
+    for platform in app.image.every_platform:
+        open_base(app.image.base, Platform.parse(platform), settings.registries)
+    return f"{app.image.base} for {' and '.join(app.image.every_platform)}"
 
 
 def _images(settings: Settings, name: str, app: AppSettings) -> str:

@@ -82,6 +82,16 @@ def test_every_fault_is_reported_at_once_and_with_its_path() -> None:
         ('python = "3.12"', 'python = "3"', 'apps.shop.image.python: expected a Python version such as "3.12"'),
         ('python = "3.12"', "python = 3.12", "apps.shop.image.python: expected a text, got 3.12"),
         ('platform = "linux/amd64"', 'platform = "amd64"', "expected os/architecture such as linux/amd64"),
+        (
+            'platform = "linux/amd64"',
+            'platforms = ["linux/amd64", "linux/amd64"]',
+            "apps.shop.image: platforms: expected each once, got linux/amd64, linux/amd64",
+        ),
+        (
+            'platform = "linux/amd64"',
+            'platform = "linux/amd64"\nplatforms = ["linux/arm64"]',
+            "apps.shop.image: platform: expected nothing beside `platforms`",
+        ),
         ('cooldown = "3d"', "cooldown = 3", 'apps.shop.policy.cooldown: expected a duration such as "90s"'),
         ('propose = "branch"', 'propose = "mail"', "apps.shop.propose: expected 'commit' or 'branch', got 'mail'"),
         ('name = "kiosk-2"', 'name = "kiosk-1"', "fleets.field: hosts: expected every name once, got kiosk-1"),

@@ -2,7 +2,7 @@
 
 from watcher.pin import Pin
 from watcher.release import File, Release
-from watcher.target import Target
+from watcher.target import Several, Target
 from watcher.wheels import Wheels
 
 TYPICAL = 200_000
@@ -10,7 +10,11 @@ TYPICAL = 200_000
 
 
 def packed_size(pin: Pin, release: Release, target: Target) -> int | None:
-    """Bytes of the file that the target would install; None if there is none, or if the index does not tell."""
+    """Bytes of the file that the target would install; None if there is none, or if the index does not tell.
+
+    Of several targets it is that of the first.
+    """
+    target = target.targets[0] if isinstance(target, Several) else target
     files = target.fit(pin, release).files
     if not files:
         return None

@@ -1,7 +1,7 @@
 """How an app's image is built, and how to speak to the registry that it is published in."""
 
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -49,7 +49,10 @@ class SandboxSettings(Model):
 
 
 class ImageSettings(Model):
-    """How the app's image is built, and where it is published."""
+    """How the app's image is built, and where it is published.
+
+    With several `platforms` it is an index of one image for each, and `platform` is the first of them.
+    """
 
     builder: Literal["layers", "dockerfile"] = "layers"
     repository: str
@@ -57,6 +60,7 @@ class ImageSettings(Model):
     python: PythonVersion = ""
     php: PhpVersion = ""
     platform: str = "linux/amd64"
+    platforms: tuple[str, ...] = ()
     libc: Annotated[
         str, matching(r"(manylinux|musllinux)_\d+_\d+", '"manylinux_2_28", "musllinux_1_2" or the like')
     ] = "manylinux_2_28"
@@ -74,6 +78,17 @@ class ImageSettings(Model):
     composer: tuple[Literal["plugins", "scripts"], ...] = ()
     sandbox: SandboxSettings | None = None
     dockerfile: DockerfileSettings | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first(cls, data: Any) -> Any:
+        """Where only one platform can be reckoned with, it is the first."""
+        several = data.get("platforms") if isinstance(data, dict) else None
+        if not isinstance(several, list | tuple) or not several:
+            return data
+        if "platform" in data:
+            raise ValueError("platform: expected nothing beside `platforms`")
+        return {**data, "platform": several[0]}
 
     @model_validator(mode="after")
     def _addresses(self) -> Self:
@@ -96,10 +111,28 @@ class ImageSettings(Model):
         for address in (self.repository, self.base):
             if address.startswith("oci:"):
                 absolute(address.removeprefix("oci:"))
-        Platform.parse(self.platform)
         if self.composer and self.sandbox is None:
             raise ValueError("composer: expected a table `sandbox` beside it, where plugins and scripts are run")
         return self
+
+    @model_validator(mode="after")
+    def _for_machines(self) -> Self:
+        for platform in self.every_platform:
+            Platform.parse(platform)
+        if len(set(self.every_platform)) < len(self.every_platform):
+            raise ValueError(f"platforms: expected each once, got {', '.join(self.platforms)}")
+        if self.builder == "dockerfile" and len(self.every_platform) > 1:
+            raise ValueError("platforms: expected one `platform`, because that is what a Docker engine builds for")
+        return self
+
+    @property
+    def every_platform(self) -> tuple[str, ...]:
+        """All that the image is for."""
+        return self.platforms or (self.platform,)
+
+    def on(self, platform: str) -> Self:
+        """The settings of the image for one of its platforms."""
+        return self.model_copy(update={"platform": platform, "platforms": ()})
 
     @property
     def base_file(self) -> str:

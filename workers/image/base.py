@@ -10,15 +10,14 @@ from watcher.image import Digest, Platform, Reference
 from watcher.lockfiles.dockerfile import base_of, name_of
 from watcher.settings import ImageSettings, RegistrySettings
 from workers.image.errors import BuildRefused
-from workers.oci.manifest import IN_OCI, OCI_LAYER_GZIP, Descriptor, ImageConfig, ImageUnreadable, Manifest, choose
-from workers.oci.store import Store, small_blob
+from workers.oci.manifest import IN_OCI, OCI_LAYER_GZIP, Descriptor, ImageConfig, ImageUnreadable
+from workers.oci.store import Store, find_manifest, small_blob
 from workers.oci.stores import open_image, open_store, split
 
 SCRATCH = "scratch"
 LARGEST_CONFIG = 4 * 1024**2
 """Bytes. Configurations of real images have some ten thousand."""
 
-_MOST_INDEXES = 3
 _OCI_LAYER = OCI_LAYER_GZIP.removesuffix("+gzip")
 
 
@@ -71,9 +70,12 @@ def open_base(
 
 def read_base(address: str, store: Store, name: str, platform: Platform) -> Base:
     """The base called `name` (a tag or a digest) in a store; `address` is what people call it."""
-    manifest = _manifest(address, store, name, platform)
+    manifest = find_manifest(store, name, platform)
+    if manifest is None:
+        hint = "push it there, or name another one as `base`"
+        raise BuildRefused(f"base {address}", f"{store.where} has no image {name}", hint)
     config = ImageConfig.parse(small_blob(manifest.config, store, LARGEST_CONFIG), address)
-    if not _fits(config.platform, platform):
+    if not config.platform.fits(platform):
         hint = "name another base, or another `platform`"
         raise BuildRefused(f"base {address}", f"expected an image for {platform}, got one for {config.platform}", hint)
     if len(config.diff_ids) != len(manifest.layers):
@@ -81,24 +83,6 @@ def read_base(address: str, store: Store, name: str, platform: Platform) -> Base
         raise ImageUnreadable(address, "config.rootfs.diff_ids", "as many as the manifest has layers", got)
     layers = tuple(_described(layer, address) for layer in manifest.layers)
     return Base(address, manifest.digest, store, layers, config)
-
-
-def _manifest(address: str, store: Store, name: str, platform: Platform) -> Manifest:
-    for _ in range(_MOST_INDEXES):
-        raw = store.manifest(name)
-        if raw is None:
-            hint = "push it there, or name another one as `base`"
-            raise BuildRefused(f"base {address}", f"{store.where} has no image {name}", hint)
-        chosen = choose(raw, platform, address)
-        if chosen is None:
-            return Manifest.parse(raw, address)
-        name = chosen
-    raise ImageUnreadable(address, "index.manifests", "images", "indexes of indexes of indexes")
-
-
-def _fits(offered: Platform, wanted: Platform) -> bool:
-    same = (offered.os, offered.architecture) == (wanted.os, wanted.architecture)
-    return same and wanted.variant in ("", offered.variant)
 
 
 def _described(layer: Descriptor, address: str) -> Descriptor:

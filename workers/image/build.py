@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
+from watcher.image import Platform
 from watcher.layers.part import Terms
 from watcher.rollout import Built
 from watcher.units import size
@@ -53,10 +56,11 @@ def build(
     began = time.monotonic()
     with _disk(scratch), throwaway(scratch) as directory:
         supplies = supplies_of(recipe, base, wheelhouse, composer, tools, directory, now)
-        hosts, latest, again = (
-            known(store, name) if name else Known() for name in (recipe.previous, recipe.latest, recipe.tag)
-        )
-        found = (latest | hosts | again).packed([Packing(name) for name in recipe.packings])
+        platform = Platform.parse(recipe.image.platform)
+        hosts = known(store, recipe.previous, platform) if recipe.previous else Known()
+        again = known(store, recipe.tag, platform)
+        others = reduce(or_, (known(store, name, platform).loose for name in recipe.others), Known())
+        found = (others | hosts | again).packed([Packing(name) for name in recipe.packings])
         one = _Image(recipe, base, store, supplies, report)
         try:
             made = one.made(found, directory / "first", again=bool(again.stack))

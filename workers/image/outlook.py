@@ -41,7 +41,7 @@ def outlook(app: str, settings: Settings, ledger: Ledger, now: datetime) -> Outl
     pins = wanted(head.pins if head else (), mine)
     image = newest(app, ledger)
     store = open_store(mine.image.repository, settings.registries)
-    built = known(store, image) if image else Known()
+    built = known(store, image, Platform.parse(mine.image.platform)) if image else Known()
     php = any(pin.ecosystem == "packagist" for pin in pins)
     others = [CODE, *([VENV] if mine.image.python else []), *([AUTOLOADER] if php else [])]
     components = [*(package(pin, mine.image, "") for pin in pins), *(Component(name, name) for name in others)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from deflate import gzip_compress
 
-from watcher.image import DiffID, Digest
+from watcher.image import DiffID, Digest, Platform
 from workers.image.base import LARGEST_CONFIG
 from workers.image.each import each
 from workers.image.notes import LARGEST, Facts, Notes
@@ -24,7 +24,7 @@ from workers.oci.manifest import (
     Manifest,
 )
 from workers.oci.referrers import Artifact
-from workers.oci.store import Store, StoreRefused, attach, small_blob
+from workers.oci.store import Store, StoreRefused, attach, find_manifest, small_blob
 
 COMPONENT, KEY = "io.toplayer.component", "io.toplayer.key"
 """Annotations of a layer: what is in it, and what its bytes depend on."""
@@ -60,6 +60,11 @@ class Known:
             other.base if other.stack else self.base,
         )
 
+    @property
+    def loose(self) -> "Known":
+        """Its layers and what is known of them, but not how they lie: of an image that is not the one before."""
+        return replace(self, stack=(), base=())
+
     def packed(self, ways: Collection[Packing]) -> "Known":
         """Only what is packed in one of these ways. If one layer of the image is not, it is none to go on from."""
         kinds = {way.media_type for way in ways}
@@ -75,20 +80,22 @@ class Known:
         return replace(self, layers=layers, stack=self.stack if whole else (), digests=frozenset())
 
 
-def known(store: Store, name: str) -> Known:
+def known(store: Store, name: str, platform: Platform) -> Known:
     """What the image called `name` (a digest or a tag) has to offer; nothing, if it is not there or not whole.
+
+    Of an image for several platforms it is the one for `platform`.
 
     A `StoreUnreachable` says that this is not known now.
     """
     try:
-        raw = store.manifest(name)
-        return _known(store, Manifest.parse(raw, store.where)) if raw else Known()
+        manifest = find_manifest(store, name, platform)
+        return _known(store, manifest, platform) if manifest else Known()
     except (ImageUnreadable, StoreRefused, ValueError, zlib.error):
         # Then everything is built again, which is slower and not wrong.
         return Known()
 
 
-def _known(store: Store, manifest: Manifest) -> Known:
+def _known(store: Store, manifest: Manifest, platform: Platform) -> Known:
     config = ImageConfig.parse(small_blob(manifest.config, store, LARGEST_CONFIG), store.where)
     digests = frozenset(layer.digest for layer in manifest.layers)
     below = tuple(layer.digest for layer in manifest.layers if KEY not in layer.annotations)
@@ -100,7 +107,7 @@ def _known(store: Store, manifest: Manifest) -> Known:
         return Known(digests=digests)
     notes = Notes.parse(_unpacked(small_blob(parts[0], store, _LARGEST)))
     ours = [layer for layer in manifest.layers if KEY in layer.annotations and COMPONENT in layer.annotations]
-    return Known(
+    found = Known(
         layers={
             layer.annotations[KEY]: (layer, diff_id)
             for layer, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
@@ -112,6 +119,8 @@ def _known(store: Store, manifest: Manifest) -> Known:
         digests=digests,
         base=below,
     )
+    # What is for other machines is nothing to go on from, and some of it is the same for all of them.
+    return found if config.platform.fits(platform) else found.loose
 
 
 def _coherent(layers: Iterable[Found]) -> tuple[Found, ...]:

@@ -24,9 +24,10 @@ def publish(
     """
     manifest, config = _manifest(recipe, base, laid.layers)
     sent = keep(store, manifest, laid.notes)
-    if store.manifest(recipe.tag) != manifest.raw:
+    tag = "" if recipe.is_part else recipe.tag
+    if store.manifest(tag or manifest.digest) != manifest.raw:
         sent += store.put_blob(manifest.config.digest, config)
-        store.put_manifest(manifest.raw, OCI_MANIFEST, recipe.tag)
+        store.put_manifest(manifest.raw, OCI_MANIFEST, tag)
         sent += len(manifest.raw)
     return manifest, sent + _tell(recipe, base, store, manifest, components)
 

@@ -20,8 +20,8 @@ class Recipe:
 
     `sources` are what the locks take from no index.
     `locks` are their paths, also of those in which nothing is pinned. `committed_at` (UTC) is the time of the image;
-    `source` is where the commit comes from, for people. `previous` is the image that hosts run now, and `latest` the
-    one that was built last, which may be another: of both, what has not changed is there already.
+    `source` is where the commit comes from, for people. `previous` is the image that hosts run now, and of `others` the
+    layers need not be made again, either. `is_part`: it is one of several platforms of an image, and has no tag.
     `rates` say how often components change, per day and by their names (`pypi:django`, `code`); `terms` are those of
     the hosts. Layers may be packed in any of `packings`, and new ones are in the first.
     """
@@ -36,7 +36,8 @@ class Recipe:
     committed_at: datetime
     source: str = ""
     previous: Digest | None = None
-    latest: Digest | None = None
+    others: tuple[Digest, ...] = ()
+    is_part: bool = False
     rates: Mapping[str, float] = field(default_factory=dict)
     terms: Terms = field(default_factory=Terms)
     packings: tuple[str, ...] = ("gzip",)

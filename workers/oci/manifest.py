@@ -146,12 +146,8 @@ def choose(raw: bytes, platform: Platform, where: str) -> Digest | None:
         return None
     rows = table["manifests"] if isinstance(table["manifests"], list) else []
     entries = [Descriptor.parse(row, where, f"index.manifests[{n}]") for n, row in enumerate(rows)]
-    # A variant that was not asked for does not matter (v8 is what arm64 means), one that was asked for does.
     for entry in entries:
-        offered = entry.platform
-        if offered is None or platform.variant not in ("", offered.variant):
-            continue
-        if (offered.os, offered.architecture) == (platform.os, platform.architecture):
+        if entry.platform is not None and entry.platform.fits(platform):
             return entry.digest
     offers = ", ".join(str(entry.platform) for entry in entries if entry.platform) or "no platform at all"
     raise ImageUnreadable(where, "index.manifests", f"an image for {platform}", offers)

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from watcher.errors import Refused, Temporary
-from watcher.image import Digest
-from workers.oci.manifest import OCI_MANIFEST, Descriptor, Manifest, digest_of
+from watcher.image import Digest, Platform
+from workers.oci.manifest import OCI_MANIFEST, Descriptor, ImageUnreadable, Manifest, choose, digest_of
 from workers.oci.referrers import EMPTY, Artifact
+
+_MOST_INDEXES = 3
 
 
 class Store(Protocol):
@@ -91,6 +93,19 @@ class StoreRefused(Refused):
 
 class BlobsMissing(StoreRefused):
     """Blobs that a manifest names are not in the repository: they never came there, or somebody has deleted them."""
+
+
+def find_manifest(store: Store, name: str, platform: Platform) -> Manifest | None:
+    """The manifest called `name`, or the one for a platform in an index that is called so; None if there is none."""
+    for _ in range(_MOST_INDEXES):
+        raw = store.manifest(name)
+        if raw is None:
+            return None
+        chosen = choose(raw, platform, store.where)
+        if chosen is None:
+            return Manifest.parse(raw, store.where)
+        name = chosen
+    raise ImageUnreadable(store.where, "index.manifests", "images", "indexes of indexes of indexes")
 
 
 def attach(store: Store, subject: Manifest, artifact: Artifact) -> int:

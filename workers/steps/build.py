@@ -14,7 +14,7 @@ from watcher.layers.rates import rates
 from watcher.ledger import Ledger
 from watcher.look import would_be_blind
 from watcher.machine import packings, share
-from watcher.rollout import Rollout, RolloutStage
+from watcher.rollout import Built, Rollout, RolloutStage
 from watcher.wheels import Wheels
 from workers.carry import Step
 from workers.composer import Composer
@@ -24,6 +24,7 @@ from workers.dockerfile.recipe import Recipe as DockerfileRecipe
 from workers.image.base import address_of, open_base
 from workers.image.build import build
 from workers.image.recipe import Recipe
+from workers.image.several import build_each
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.stores import open_store
 from workers.scratch import scratch
@@ -49,53 +50,46 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
     if desk.settings.apps[rollout.app].image.builder == "dockerfile":
         return _build_dockerfile(desk, rollout)
     settings, app = desk.settings, desk.settings.apps[rollout.app]
-    repository = repository_of(settings, rollout.app)
-    place = state_of(settings) / "tmp"
-    base = open_base(
-        address_of(app.image, lambda path: repository.read(rollout.commit, path)),
-        Platform.parse(app.image.platform),
-        settings.registries,
-        place,
-    )
-    store = open_store(app.image.repository, settings.registries, scratch=place)
-    hosts = machines_of(desk, app)
+    repository, place = repository_of(settings, rollout.app), state_of(settings) / "tmp"
+    store, hosts = open_store(app.image.repository, settings.registries, scratch=place), machines_of(desk, app)
+    address = address_of(app.image, lambda path: repository.read(rollout.commit, path))
+    lookups = Known.read(settings, desk.ledger).lookups
     with scratch(place) as mine, Http(settings.toplayer.contact) as http:
         tree = mine / "tree"
         tree.mkdir()
         repository.export(rollout.commit, tree)
         pins = lockfiles.read_all(app.locks, lambda path: repository.read(rollout.commit, path))
-        sources = lockfiles.elsewhere(app.locks, lambda path: repository.read(rollout.commit, path))
         recipe = Recipe(
             app=rollout.app,
             image=app.image,
             locks=app.locks,
             pins=pins,
-            sources=sources,
+            sources=lockfiles.elsewhere(app.locks, lambda path: repository.read(rollout.commit, path)),
             tree=tree,
             commit=rollout.commit,
             committed_at=repository.show(rollout.commit).committed_at,
             source=repository.where,
             previous=_running(desk.ledger, rollout),
-            latest=_latest(desk.ledger, rollout),
+            others=tuple(filter(None, (_latest(desk.ledger, rollout),))),
             terms=Terms(payback=app.image.payback, classic=share(hosts)),
             packings=packings(app.image.packing, hosts),
             rates=rates(rollout.app, pins, settings, desk.ledger, desk.clock()),
         )
-        lookups = Known.read(settings, desk.ledger).lookups
-        looked = lambda index, package: lookups.get((index, package))  # noqa: E731
-        wheelhouse = Wheelhouse(settings.indexes, Wheels.of(app.image), http, looked)
-        composer = Composer(tuple(settings.indexes.values()), state_of(settings) / "composer")
-        built = build(
-            recipe,
-            base,
-            store,
-            wheelhouse,
-            composer,
-            tools=tools_of(settings, app),
-            scratch=place,
-            now=desk.clock(),
-            report=log.info,
-        )
+
+        def build_one(part: Recipe) -> Built:
+            return build(
+                part,
+                open_base(address, Platform.parse(part.image.platform), settings.registries, place),
+                store,
+                Wheelhouse(settings.indexes, Wheels.of(part.image), http, lambda *name: lookups.get(name)),
+                Composer(tuple(settings.indexes.values()), state_of(settings) / "composer"),
+                tools=tools_of(settings, app.model_copy(update={"image": part.image})),
+                scratch=place,
+                now=desk.clock(),
+                report=log.info,
+            )
+
+        built = build_each(recipe, store, build_one)
     return rollout.at(RolloutStage.BUILT, desk.clock(), built=built)
 
 

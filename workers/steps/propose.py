@@ -13,7 +13,7 @@ from watcher.errors import ToplayerError, Unfit
 from watcher.gate import Arrival, Pass, arrivals, judge, pass_or_raise
 from watcher.head import Head
 from watcher.http import Http
-from watcher.image import Digest
+from watcher.image import Digest, Platform
 from watcher.inert import inert
 from watcher.known import Known
 from watcher.ledger import Ledger
@@ -27,7 +27,8 @@ from watcher.settings import AppSettings
 from workers.carry import Step
 from workers.image.parts import COMPONENT
 from workers.indexes import open_index
-from workers.oci.manifest import Descriptor, Manifest
+from workers.oci.manifest import Descriptor
+from workers.oci.store import find_manifest
 from workers.oci.stores import open_store
 from workers.propose.box import Box
 from workers.propose.facts import Layer
@@ -127,8 +128,8 @@ def _layers(desk: Desk, name: str) -> tuple[Layer, ...]:
         return ()
     try:
         store = open_store(app.image.repository, desk.settings.registries)
-        raw = store.manifest(image)
-        layers = Manifest.parse(raw, store.where).layers if raw else ()
+        manifest = find_manifest(store, image, Platform.parse(app.image.platform))
+        layers = manifest.layers if manifest else ()
     except ToplayerError as error:
         log.info("%s: the layers of %s are not known: %s", name, image.short, error)
         return ()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.fakes.store import FakeStore
 from tests.rig.mutated import mutated
-from watcher.image import Digest
+from watcher.image import Digest, Platform
 from watcher.layers.part import Terms
 from workers.image.component import Component
 from workers.image.parts import COMPONENT, KEY, PARTS, SINCE, STEPS, Known, known
@@ -19,6 +19,7 @@ from workers.image.plan import arrange, parts, stack
 from workers.oci.manifest import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor, Manifest, canonical, digest_of
 from workers.oci.referrers import EMPTY
 
+AMD64 = Platform("linux", "amd64")
 A, B = Component("pypi:a", "key-a", "1.0"), Component("pypi:b", "key-b", "1.0")
 NOTES: dict[str, Any] = {
     "facts": {"key-a": {"size": 10, "requires": ["b"], "places": {"opt/a": ""}}},
@@ -58,7 +59,7 @@ def image(notes: bytes, layers: list[dict[str, str]], size: int = 100) -> tuple[
 
 def told(notes: Any, layers: list[dict[str, str]] = LAYERS, size: int = 100) -> Known:
     raw = notes if isinstance(notes, bytes) else json.dumps(notes).encode()
-    return known(*image(gzip.compress(raw, mtime=0), layers, size))
+    return known(*image(gzip.compress(raw, mtime=0), layers, size), AMD64)
 
 
 def test_what_an_image_tells_is_known() -> None:
@@ -100,7 +101,7 @@ def test_an_artifact_without_a_layer_tells_nothing() -> None:
     beside = Manifest.make(EMPTY, (), {})
     store.put_manifest(beside.raw, OCI_MANIFEST, f"sha256-{digest.hex}.parts")
 
-    assert known(store, digest).facts == {}
+    assert known(store, digest, AMD64).facts == {}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Building as the service does it: a commit of a real repository, packages of real indexes, an image in a directory."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ class Place:
     origin: Origin
     own: SimpleIndex
     public: SimpleIndex
+    more: str = ""
 
     def build(self, lock: str, *before: Rollout, **own: Any) -> Rollout:
         """What becomes of a rollout of a commit with this lock, after others."""
@@ -53,7 +55,7 @@ class Place:
             repository = "{self.origin.directory}"
             lock = "requirements.txt"
             fleet = "field"
-            image = {{ repository = "oci:{self.root}/images", python = "{PYTHON}" }}
+            image = {{ repository = "oci:{self.root}/images", python = "{PYTHON}"{self.more} }}
             [[fleets.field.hosts]]
             name = "here"
             address = "dir:{self.root}/here"
@@ -122,3 +124,21 @@ def test_what_is_new_is_reckoned_from_what_hosts_run_and_not_from_what_was_built
     assert second.built is not None
     assert (third.built.new_layers, third.built.new_size) == (second.built.new_layers, second.built.new_size)
     assert third.built.pushed < second.built.pushed
+
+
+def test_an_image_for_several_platforms_is_an_index_in_the_ledger(place: Place) -> None:
+    place.more = ', platforms = ["linux/amd64", "linux/arm64"]'
+
+    first = place.build("alpha==1.0\ninternal-core==1.0\n")
+    second = place.build("alpha==1.0\n", replace(first, stage=RolloutStage.DONE))
+
+    store = LayoutStore(place.root / "images")
+    assert first.image
+    assert second.image
+    for image in (first.image, second.image):
+        raw = store.manifest(image)
+        assert raw
+        assert [row["platform"]["architecture"] for row in json.loads(raw)["manifests"]] == ["amd64", "arm64"]
+    assert store.named(f"shop-{second.commit[:12]}") == second.image
+    assert second.built is not None
+    assert second.built.new_layers == 1

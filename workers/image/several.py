@@ -1,0 +1,51 @@
+"""An image for several platforms: one for each, and an index of them, which is what hosts are told to pull."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from watcher.image import Digest, Platform
+from watcher.rollout import Built
+from workers.image.recipe import Recipe
+from workers.oci.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, canonical
+from workers.oci.store import Store, StoreRefused
+
+
+def build_each(recipe: Recipe, store: Store, build: Callable[[Recipe], Built]) -> Built:
+    """Builds the image for each of its platforms. For one, it is what `build` makes; for more, there is an index.
+
+    An index costs hosts a few hundred bytes: each pulls the one for its own platform. What is told of sizes is that of
+    the platform for which most is new.
+    """
+    platforms = recipe.image.every_platform
+    if len(platforms) == 1:
+        return build(replace(recipe, image=recipe.image.on(platforms[0])))
+    began, made = time.monotonic(), list[Built]()
+    for platform in platforms:
+        # What is the same everywhere, the code above all, is made once.
+        others = (*recipe.others, *(one.image for one in made))
+        made.append(build(replace(recipe, image=recipe.image.on(platform), others=others, is_part=True)))
+    index = _index(platforms, [one.image for one in made], store)
+    is_new = store.manifest(recipe.tag) != index
+    digest = store.put_manifest(index, OCI_INDEX, recipe.tag)
+    most = max(made, key=lambda one: one.new_size)
+    return replace(
+        most,
+        image=digest,
+        size=max(one.size for one in made) + len(index),
+        pushed=sum(one.pushed for one in made) + (len(index) if is_new else 0),
+        seconds=time.monotonic() - began,
+        warning="; ".join(dict.fromkeys(one.warning for one in made if one.warning)),
+    )
+
+
+def _index(platforms: Sequence[str], images: Sequence[Digest], store: Store) -> bytes:
+    rows = [_row(Platform.parse(platform), image, store) for platform, image in zip(platforms, images, strict=True)]
+    return canonical({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [row.json() for row in rows]})
+
+
+def _row(platform: Platform, image: Digest, store: Store) -> Descriptor:
+    raw = store.manifest(image)
+    if raw is None:
+        raise StoreRefused(store.where, f"{image} was there a moment ago, and is not any more")
+    return Descriptor(media_type=OCI_MANIFEST, digest=image, size=len(raw), platform=platform)
