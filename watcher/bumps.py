@@ -51,16 +51,19 @@ def _found(before: Bump | None, fresh: Bump) -> Bump:
     return replace(fresh, reason=said, revision=before.revision)
 
 
-_TAKEN_BACK = ("yanked", "malware", "advisory")
+_TAKEN_BACK = ("yanked", "moved", "malware", "advisory")
 """Rules by which a release that was good when it was proposed is not any more."""
+_LOOKED_AT = ("moved",)
+"""Those of them that are only there until a person has looked."""
 
 
 def _taken_back(bump: Bump, decisions: Mapping[str, Decision]) -> str:
     """Why a bump that waits on a branch of ours should not be merged any more. Otherwise what was chosen stays so."""
+    rules = [rule for rule in _TAKEN_BACK if not bump.by or rule not in _LOOKED_AT]
     for part in bump.parts:
         decision = decisions.get(part.package)
         for reason in decision.reasons if decision else ():
-            if reason.version == part.to_version and reason.rule in _TAKEN_BACK:
+            if reason.version == part.to_version and reason.rule in rules:
                 return reason.said
     return ""
 

@@ -41,7 +41,7 @@ def choose(pin: Pin, lookup: Lookup, rules: Rules, now: datetime) -> Decision:
         index=lookup.index,
         advisories=tuple(sorted(case.hits)),
         fixes=tuple(case.fixes(candidate)) if candidate else (),
-        yanked=_yanked(case),
+        flaw=_flaw(case),
         status=lookup.status,
     )
 
@@ -137,13 +137,16 @@ def _of_releases(case: Case, reasons: Sequence[Reason]) -> str:
 def _of_current(case: Case) -> str:
     if case.release is None:
         return ", which is not on the index" if case.lookup.releases else ", and the index has no release at all"
-    return f", which is yanked: {_yanked(case)}" if _yanked(case) else ""
+    return f", which {_flaw(case)}" if _flaw(case) else ""
 
 
 def _taken_back(case: Case) -> str:
-    return f"; {case.pin.version} is yanked: {_yanked(case)}" if _yanked(case) else ""
+    return f"; {case.pin.version} {_flaw(case)}" if _flaw(case) else ""
 
 
-def _yanked(case: Case) -> str:
-    """Why the pin's own release was taken back; empty if it was not."""
-    return (case.release.yanked or "") if case.release is not None else ""
+def _flaw(case: Case) -> str:
+    """What is wrong with the pin's own release, if anything is."""
+    if case.release is None:
+        return ""
+    yanked, moved = case.release.yanked, case.release.moved
+    return f"is yanked: {yanked}" if yanked is not None else f"is not what it was: {moved}" if moved else ""

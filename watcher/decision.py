@@ -34,8 +34,8 @@ class Decision:
     `newest` is the newest version on the index whatever the policy says, `candidate` what the policy would have (empty:
     nothing), `said` the one line of why. `reasons` holds every release newer than the pin, newest first. `index` is the
     one that answers for the package. `advisories` are the names of those that affect `current`, and `fixes` those of
-    them that do not affect `candidate`. `yanked` is why `current` was taken back, and `status` what the index calls the
-    project as a whole; both are empty if all is well.
+    them that do not affect `candidate`. `flaw` is what is wrong with the release of `current`, and `status` what the
+    index calls the project as a whole; both are empty if all is well.
     """
 
     app: str
@@ -50,7 +50,7 @@ class Decision:
     index: str = ""
     advisories: tuple[str, ...] = ()
     fixes: tuple[str, ...] = ()
-    yanked: str = ""
+    flaw: str = ""
     status: str = ""
 
     def same_as(self, other: "Decision | None") -> bool:

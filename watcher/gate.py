@@ -54,7 +54,7 @@ class Arrival:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
     """What need not wait: of `asked` (the packages that the bump is about) nothing if it `fixes` an advisory, and
-    nothing at all if a person ordered it (`by_hand`)."""
+    nothing at all if a person ordered it (`by_hand`), who has looked at what is asked, too."""
 
     asked: frozenset[str] = field(default_factory=frozenset)
     fixes: bool = False
@@ -80,6 +80,9 @@ def judge(one: Arrival, lookup: Lookup, rules: Rules, waived: Pass, now: datetim
     release = next((release for release in lookup.releases if release.version == one.pin.version), None)
     if release is None:
         return _held(one.pin, "index", f"the index {lookup.index} does not show it")
+    foreign = release.foreign(one.pin.hashes)
+    if foreign:
+        return _refused(one.pin, "files", f"comes as a file that {lookup.index} does not have ({foreign[0]})")
     return _of_release(one, release, Case(one.before or one.pin, lookup, rules, now), waived)
 
 
@@ -88,6 +91,8 @@ def _of_release(one: Arrival, release: Release, case: Case, waived: Pass) -> Rea
         case.hits = Affected()
     is_asked = one.pin.package in waived.asked
     rules = [case.yanked, case.harmful] if one.before is None or one.before.version != one.pin.version else []
+    if not (waived.by_hand and is_asked):
+        rules.append(case.moved)
     if not is_asked:
         rules.append(case.silenced)
     if not (waived.by_hand or (waived.fixes and is_asked)):

@@ -10,7 +10,7 @@ from watcher.units import brief, listed, size, span
 
 _LONGEST = 300
 _BROKEN = ("failed", "halted", "stuck", "stalled", "drifted", "unreadable", "unreachable")
-_URGENT = frozenset((*_BROKEN, "hit", "yanked", "quarantined"))
+_URGENT = frozenset((*_BROKEN, "hit", "flawed", "quarantined"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,8 +81,8 @@ def ask(
     clock: Callable[[], datetime],
     index_of: Callable[[str], Index],
 ) -> None:
-    """Looks up those of the pins that the ledger knows nothing of, or not in this version, and asks what is known
-    against them.
+    """Looks up those of the pins that the ledger knows nothing of, or not in this version or with these files, and asks
+    what is known against them.
 
     `index_of` opens an index by its name. Raises `Overtaken` if an index is being polled right now.
     """
@@ -114,7 +114,7 @@ def ask(
 
 
 _NEWS_FOR = timedelta(minutes=1)
-"""How long an answer without a certain version is not asked for again."""
+"""How long an answer without a certain version, or a certain file of it, is not asked for again."""
 
 
 def _is_news(pin: Pin, lookup: Lookup, now: datetime) -> bool:
@@ -122,7 +122,8 @@ def _is_news(pin: Pin, lookup: Lookup, now: datetime) -> bool:
         return True
     if lookup.outcome is Outcome.ABSENT or now - lookup.looked_at < _NEWS_FOR:
         return False
-    return all(release.version != pin.version for release in lookup.releases)
+    mine = next((release for release in lookup.releases if release.version == pin.version), None)
+    return mine is None or bool(mine.foreign(pin.hashes))
 
 
 def _find(ledger: Ledger, index: str, package: str) -> Lookup | None:

@@ -93,6 +93,11 @@ class Case:
             return None
         return no(release, "yanked", f"{release.version} is yanked: {release.yanked}")
 
+    def moved(self, release: Release) -> Reason | None:
+        if not release.moved:
+            return None
+        return no(release, "moved", f"{release.version} is not what it was: {release.moved}")
+
     def harmful(self, release: Release) -> Reason | None:
         """Malware is never taken; other harm only if the pin does the same harm already."""
         if malware := self._against.malware(release.version):
@@ -180,6 +185,7 @@ Rule = Callable[[Case, Release], Reason | None]
 ALWAYS: tuple[Rule, ...] = (
     Case.pinned,
     Case.yanked,
+    Case.moved,
     Case.harmful,
     Case.prerelease,
     Case.constraint,

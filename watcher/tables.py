@@ -336,7 +336,7 @@ decisions = Table(
     Column("index", Text, nullable=False),
     Column("advisories", Document(tuple, list), nullable=False),
     Column("fixes", Document(tuple, list), nullable=False),
-    Column("yanked", Text, nullable=False),
+    Column("flaw", Text, nullable=False),
     Column("status", Text, nullable=False),
     Index("ix_decisions_pin", "app", "package", "id"),
 )

@@ -298,7 +298,7 @@ def decision_row(decision: Decision) -> Row:
         "index": decision.index,
         "advisories": list(decision.advisories),
         "fixes": list(decision.fixes),
-        "yanked": decision.yanked,
+        "flaw": decision.flaw,
         "status": decision.status,
         "free_at": _iso(decision.free_at),
         "releases": [

@@ -102,8 +102,8 @@ def _told(made: Iterable[Decision], before: Mapping[str, Standing]) -> Iterator[
         facts = {"package": one.package, "version": one.current, "said": one.said}
         if fresh:
             yield _event(one, "hit", facts | {"advisories": ", ".join(fresh)})
-        if one.yanked and (last is None or not last.yanked):
-            yield _event(one, "yanked", facts)
+        if one.flaw and (last is None or not last.flaw):
+            yield _event(one, "flawed", facts)
         if one.status and (old is None or old.decision.status != one.status):
             yield _event(one, one.status if one.status in _STATUSES else "remarked", facts)
 

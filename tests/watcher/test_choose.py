@@ -98,8 +98,22 @@ def test_a_pin_that_is_yanked_is_said_to_be_so_whatever_comes_next() -> None:
     assert moves.said == "2.32.4 may come in; 2.32.3 is yanked: breaks proxies"
     assert waits.said.endswith("(cooldown 3 days); 2.32.3 is yanked: breaks proxies")
     assert stays.said == "requests is ignored by the policy; 2.32.3 is yanked: breaks proxies"
-    assert {moves.yanked, waits.yanked, stays.yanked} == {"breaks proxies"}
-    assert choose(PIN, known("2.32.3"), RULES, MONDAY).yanked == ""
+    assert {moves.flaw, waits.flaw, stays.flaw} == {"is yanked: breaks proxies"}
+    assert choose(PIN, known("2.32.3"), RULES, MONDAY).flaw == ""
+
+
+def test_a_release_whose_tag_has_moved_waits_until_a_person_looks() -> None:
+    def moved(version: str) -> Release:
+        one = release(version)
+        return replace(one, files=(replace(one.files[0], moved="its tag has moved from a to b"),))
+
+    decision = choose(PIN, known("2.32.4", moved("2.32.5")), RULES, MONDAY)
+
+    assert decision.candidate == "2.32.4"
+    assert said(decision)["2.32.5"] == (Verdict.REFUSED, "moved")
+    assert decision.reasons[0].said == "2.32.5 is not what it was: its tag has moved from a to b"
+    pinned = choose(PIN, known(moved("2.32.3")), RULES, MONDAY)
+    assert pinned.said == "nothing is newer than 2.32.3, which is not what it was: its tag has moved from a to b"
 
 
 def test_a_yanked_release_is_never_chosen() -> None:

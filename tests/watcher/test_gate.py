@@ -130,6 +130,33 @@ def test_a_wheel_that_somebody_adds_to_an_old_release_has_to_cool_down() -> None
     assert judged(more, known("1.0", yanked="gone")) == "", "it is in the lock already"
 
 
+def test_a_file_that_its_index_does_not_have_is_refused_whoever_ordered_it() -> None:
+    mine = known()
+    releases = tuple(replace(one, files=(replace(one.files[0], hashes={"sha256": "aa"}),)) for one in mine.releases)
+    told = replace(mine, releases=releases)
+    strange = "refused by files: comes as a file that pypi does not have (sha256:bb)"
+
+    assert judged(Arrival(replace(NEW, hashes=("sha256:aa",)), OLD), told) == ""
+    assert judged(Arrival(replace(NEW, hashes=("sha256:aa", "sha256:bb")), OLD), told, by_hand=True) == strange
+    assert judged(Arrival(replace(OLD, version="2.0", hashes=("sha256:bb",)), NEW), told) == strange, "no other version"
+    assert judged(Arrival(replace(NEW, hashes=("sha512:bb",)), OLD), told) == "", "the index tells nothing of that kind"
+    assert judged(Arrival(replace(NEW, hashes=("sha256:bb",)), OLD), mine) == ""
+
+
+def test_a_moved_tag_comes_in_if_a_person_orders_exactly_that() -> None:
+    mine = known()
+    file = replace(mine.releases[0].files[0], moved="its tag has moved from a to b", hashes={"ref": "b"})
+    moved = replace(mine, releases=(replace(mine.releases[0], files=(file,)),))
+    one = Arrival(replace(NEW, hashes=("ref:b",)), OLD)
+
+    assert judged(one, moved, asked="beta") == "refused by moved: 2.0 is not what it was: its tag has moved from a to b"
+    assert judged(one, moved, asked="beta", by_hand=True) == ""
+    assert judged(one, moved, by_hand=True).startswith("refused by moved"), "what comes with it nobody has looked at"
+    assert judged(Arrival(replace(NEW, hashes=("ref:a",)), OLD), moved, asked="beta", by_hand=True).startswith(
+        "refused by files"
+    )
+
+
 def test_all_reasons_are_told_and_the_last_one_says_how_long() -> None:
     waived = Pass()
     lookups = [known(at=MONDAY - timedelta(days=days)) for days in (1, 2)]

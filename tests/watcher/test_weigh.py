@@ -414,9 +414,9 @@ def test_a_pin_at_the_newest_release_that_is_yanked_or_abandoned_is_told_once(wo
     assert world.said("alpha") == "nothing is newer than 1.0, which is yanked: it eats data"
     assert world.said("beta") == "nothing is newer than 1.0; its index calls it abandoned: use gamma"
     told = [event for event in world.ledger.events() if event.kind.startswith("pin.")]
-    assert [(one.kind, one.subject) for one in told] == [("pin.yanked", "shop:alpha"), ("pin.abandoned", "shop:beta")]
+    assert [(one.kind, one.subject) for one in told] == [("pin.flawed", "shop:alpha"), ("pin.abandoned", "shop:beta")]
     assert [(one.text, one.urgent) for one in notices(told)] == [
-        ("shop: alpha yanked: nothing is newer than 1.0, which is yanked: it eats data", True),
+        ("shop: alpha flawed: nothing is newer than 1.0, which is yanked: it eats data", True),
         ("shop: beta abandoned: nothing is newer than 1.0; its index calls it abandoned: use gamma", False),
     ]
 

@@ -175,7 +175,7 @@ def affected(constraint: object) -> str:
 
 
 def moved(before: Release, after: Release) -> Release:
-    """The release, taken back if its tag is at another commit than when it was first seen.
+    """The release, marked if its tag is at another commit than when it was first seen.
 
     What was published as a stable version never changes on Packagist. Where it does, somebody has put other code under
     a name that people trust: a person has to look.
@@ -185,9 +185,10 @@ def moved(before: Release, after: Release) -> Release:
     if old is None or new is None or is_a_branch(after.version):
         return after
     was, now = old.hashes.get(REF, ""), new.hashes.get(REF, "")
-    if was == now and old.yanked is not None:
-        return replace(after, files=(replace(new, yanked=old.yanked),))
+    if was == now and (old.moved or old.yanked):
+        # Before there was a word of its own for it, it counted as yanked.
+        return replace(after, files=(replace(new, moved=old.moved or old.yanked or ""),))
     if not was or not now or was == now:
         return after
     said = f"its tag has moved from {inert(was, 60)} to {inert(now, 60)} since it was first seen"
-    return replace(after, files=(replace(new, yanked=said),))
+    return replace(after, files=(replace(new, moved=said),))

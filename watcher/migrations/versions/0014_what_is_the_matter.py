@@ -9,5 +9,5 @@ down_revision = "0013"
 
 def upgrade() -> None:
     with op.batch_alter_table("decisions") as batch:
-        batch.add_column(sa.Column("yanked", sa.Text(), nullable=False, server_default=""))
+        batch.add_column(sa.Column("flaw", sa.Text(), nullable=False, server_default=""))
         batch.add_column(sa.Column("status", sa.Text(), nullable=False, server_default=""))
