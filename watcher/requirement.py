@@ -11,14 +11,15 @@ from enum import StrEnum
 from packaging.specifiers import Specifier
 from packaging.version import Version
 
-from watcher.versions import SCHEMES, poetry
+from watcher.versions import SCHEMES, composer, poetry
 
 
 class Raise(StrEnum):
     """What becomes of a requirement that forbids a release.
 
     `keep`: it stays, and the release stays out. `widen`: it admits the release, and what it admitted before. `bump`: it
-    asks for the release at least. Where its form has no room for both (`==1.*`, `~=1.4`), widening is bumping.
+    asks for the release at least, as `composer bump` does. Where its form has no room for both (`==1.*`, `~=1.4`),
+    widening is bumping.
     """
 
     KEEP = "keep"
@@ -51,7 +52,15 @@ def _packagist(constraint: str, version: str, how: Raise) -> str | None:
         return f"{exact[1]}{version}{exact[2]}"
     if how is Raise.KEEP or SCHEMES["packagist"].is_prerelease(version):
         return None
-    return _alternative(constraint, [int(number) for number in version.split(".")], how)
+    numbers = [int(number) for number in version.split(".")]
+    if how is Raise.WIDEN:
+        return _alternative(constraint, numbers, how)
+    # Composer raises what has the version's major number already; of another one it knows nothing.
+    raised = composer.bumped(constraint, version)
+    if composer.satisfies(version, raised):
+        return raised
+    other = _alternative(constraint, numbers, how)
+    return other and composer.bumped(other, version)
 
 
 def _poetry(constraint: str, version: str, how: Raise) -> str | None:

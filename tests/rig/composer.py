@@ -41,9 +41,6 @@ $questions = [
     'subset' => fn($a, $b) => Intervals::isSubsetOf($parser->parseConstraints($a), $parser->parseConstraints($b)),
     'flag' => fn($constraint, $minimum) =>
         RootPackageLoader::extractStabilityFlags(['a/b' => $constraint], $minimum, [])['a/b'] ?? null,
-    'alias' => fn($version, $extra, $default) => (new ArrayLoader($parser))->getBranchAlias(
-        ['version' => $version, 'extra' => ['branch-alias' => $extra], 'default-branch' => $default]
-    ),
     'bump' => fn($constraint, $version) => (new VersionBumper())->bumpRequirement(
         $parser->parseConstraints($constraint), new Package('a/b', $parser->normalize($version), $version)
     ),

@@ -20,7 +20,6 @@ from watcher.versions.semver.version import (
     compare_key,
     is_branch,
     normalize,
-    normalize_branch,
     stability,
 )
 
@@ -29,13 +28,11 @@ __all__ = [
     "Composer",
     "NotComposer",
     "accepted",
-    "alias_of",
     "bumped",
     "compare",
     "is_a_branch",
     "is_stable_enough",
     "is_subset",
-    "newest",
     "normalize",
     "satisfies",
     "short",
@@ -46,8 +43,6 @@ _FLAGGED = re.compile(rf"[^@]*?@({FLAG})$", re.ASCII | re.IGNORECASE)
 _EXACT = re.compile(r"[^,\s@]+", re.ASCII)
 _ALIASED = re.compile(r"([^,\s@]+) as .+", re.ASCII)
 _OPEN_END = re.compile(r"(?:\.9999999)+(?=-dev$)")
-_NUMERIC_PREFIX = re.compile(r"((?:\d++\.)*\d++)(?:\.x)?-dev", re.ASCII | re.IGNORECASE)
-_DEFAULT_BRANCH = "9999999-dev"
 
 
 def compare(a: str, b: str) -> int:
@@ -88,44 +83,6 @@ def is_a_branch(version: str) -> bool:
     """Whether a version is the tip of a branch, `dev-main` or `2.x-dev`: what it is today, only a reference says."""
     normal = normalize(version)
     return is_branch(normal) or _OPEN_END.search(normal) is not None
-
-
-def newest(
-    versions: Iterable[str], constraint: str = "*", *, minimum: str = "stable", prefer_stable: bool = False
-) -> str | None:
-    """What Composer takes: the newest of `versions` that a project accepts, or None.
-
-    With `prefer_stable` a more stable one goes before a newer one.
-    """
-    least, read = accepted(constraint, minimum), constraints.parse(constraint)
-    fitting = [one for one in versions if is_stable_enough(one, least) and read.admits(normalize(one))]
-
-    def rank(version: str) -> Any:
-        stable = -STABILITIES.index(stability(version)) if prefer_stable else 0
-        return stable, compare_key(normalize(version))
-
-    return max(fitting, key=rank, default=None)
-
-
-def alias_of(version: str, aliases: object, *, default_branch: bool = False) -> str:
-    """The numbers that a branch stands for (`dev-main` for `2.x-dev`), in normal form; empty if it is none.
-
-    `aliases` is a package's `extra.branch-alias`, whatever that holds; what Composer ignores in it is ignored here.
-    """
-    if stability(version) != "dev":
-        return ""
-    for branch, target in aliases.items() if isinstance(aliases, dict) else ():
-        if isinstance(target, str) and target.endswith("-dev") and str(branch).lower() == version.lower():
-            numeric = target if target == _DEFAULT_BRANCH else normalize_branch(target[:-4])
-            if not is_branch(numeric) and _is_within(target, version):
-                return numeric
-    return _DEFAULT_BRANCH if default_branch and is_branch(version) else ""
-
-
-def _is_within(alias: str, branch: str) -> bool:
-    """Of a numeric branch, only a part can be an alias: 1.x-dev may stand for 1.2.x-dev and not for 2.x-dev."""
-    mine, its = _NUMERIC_PREFIX.fullmatch(branch), _NUMERIC_PREFIX.fullmatch(alias)
-    return mine is None or its is None or f"{its[1]}.".startswith(f"{mine[1]}.")
 
 
 def short(version: str) -> str:

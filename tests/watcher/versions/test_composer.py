@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.rig.composer import OwnClasses, Refused
 from watcher.versions import SCHEMES
 from watcher.versions import composer as versions
-from watcher.versions.composer import NotComposer, bumped, compare, is_subset, newest, normalize, satisfies, short
+from watcher.versions.composer import NotComposer, bumped, compare, is_subset, normalize, satisfies, short
 from watcher.versions.semver.constraint import parse
 from watcher.versions.semver.interval import cover
 from watcher.versions.semver.version import normalize_branch
@@ -90,11 +90,6 @@ def test_a_constraint_is_a_subset_of_another_or_is_not(inner: str, outer: str, i
 @pytest.mark.parametrize(("constraint", "minimum", "least"), ROWS["accepted"])
 def test_a_requirement_says_how_stable_a_package_has_to_be(constraint: str, minimum: str, least: str) -> None:
     assert versions.accepted(constraint, minimum) == least
-
-
-@pytest.mark.parametrize(("branch", "aliases", "default", "numbers"), ROWS["alias"])
-def test_a_branch_can_stand_for_numbers(branch: str, aliases: Any, default: bool, numbers: str) -> None:
-    assert versions.alias_of(branch, aliases, default_branch=default) == numbers
 
 
 @pytest.mark.parametrize(("constraint", "version", "after"), ROWS["bump"])
@@ -188,30 +183,6 @@ def test_people_read_versions_without_needless_zeros(version: str, written: str)
     assert SCHEME.normal(version) == written
 
 
-ALL = ["1.0.0", "1.1.0", "2.0.0-alpha1", "2.0.0-beta1", "2.0.0-RC1", "2.x-dev", "dev-main"]
-
-
-@pytest.mark.parametrize(
-    ("constraint", "options", "found"),
-    [
-        ("*", {}, "1.1.0"),
-        ("^1", {"minimum": "dev"}, "1.1.0"),
-        ("*", {"minimum": "RC"}, "2.0.0-RC1"),
-        ("*", {"minimum": "dev"}, "2.x-dev"),
-        ("*", {"minimum": "dev", "prefer_stable": True}, "1.1.0"),
-        ("^2", {"minimum": "dev", "prefer_stable": True}, "2.0.0-RC1"),
-        ("^2@alpha,<2.0-beta", {}, "2.0.0-alpha1"),
-        ("dev-main", {}, "dev-main"),
-        ("^2", {}, None),
-        ("^3", {"minimum": "dev"}, None),
-    ],
-)
-def test_composer_takes_the_newest_that_is_stable_enough(
-    constraint: str, options: dict[str, Any], found: str | None
-) -> None:
-    assert newest(ALL, constraint, **options) == found
-
-
 def test_without_a_constraint_everything_is_allowed() -> None:
     assert SCHEME.allows("", "dev-main")
     assert SCHEME.allows("^1", "1.2")
@@ -293,8 +264,6 @@ def test_the_tables_are_what_composer_says(composer: OwnClasses) -> None:
         assert composer.ask("subset", inner, outer) is is_one
     for constraint, minimum, least in ROWS["accepted"]:
         assert STABILITY.get(composer.ask("flag", constraint, minimum), minimum) == least
-    for branch, aliases, default, numbers in ROWS["alias"]:
-        assert (composer.ask("alias", branch, aliases, default) or "") == numbers
     for constraint, version, after in ROWS["bump"]:
         assert composer.ask("bump", constraint, version) == after
     assert composer.ask("sort", *ROWS["order"]) == ROWS["order"]
