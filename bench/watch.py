@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -224,6 +224,7 @@ def serve(config: str) -> None:
     carry(Order.SURVEY, "shop", desk)
     look(desk)
     for _ in sys.stdin:
+        desk = replace(desk, fresh_since=utcnow())  # as if a quarter of an hour had passed
         began, cpu = time.perf_counter(), time.process_time()
         carry(Order.POLL, "upstream", desk)
         look(desk)

@@ -59,7 +59,7 @@ def test_what_an_advisory_hits_moves_at_once_to_the_lowest_version_that_is_fixed
     world: World, index: SimpleIndex
 ) -> None:
     with OsvServer() as osv:
-        source = f'[advisories.osv]\nkind = "osv"\nurl = "{osv.url}"\nprivate = true\n'
+        source = f'[advisories.osv]\nkind = "osv"\nurl = "{osv.url}"\n'
         text = world.config.read_text().replace('kind = "pypi"', 'kind = "pypi"\nadvisories = true')
         world.config.write_text(text.replace("[advisories]\n", source))
         for version in ("1.1", "1.2"):

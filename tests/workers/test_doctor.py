@@ -20,11 +20,9 @@ def found(tmp_path: Path, index: str, osv: str) -> dict[str, Finding]:
     [indexes.pypi]
     kind = "pypi"
     url = "{index}"
-    private = true
     [advisories.osv]
     kind = "osv"
     url = "{osv}"
-    private = true
     """
     return {one.subject: one for one in examine(config.parse(text, "test"), False)}
 

@@ -33,7 +33,6 @@ class Osv:
 
     def __init__(self, settings: AdvisorySettings) -> None:
         self.url = (settings.url or PUBLIC).rstrip("/")
-        self._settings = settings
 
     def look_up(self, known: Sequence[Bulletin], http: Http, now: datetime) -> Iterator[Bulletin]:
         """See `Source`."""
@@ -96,7 +95,7 @@ class Osv:
     def _request(self, what: str, content: Mapping[str, Any]) -> Request:
         body = json.dumps(content).encode()
         headers = {"content-type": "application/json", "accept": "application/json"}
-        return Request(f"{self.url}/v1/{what}", headers, method="POST", body=body, private=self._settings.private)
+        return Request(f"{self.url}/v1/{what}", headers, method="POST", body=body)
 
 
 def _query(bulletin: Bulletin) -> dict[str, Any]:

@@ -64,7 +64,6 @@ class AdvisorySettings(Model):
     kind: Literal["osv"]
     url: Url | None = None
     every: Duration = timedelta(hours=1)
-    private: bool = False
 
     @property
     def is_everybodys(self) -> bool:

@@ -40,7 +40,7 @@ def bulletin(package: str = "alpha", ecosystem: str = "pypi") -> Bulletin:
 
 
 def ask(server: OsvServer, http: Http, *known: Bulletin) -> dict[str, Bulletin]:
-    source = Osv(AdvisorySettings(kind="osv", url=server.url, private=True))
+    source = Osv(AdvisorySettings(kind="osv", url=server.url))
     return {one.package: one for one in source.look_up(known, http, MONDAY)}
 
 

@@ -83,9 +83,7 @@ class Life:
 
     @property
     def _advisories(self) -> str:
-        return (
-            f'advisories = true\n[advisories.osv]\nkind = "osv"\nurl = "{self.osv}"\nprivate = true' if self.osv else ""
-        )
+        return f'advisories = true\n[advisories.osv]\nkind = "osv"\nurl = "{self.osv}"' if self.osv else ""
 
     def send(self, order: Order, id: str) -> None:
         self.waiting.append((order, id))
