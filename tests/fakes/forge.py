@@ -64,7 +64,7 @@ class FakeForge:
 
     def close(self, proposal: Proposal, why: str) -> None:
         seen = self.look(proposal.number, proposal.branch)
-        if seen is not None and seen.state is ProposalState.OPEN:
+        if seen is not None and seen.state is ProposalState.OPEN and seen.key == proposal.key:
             self._hub.edit(proposal.number, state="closed")
             self._hub.comment(proposal.number, why)
 

@@ -32,7 +32,7 @@ class Facts:
 
     `releases` and `sizes` (bytes of the file that the image takes) are by package and version, `why` says by package
     what a change other than the asked one is for, `layers` are those of the newest image, from the bottom up. `hosts`
-    is how many run it, in `waves`, behind `links`.
+    is how many run it, in `waves` of which some wait for a person (`approve`), behind `links`.
     """
 
     releases: Mapping[tuple[str, str], Release] = field(default_factory=dict)
@@ -44,6 +44,7 @@ class Facts:
     hosts: int = 0
     fleet: str = ""
     waves: str = ""
+    approve: Sequence[int] = ()
     links: Sequence[Link] = ()
 
 

@@ -1,9 +1,11 @@
 """What a proposal says: a title, and a body in Markdown that answers what a reviewer wants to know. Pure."""
 
+import html
 from collections.abc import Iterator
 from datetime import datetime
 
 from watcher.bump import Bump
+from watcher.inert import inert
 from watcher.lockfiles.diff import LockDiff
 from watcher.pin import Pin
 from watcher.settings import AppSettings
@@ -89,7 +91,7 @@ def _advisories(bump: Bump, facts: Facts) -> Iterator[str]:
 def _notes(facts: Facts) -> Iterator[str]:
     share = _NOTES // max(len(facts.notes), 1)
     for notes in facts.notes:
-        title = f"<summary>What the authors of {code(notes.package)} say</summary>".replace("`", "")
+        title = f"<summary>What the authors of <code>{html.escape(inert(notes.package, 200))}</code> say</summary>"
         source = f"From {link(notes.source)}, as it stands there:"
         yield f"<details>\n{title}\n\n{source}\n\n{block(notes.text, share)}\n\n</details>"
 
@@ -99,6 +101,8 @@ def _afterwards(bump: Bump, app: AppSettings, facts: Facts) -> str:
         f"the {facts.hosts} hosts of {code(facts.fleet)}" if facts.hosts != 1 else f"the host of {code(facts.fleet)}"
     )
     waves = f", in waves of {facts.waves}" if facts.waves else ""
+    asked = ", ".join(map(str, facts.approve))
+    waves += f" (wave {asked} waits for `toplayer approve {bump.app}`)" if asked else ""
     rolled = f" and rolls it out to {fleet}{waves}" if facts.hosts else ""
     merged = "A person merges this."
     if app.forge is not None and app.forge.automerge == "checks":

@@ -116,6 +116,9 @@ def _presented(bump: Bump, paper: Paper, known: Proposal | None, forge: Opening)
     if known is not None and not known.key:
         return replace(bump, proposal=known.number, url=known.url)
     proposal = forge.write(paper, known.number if known else 0)
+    if proposal.state is not ProposalState.OPEN and known is not None and known.key != bump.key:
+        # It was closed since we found it, as that of an older version.
+        known, proposal = None, forge.write(paper)
     said = ""
     # Once, and not each time that it is made anew; again if we died before we could note that it was done.
     if known is None or (known.key == bump.key and not bump.proposal):

@@ -55,6 +55,7 @@ class FromEverywhere:
             hosts=len(fleet.hosts),
             fleet=app.fleet,
             waves=", ".join(map(str, fleet.waves)),
+            approve=fleet.approve,
             links=self._links(app.fleet),
         )
 

@@ -17,6 +17,7 @@ from workers.git import BranchMoved, GitRefused, Repository
 from workers.propose.basis import means_the_same
 from workers.propose.forges.errors import BranchBehind
 from workers.propose.forges.forge import Forge
+from workers.propose.markdown import code
 from workers.propose.message import TRAILER, is_ours
 
 _BEHIND = "its forge merges only what stands on the tip of the branch"
@@ -102,7 +103,10 @@ def _helped(known: Tended, bump: Bump, may: May, app: AppSettings, forge: Forge 
 
 
 def _let_go(gone: Tended, bump: Bump | None, in_use: set[int], forge: Forge) -> None:
-    """Closes the proposal of a bump that has ended, unless another bump has taken it over."""
+    """Closes the proposal of a bump that has ended, unless another bump has taken it over.
+
+    One may do so at this moment: what it writes has another key, and is not closed then.
+    """
     proposal = gone.proposal
     if proposal is None or proposal.state is not ProposalState.OPEN or proposal.number in in_use:
         return
@@ -122,31 +126,37 @@ def _swept(
 
     The next survey sees that they are; until then their tips are among those that need no second look.
     """
-    taken = claimed(bumps)
+    taken, place = claimed(bumps), place_of(head.app)
     free = {name: tip for name, tip in head.branches if name not in taken}
-    for name, tip in free.items():
-        if tip not in kept and name.startswith(place_of(head.app)):
-            _clear(name, tip, find, app, repository, forge)
-    return tuple(sorted(free.values()))
+    again = {
+        tip
+        for name, tip in free.items()
+        if tip not in kept and name.startswith(place) and not _clear(name, tip, find, app, repository, forge)
+    }
+    return tuple(sorted(set(free.values()) - again))
 
 
-def _clear(branch: str, tip: str, find: Find, app: AppSettings, repository: Repository, forge: Forge | None) -> None:
-    """Takes a branch away if it is as we wrote it, and its proposal with it.
+def _clear(branch: str, tip: str, find: Find, app: AppSettings, repository: Repository, forge: Forge | None) -> bool:
+    """Takes a branch away if it is as we wrote it, and its proposal with it. Whether it needs no second look.
 
-    That one is known to nobody where the answer to "open it" was lost, and the bump has ended since.
+    The proposal is known to nobody where the answer to "open it" was lost, and the bump has ended since.
     """
     commit = repository.show(tip)
     bump = find(commit.trailer(TRAILER))
     if not is_ours(commit, app.git.author, {bump.commit} if bump else ()):
-        return
+        return True
     left = forge.find(branch, bump.key if bump else "") if forge is not None else None
     if forge is not None and left is not None and left.state is ProposalState.OPEN:
+        if left.tip != tip:
+            return False  # somebody is at it: the next survey sees what
         forge.close(left, _farewell(bump))
     # Gone already, or protected: neither is worth a person's time.
     with contextlib.suppress(BranchMoved, GitRefused):
         repository.delete(branch, tip)
+    return True
 
 
 def _farewell(bump: Bump | None) -> str:
+    """Why it is closed. A reason can hold words of strangers, which a forge would take for commands and calls."""
     ended = bump.reason or f"it is {bump.stage}" if bump is not None else ""
-    return f"toplayer closes this{f': {ended}' if ended else '.'}"
+    return f"toplayer closes this{f': {code(ended, 1_000)}' if ended else '.'}"

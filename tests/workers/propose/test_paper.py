@@ -97,6 +97,8 @@ def test_what_happens_next_and_how_to_hold_it_are_said() -> None:
         in body
     )
     assert "`toplayer pause shop`" in body
+    asking = paper_of(BUMP, APP, DIFF, Facts(hosts=12, fleet="field", waves="1, 100%", approve=(2,))).body
+    assert "in waves of 1, 100% (wave 2 waits for `toplayer approve shop`)." in asking
     assert "Close this, and `1.1` does not come again by itself" in body
     forge = {"kind": "github", "token": {"env": "T"}, "automerge": "checks"}
     auto = AppSettings.model_validate({**SETTINGS, "forge": {**forge, "project": "team/shop"}})
@@ -118,6 +120,11 @@ def test_the_words_of_authors_stay_in_their_block() -> None:
     assert "evil" not in before + after
     assert "@everyone" in inside
     assert "\x1b" not in body
+
+
+def test_the_name_of_a_package_is_no_markup() -> None:
+    body = paper_of(BUMP, APP, DIFF, Facts(notes=[Notes(package="<img src=x> @all", text="t", source="s")])).body
+    assert "<summary>What the authors of <code>&lt;img src=x&gt; @all</code> say</summary>" in body
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "a|b", "`", "``a``", "x" * 10_000, "\u202eabc", ""])

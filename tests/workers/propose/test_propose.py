@@ -423,6 +423,23 @@ class Overtaking(Repository):
         super().push(commit, branch, expected)
 
 
+def test_what_is_closed_for_an_older_version_while_we_work_is_opened_for_ours(world: World) -> None:
+    world = world.branching()
+    world.index.publish("side", "1.2")
+    hub = Hub(world.origin)
+    forge = FakeForge(hub, ForgeSettings.model_validate({"kind": "github", "token": {"env": "T"}}))
+
+    def proposed(version: str, repository: Repository) -> Bump:
+        found = [move_to(world.index, "side", version)]
+        bump = world.bump(version)
+        return propose(bump, world.app, repository, found, workshop(world.uv), world.gate, lambda: LATER, forge)
+
+    assert proposed("1.1", world.repository()).proposal == 1
+    closing = Overtaking(world.repository(), lambda: hub.edit(1, state="closed"))
+    assert proposed("1.2", closing).proposal == 2
+    assert [(pull.number, pull.state) for pull in hub.all()] == [(2, "open"), (1, "closed")]
+
+
 def test_a_lock_that_cannot_move_leaves_nothing(world: World) -> None:
     tip = world.origin.tip()
     world.index.publish("side", "1.2", requires=["core>=5"])

@@ -85,7 +85,7 @@ class Tending(Protocol):
         ...
 
     def close(self, proposal: Proposal, why: str) -> None:
-        """Closes the proposal if it is still there (see `look`) and open, and says why."""
+        """Closes the proposal if it is still there (see `look`), open, and written for the same key; and says why."""
         ...
 
 

@@ -179,7 +179,7 @@ class GitLab:
 
     def close(self, proposal: Proposal, why: str) -> None:
         request = self._of(proposal.number, proposal.branch)
-        if request is not None and request.state == "opened":
+        if request is not None and request.state == "opened" and key_of(request.description) == proposal.key:
             self._set(proposal.number, {"state_event": "close"})
             with self._translated():
                 self._request(proposal.number).notes.create({"body": why}, **_ONCE)

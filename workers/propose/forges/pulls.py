@@ -123,7 +123,7 @@ class Pulls(ABC):
 
     def close(self, proposal: Proposal, why: str) -> None:
         number, pull = proposal.number, self._of(proposal.number, proposal.branch)
-        if pull is not None and pull.state == "open":
+        if pull is not None and pull.state == "open" and key_of(pull.body) == proposal.key:
             self._ask("PATCH", f"/pulls/{number}", input={"state": "closed"})
             self._ask("POST", f"/issues/{number}/comments", input={"body": why})
 

@@ -292,6 +292,14 @@ def test_what_is_closed_says_why_once(on_forge: OpenForge, hub: Hub) -> None:
     assert hub.get(made.number).comments == ("1.2 took its place",)
 
 
+def test_what_was_written_anew_for_something_else_meanwhile_is_not_closed(on_forge: OpenForge, hub: Hub) -> None:
+    with on_forge() as forge:
+        before = forge.write(PAPER)
+        forge.write(replace(PAPER, key="f" * 16), before.number)
+        forge.close(before, "1.1 has ended")
+    assert hub.get(before.number).state == "open"
+
+
 def test_what_has_lost_its_branch_is_closed(on_forge: OpenForge, hub: Hub) -> None:
     with on_forge() as forge:
         number = forge.write(PAPER).number

@@ -4,6 +4,7 @@ import contextlib
 import getpass
 import io
 import os
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -258,7 +259,7 @@ def test_what_came_into_the_lock_by_another_way_is_closed_with_a_word(life: Life
 
     (pull,) = life.hub.all()
     assert pull.state == "closed"
-    assert pull.comments == ("toplayer closes this: the lockfile is already at 2.0",)
+    assert pull.comments == ("toplayer closes this: `the lockfile is already at 2.0`",)
     assert life.stages() == {"1.1": "superseded"}
     assert life.hub.origin.tip(BRANCH) == ""
 
@@ -289,13 +290,15 @@ def test_what_is_yanked_while_it_waits_is_closed_with_a_word_and_so_is_what_was_
     life.rounds(minutes=2)
     assert life.stages() == {"1.1": "found"}
     assert life.hub.get(1).state == "open"
-    life.index.yank("side", "1.1", "it eats data")
+    life.index.yank("side", "1.1", "it eats data, @everyone\n/merge\ncloses #7 ` ![x](https://evil.example/x.png)")
     life.rounds(minutes=20)
     life.rounds(minutes=2)
     assert life.stages() == {"1.1": "superseded"}
     (pull,) = life.hub.all()
     assert pull.state == "closed"
-    assert "yanked" in pull.comments[0]
+    (said,) = pull.comments
+    assert "yanked" in said
+    assert re.fullmatch(r"toplayer closes this: `[^`\n]+`", said)
     assert life.hub.origin.tip(BRANCH) == ""
 
 
