@@ -101,8 +101,10 @@ def _afterwards(bump: Bump, app: AppSettings, facts: Facts) -> str:
         f"the {facts.hosts} hosts of {code(facts.fleet)}" if facts.hosts != 1 else f"the host of {code(facts.fleet)}"
     )
     waves = f", in waves of {facts.waves}" if facts.waves else ""
-    asked = ", ".join(map(str, facts.approve))
-    waves += f" (wave {asked} waits for `toplayer approve {bump.app}`)" if asked else ""
+    if facts.approve:
+        asked = ", ".join(map(str, facts.approve))
+        which = f"wave {asked} waits" if len(facts.approve) == 1 else f"waves {asked} wait"
+        waves += f" ({which} for `toplayer approve {bump.app}`)"
     rolled = f" and rolls it out to {fleet}{waves}" if facts.hosts else ""
     merged = "A person merges this."
     if app.forge is not None and app.forge.automerge == "checks":

@@ -97,8 +97,9 @@ def test_what_happens_next_and_how_to_hold_it_are_said() -> None:
         in body
     )
     assert "`toplayer pause shop`" in body
-    asking = paper_of(BUMP, APP, DIFF, Facts(hosts=12, fleet="field", waves="1, 100%", approve=(2,))).body
-    assert "in waves of 1, 100% (wave 2 waits for `toplayer approve shop`)." in asking
+    for waves, said in (((2,), "wave 2 waits"), ((2, 3), "waves 2, 3 wait")):
+        asking = paper_of(BUMP, APP, DIFF, Facts(hosts=12, fleet="field", waves="1, 100%", approve=waves)).body
+        assert f"in waves of 1, 100% ({said} for `toplayer approve shop`)." in asking
     assert "Close this, and `1.1` does not come again by itself" in body
     forge = {"kind": "github", "token": {"env": "T"}, "automerge": "checks"}
     auto = AppSettings.model_validate({**SETTINGS, "forge": {**forge, "project": "team/shop"}})
