@@ -20,7 +20,7 @@ from watcher.settings import ForgeSettings
 from workers.propose.forges.checks import Check, Required
 from workers.propose.forges.errors import NONSENSE, ForgeLied, ForgeRefused, ForgeUnreachable, told
 from workers.propose.forges.forge import Paper
-from workers.propose.forges.key import token_of
+from workers.propose.forges.key import forget, token_of
 from workers.propose.forges.pulls import Pull, Pulls, proposal_of
 
 _PATIENCE = 20
@@ -184,6 +184,8 @@ class GitHub(Pulls):
             # Not by the library's own check, which takes "go there" for an answer in which nothing is.
             status, headers, said = asking.requestJson(verb, url, parameters=dict(asked or {}), input=input)
             data = json.loads(said) if said and (status < 300 or said.startswith("{")) else None
+        if status == 401:
+            forget(self._settings, self._project)
         if status >= 300:
             raise told(self._where, status, _words(data), headers, (self._token,))
         return data

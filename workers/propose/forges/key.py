@@ -22,7 +22,7 @@ def token_of(settings: ForgeSettings, project: str) -> str:
         key = settings.app.key.reveal()
     except LookupError as error:
         raise ForgeRefused(where, f"its secret cannot be read: {error}", "see apps.*.forge") from None
-    mine = (settings.address, project, settings.app.id)
+    mine = _name(settings, project)
     with _lock:
         token, until = _tokens.get(mine, ("", datetime.min.replace(tzinfo=UTC)))
         if until - datetime.now(UTC) < _SPARE:
@@ -30,3 +30,13 @@ def token_of(settings: ForgeSettings, project: str) -> str:
 
             token, until = _tokens[mine] = app_token(settings, project, settings.app.id, key)
         return token
+
+
+def forget(settings: ForgeSettings, project: str) -> None:
+    """The token of a GitHub App is no good any more, before its hour is over: the next one asked for is a new one."""
+    with _lock:
+        _tokens.pop(_name(settings, project), None)
+
+
+def _name(settings: ForgeSettings, project: str) -> tuple[str, str, str]:
+    return settings.address, project, settings.app.id if settings.app else ""

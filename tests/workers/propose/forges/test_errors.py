@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.rig.forges.gitea import GiteaDialect
+from tests.rig.forges.github import GitHubDialect
 from tests.rig.forges.server import Fault, ForgeServer
 from tests.rig.loopback import Handler, Loopback
 from tests.workers.propose.forges.conftest import BRANCH, app_on, opened
@@ -231,3 +232,10 @@ def test_a_github_app_gets_a_token_for_an_hour_once(server: ForgeServer, monkeyp
     assert app.forge is not None
     assert token_of(app.forge, "team/shop") == "ghs_an-installation"
     assert [one for one in server.requests if "access_tokens" in one] == ["POST /app/installations/7/access_tokens"]
+
+    # Taken back before its hour was over: that costs one attempt, and not the rest of the hour.
+    monkeypatch.setattr(GitHubDialect, "app_token", "ghs_another")
+    with opened(app) as forge, pytest.raises(ForgeRefused, match="401"):
+        forge.find(BRANCH, "key")
+    with opened(app) as forge:
+        assert forge.find(BRANCH, "key") is None
