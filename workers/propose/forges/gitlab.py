@@ -4,16 +4,16 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urljoin
 
 import gitlab
 import requests
 from gitlab.v4.objects import Project, ProjectMergeRequest
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from watcher.inert import inert
-from watcher.proposal import Checks, Proposal, ProposalState
+from watcher.proposal import Proposal, ProposalState
 from watcher.settings import ForgeSettings
 from workers.propose.forges.errors import (
     NONSENSE,
@@ -27,6 +27,7 @@ from workers.propose.forges.errors import (
 )
 from workers.propose.forges.forge import Paper, key_of
 from workers.propose.forges.key import token_of
+from workers.propose.forges.merge_request import MergeRequest, proposal_of
 
 _PATIENCE = 20
 _PAGE, _MOST_PAGES = 100, 20
@@ -35,47 +36,6 @@ _ONCE: Mapping[str, Any] = {"obey_rate_limit": False, "max_retries": 0}
 _DRAFT = "Draft: "
 _DEVELOPER = 30
 """The lowest role that pushes branches and opens merge requests."""
-_CHECKS = {"success": Checks.GREEN, "failed": Checks.RED, "canceled": Checks.RED, "skipped": Checks.NONE}
-"""What is none of these is still on its way, or waits for a person. Jobs that may fail do not make a pipeline fail."""
-_AWAITED = ("ci_must_pass", "ci_still_running", "status_checks_must_pass")
-"""What GitLab says of a merge request that it does not merge before something is green."""
-_STATES = {"merged": ProposalState.MERGED, "closed": ProposalState.CLOSED}
-
-
-class _Pipeline(BaseModel):
-    status: str
-    sha: str
-    ref: str
-
-    def is_of(self, commit: str | None) -> bool:
-        """Whether it is the commit's: right after a push it may be the one before's. That of a merge has its own."""
-        return self.sha == commit or self.ref.startswith("refs/merge-requests/")
-
-
-class _Request(BaseModel):
-    """A merge request; its pipeline is only in the answer for a single one."""
-
-    iid: int
-    web_url: str
-    title: str
-    description: str | None
-    state: Literal["opened", "closed", "locked", "merged"]
-    source_branch: str
-    target_branch: str
-    source_project_id: int | None
-    target_project_id: int
-    sha: str | None
-    draft: bool = False
-    detailed_merge_status: str = ""
-    merge_when_pipeline_succeeds: bool = False
-    merge_commit_sha: str | None = None
-    squash_commit_sha: str | None = None
-    head_pipeline: _Pipeline | None = None
-
-    def is_of(self, branch: str, base: str) -> bool:
-        """Whether it is for `base`, and from this branch of the project itself. A copy of it can have one, too."""
-        at_home = self.source_project_id == self.target_project_id
-        return at_home and (self.source_branch, self.target_branch) == (branch, base)
 
 
 class GitLab:
@@ -107,11 +67,11 @@ class GitLab:
     # --- opening ---
 
     def find(self, branch: str, key: str) -> Proposal | None:
-        found = [_proposal(one) for one in self._requests(branch) if one.is_of(branch, self._base)]
+        found = [proposal_of(one) for one in self._requests(branch) if one.is_of(branch, self._base)]
         is_open = (one for one in found if one.state is ProposalState.OPEN)
         return next(is_open, None) or next((one for one in found if one.key == key), None)
 
-    def _requests(self, branch: str) -> Iterator[_Request]:
+    def _requests(self, branch: str) -> Iterator[MergeRequest]:
         """Those from a branch of this name, newest first. There is no asking for those of the project itself alone."""
         asked: dict[str, Any] = {"source_branch": branch, "target_branch": self._base, "state": "all", "scope": "all"}
         asked |= {"order_by": "created_at", "sort": "desc", "per_page": _PAGE, "get_all": False}
@@ -127,12 +87,12 @@ class GitLab:
             draft = self._get(number).draft
             said = {"title": f"{_DRAFT if draft else ''}{paper.title}", "description": paper.sealed}
             self._set(number, said)
-            return _proposal(self._get(number))
+            return proposal_of(self._get(number))
         title = f"{_DRAFT if self._settings.draft else ''}{paper.title}"
         made = {"source_branch": paper.branch, "target_branch": self._base, "title": title}
         with self._translated():
             wanted = {**made, "description": paper.sealed, "remove_source_branch": True}
-            return _proposal(self._read(self._project.mergerequests.create(wanted, **_ONCE)))
+            return proposal_of(self._read(self._project.mergerequests.create(wanted, **_ONCE)))
 
     def invite(self, number: int) -> None:
         wanted: dict[str, Any] = {}
@@ -147,7 +107,7 @@ class GitLab:
 
     def look(self, number: int, branch: str) -> Proposal | None:
         request = self._of(number, branch)
-        return _proposal(request, checks=self._settings.wants_checks) if request is not None else None
+        return proposal_of(request, checks=self._settings.wants_checks) if request is not None else None
 
     def ready(self, number: int) -> None:
         request = self._get(number)
@@ -203,7 +163,7 @@ class GitLab:
     def _request(self, number: int) -> ProjectMergeRequest:
         return self._project.mergerequests.get(number, lazy=True)
 
-    def _of(self, number: int, branch: str) -> _Request | None:
+    def _of(self, number: int, branch: str) -> MergeRequest | None:
         try:
             request = self._get(number)
         except NotThere:
@@ -213,7 +173,7 @@ class GitLab:
             return None
         return request if request.is_of(branch, self._base) else None
 
-    def _get(self, number: int) -> _Request:
+    def _get(self, number: int) -> MergeRequest:
         with self._translated():
             return self._read(self._project.mergerequests.get(number, **_ONCE))
 
@@ -228,9 +188,9 @@ class GitLab:
             raise ForgeRefused(self._where, f"there is no user `{name}`", "check apps.*.forge.reviewers")
         return int(found[0].get_id())
 
-    def _read(self, row: Any) -> _Request:
+    def _read(self, row: Any) -> MergeRequest:
         try:
-            return _Request.model_validate(row.attributes)
+            return MergeRequest.model_validate(row.attributes)
         except ValidationError as error:
             raise unreadable(self._where, error) from None
 
@@ -261,32 +221,3 @@ class GitLab:
             raise ForgeUnreachable(self._where, inert(str(error), 300)) from None
         except NONSENSE as error:
             raise ForgeLied(self._where, "answer", "JSON as GitLab's API has it", inert(str(error), 200)) from None
-
-
-def _proposal(request: _Request, *, checks: bool = False) -> Proposal:
-    state = _STATES.get(request.state, ProposalState.OPEN)
-    return Proposal(
-        number=request.iid,
-        url=inert(request.web_url, 500),
-        branch=request.source_branch,
-        tip=request.sha or "",
-        state=state,
-        key=key_of(request.description),
-        draft=request.draft,
-        checks=_checks(request) if checks and state is ProposalState.OPEN else Checks.NONE,
-        behind=request.detailed_merge_status == "need_rebase",
-        queued=request.merge_when_pipeline_succeeds,
-        merged_as=(request.merge_commit_sha or request.squash_commit_sha or request.sha or "")
-        if state is ProposalState.MERGED
-        else "",
-    )
-
-
-def _checks(request: _Request) -> Checks:
-    """The pipeline, and what else GitLab waits for: checks of others, or a pipeline that has not begun."""
-    pipeline = request.head_pipeline
-    state = Checks.NONE
-    if pipeline is not None:
-        state = _CHECKS.get(pipeline.status, Checks.RUNNING) if pipeline.is_of(request.sha) else Checks.RUNNING
-    awaited = request.detailed_merge_status in _AWAITED and state is not Checks.RED
-    return Checks.RUNNING if awaited else state

@@ -205,6 +205,7 @@ def test_a_forge_that_does_not_tell_what_is_required_has_all_checks_counted(serv
     ("of", "ref", "verdict"),
     [
         ("the commit before", BRANCH, Checks.RUNNING),
+        ("the commit before", "refs/merge-requests/1/head", Checks.RUNNING),
         ("the merge", "refs/merge-requests/1/merge", Checks.GREEN),
     ],
 )
