@@ -249,6 +249,30 @@ def test_submodules_are_told_and_not_left_empty(local: Place, tmp_path: Path) ->
         local.repository().export(commit, tmp_path)
 
 
+def test_what_git_lfs_keeps_elsewhere_is_told_and_not_left_as_a_pointer(local: Place, tmp_path: Path) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'1' * 64}\nsize 5\n"
+    commit = local.origin.write({".gitattributes": "*.bin filter=lfs\n", "models/one.bin": pointer, "two.bin": "2"})
+
+    with pytest.raises(GitRefused, match=r"Git LFS keeps elsewhere: models/one\.bin"):
+        local.repository().export(commit, tmp_path)
+
+
+def test_attributes_in_a_repository_run_nothing(local: Place, tmp_path: Path) -> None:
+    attributes = "* filter=evil diff=evil merge=evil\n"
+    evil = "".join(f'[{kind} "evil"]\n\t{key} = touch {tmp_path}/pwned\n' for kind, key in FILTERS)
+    files = {".gitattributes": attributes, ".gitconfig": evil, ".lfsconfig": evil, "a.txt": "a\n"}
+    commit = local.origin.write(files)
+    (tmp_path / "tree").mkdir()
+
+    local.repository().export(commit, tmp_path / "tree")
+
+    assert (tmp_path / "tree" / "a.txt").read_text() == "a\n"
+    assert not (tmp_path / "pwned").exists()
+
+
+FILTERS = (("filter", "smudge"), ("filter", "process"), ("diff", "textconv"), ("merge", "driver"))
+
+
 @pytest.mark.parametrize("name", [".git", "..", ".GIT"])
 def test_a_tree_that_would_leave_its_directory_is_refused(local: Place, tmp_path: Path, name: str) -> None:
     blob = local.origin.git("hash-object", "-w", "--stdin", input=b"[core]\n")

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -150,14 +150,22 @@ class Repository:
         return None
 
     def export(self, commit: str, directory: Path) -> None:
-        """Writes the commit's files into an empty directory, with executable bits and symbolic links, as a checkout."""
-        modules = [path for mode, _, path in self._mirror.tree(self._at_hand(commit)) if mode == "160000"]
+        """Writes the commit's files into an empty directory, with executable bits and symbolic links, as a checkout.
+
+        No filters are run. A `GitRefused` names what would not be whole: submodules, and files that Git LFS keeps.
+        """
+        place, tree = f"{self.where} at {commit[:12]}", self._mirror.tree(self._at_hand(commit))
+        modules = [path for mode, _, path in tree if mode == "160000"]
         if modules:
             hint = "toplayer does not fetch other repositories: put the files into this one"
-            raise GitRefused(f"{self.where} at {commit[:12]}", f"has submodules: {', '.join(modules[:5])}", hint)
+            raise GitRefused(place, f"has submodules: {', '.join(modules[:5])}", hint)
         with self._index() as index:
             self._mirror.read("read-tree", commit, env=index)
             self._mirror.git("checkout-index", "--all", "--quiet", env=index, tree=directory)
+        paths = [path for mode, _, path in tree if mode != "120000"]
+        if _ATTRIBUTES in {path.rpartition("/")[2] for path in paths} and (pointers := [*_pointers(directory, paths)]):
+            hint = "toplayer does not fetch from there: put the files themselves into the repository"
+            raise GitRefused(place, f"has files that Git LFS keeps elsewhere: {', '.join(pointers[:5])}", hint)
 
     def conflicts(self, commit: str, onto: str) -> bool:
         """Whether what `commit` changed in its parent no longer fits on the commit `onto`, as git merges files."""
@@ -275,6 +283,17 @@ class Repository:
                 self._fetch(lock, *self._heads, depth=_WHOLE)
                 if not self._mirror.has(commit):
                     raise
+
+
+def _pointers(directory: Path, files: Iterable[str]) -> Iterator[str]:
+    """Those of the files that only say where Git LFS keeps what they are to hold."""
+    for path in files:
+        with on_disk(directory / path), (directory / path).open("rb") as file:
+            if file.read(len(_POINTER)) == _POINTER:
+                yield path
+
+
+_ATTRIBUTES, _POINTER = ".gitattributes", b"version https://git-lfs.github.com/spec/"
 
 
 def _signed(author: str, when: datetime) -> dict[str, str]:
