@@ -21,6 +21,7 @@ from workers.propose.markdown import code
 from workers.propose.message import TRAILER, is_ours
 
 _BEHIND = "its forge merges only what stands on the tip of the branch"
+_NOT_OURS = "the words over it are not toplayer's, so a person merges it"
 
 Find = Callable[[str], Bump | None]
 """The bump with an id, whatever its stage."""
@@ -88,6 +89,8 @@ def _helped(known: Tended, bump: Bump, may: May, app: AppSettings, forge: Forge 
     proposal = known.proposal
     if forge is None or app.forge is None or proposal is None:
         return known
+    if app.forge.automerge == "checks" and proposal.state is ProposalState.OPEN:
+        known = _under_words(known, ours=proposal.key == bump.key)
     try:
         if app.forge.draft and follows.may_ready(known, bump, now):
             forge.ready(proposal.number)
@@ -100,6 +103,13 @@ def _helped(known: Tended, bump: Bump, may: May, app: AppSettings, forge: Forge 
     except Refused as error:
         return replace(known, asked_at=now, held=inert(str(error)))
     return known
+
+
+def _under_words(known: Tended, *, ours: bool) -> Tended:
+    """The same, with a note for people as long as it is not merged because of the words over it."""
+    if not ours:
+        return replace(known, held=_NOT_OURS)
+    return replace(known, held="") if known.held == _NOT_OURS else known
 
 
 def _let_go(gone: Tended, bump: Bump | None, in_use: set[int], forge: Forge) -> None:

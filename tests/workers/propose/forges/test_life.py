@@ -568,6 +568,7 @@ def test_under_the_words_of_a_person_nothing_is_merged_by_itself(life: Life) -> 
     life.rounds(minutes=20)
     assert life.stages() == {"1.1": "superseded", "1.2": "proposed"}
     assert life.hub.get(1).title == "1.1, as agreed"
+    assert "a person merges it" in life.proposals().tended[0].held
 
 
 @one_kind
