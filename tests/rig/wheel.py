@@ -19,10 +19,13 @@ def wheel_name(name: str, version: str, tag: str = "py3-none-any") -> str:
     return f"{module_of(name)}-{version}-{tag}.whl"
 
 
-def metadata(name: str, version: str, *, requires: Sequence[str] = (), requires_python: str = "") -> bytes:
+def metadata(
+    name: str, version: str, *, requires: Sequence[str] = (), requires_python: str = "", terms: str = ""
+) -> bytes:
     """The METADATA of a wheel: what PEP 658 serves beside it, too."""
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     lines += [f"Requires-Python: {requires_python}"] if requires_python else []
+    lines += [f"License: {terms}"] if terms else []
     lines += [f"Requires-Dist: {one}" for one in requires]
     return "\n".join([*lines, "", ""]).encode()
 
@@ -36,17 +39,19 @@ def wheel(
     files: Mapping[str, Content] | None = None,
     scripts: Mapping[str, str] | None = None,
     tag: str = "py3-none-any",
+    terms: str = "",
 ) -> bytes:
     """A wheel that installs `files` (path → content; by default one package that knows its `__version__`).
 
-    `scripts` are console scripts: name → `module:function`. Paths are written as they are, also bad ones.
+    `scripts` are console scripts: name → `module:function`; `terms` its licence. Paths are written as they are, also
+    bad ones.
     """
     info = f"{module_of(name)}-{version}.dist-info"
     content = {f"{module_of(name)}/__init__.py": f'__version__ = "{version}"\n'} if files is None else dict(files)
     pure = str(tag.endswith("-none-any")).lower()
     entries: dict[str, Content] = {
         **content,
-        f"{info}/METADATA": metadata(name, version, requires=requires, requires_python=requires_python),
+        f"{info}/METADATA": metadata(name, version, requires=requires, requires_python=requires_python, terms=terms),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: rig\nRoot-Is-Purelib: {pure}\nTag: {tag}\n",
     }
     if scripts:

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
@@ -108,4 +109,4 @@ class Compiled:
         """See `Supply`."""
         found = self._supply.bring(self._inner[component], place)
         compiled = list(self._compiler.compiled(found.entries, place / "compiled"))
-        return Brought([*found.entries, *compiled], round(found.size * _GROWTH), found.requires)
+        return replace(found, entries=[*found.entries, *compiled], size=round(found.size * _GROWTH))

@@ -7,6 +7,7 @@ from typing import Any
 from watcher.image import DiffID, Platform
 from watcher.settings import ImageSettings
 from workers.image.base import Base
+from workers.image.labels import OCI
 from workers.oci.manifest import canonical
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -43,7 +44,9 @@ def _run(image: ImageSettings, base: Base, labels: Mapping[str, str]) -> dict[st
     run = {key: value for key, value in base.config.run.items() if key not in _NOT_INHERITED}
     run["Env"] = [f"{name}={value}" for name, value in _environment(image, run.get("Env")).items()]
     run["WorkingDir"] = image.code
-    run["Labels"] = {**_texts(run.get("Labels")), **labels}
+    # What the base says of itself is not true of this image.
+    inherited = {name: text for name, text in _texts(run.get("Labels")).items() if not name.startswith(OCI)}
+    run["Labels"] = {**inherited, **labels}
     if image.command:
         run["Cmd"] = list(image.command)
     if image.user:

@@ -80,7 +80,8 @@ class Elsewhere:
         source = self._sources[component]
         mine = emptied(place / component.key)
         wheel = read_wheel(self._wheel(component, source, mine), source.package, component.version)
-        return Brought(installed(wheel, self._image, _direct_url(source, self._image)), wheel.size, wheel.requires)
+        entries = installed(wheel, self._image, _direct_url(source, self._image))
+        return Brought(entries, wheel.size, wheel.requires, wheel.license)
 
     # --- what there is ---
 

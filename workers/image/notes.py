@@ -1,21 +1,25 @@
 """What is known of an image's components and not in the image, and how it is written down."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NoReturn
 
+from watcher.inert import inert
 from workers.image.component import Component
 from workers.image.places import Places
 from workers.image.plan import Group
 
+_ALWAYS = ("size", "requires", "places")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 LARGEST = 2**50
 """Bytes. Whoever says that something is larger says nothing that could be reckoned with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was found out when a component was made: bytes as they travel, and what it needs (Requires-Dist).
+    """What was found out when a component was made: bytes as they travel, and the rest as in `Brought`.
 
     All of its files are at or below `places`.
     """
@@ -23,6 +27,8 @@ class Facts:
     size: int
     requires: tuple[str, ...] = ()
     places: Places = field(default_factory=dict)
+    license: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class Notes:
 
     def json(self) -> bytes:
         """As they are kept."""
-        facts = {key: asdict(one) for key, one in self.facts.items()}
+        facts = {key: _told(asdict(one)) for key, one in self.facts.items()}
         table = {"facts": facts, "churn": dict(self.churn), "groups": dict(self.groups)}
         # In ASCII, where names that are no UTF-8 have a spelling, too.
         return json.dumps(table, sort_keys=True, separators=(",", ":")).encode("ascii")
@@ -78,7 +84,14 @@ def _facts(row: Mapping[str, Any]) -> Facts:
         _odd(size)
     # Before places said what a file is, they were a list.
     told = {str(path): str(what) for path, what in where.items()} if isinstance(where, dict) else None
-    return Facts(size, _texts(row["requires"]), dict.fromkeys(_texts(where), "") if told is None else told)
+    places = dict.fromkeys(_texts(where), "") if told is None else told
+    # These are told since then, too.
+    terms, sha256 = inert(str(row.get("license", "")), 200), str(row.get("sha256", ""))
+    return Facts(size, _texts(row["requires"]), places, terms, sha256 if _SHA256.fullmatch(sha256) else "")
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if value or key in _ALWAYS}
 
 
 def _texts(rows: Any) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from watcher.pin import Pin
 from watcher.source import Source
 from watcher.wheels import Wheels
 from workers.image.component import Component, package
+from workers.image.content import sha256_of
 from workers.image.errors import BuildRefused
 from workers.image.install import installed
 from workers.image.needs import Requires, check
@@ -55,14 +56,16 @@ class Packages:
     def bring(self, component: Component, place: Path) -> Brought:
         """See `Supply`."""
         pin, mine = self._pins[component], emptied(place / component.key)
-        file = self._wheelhouse.bring(pin, self._offers[component], mine)
+        offer = self._offers[component]
+        file = self._wheelhouse.bring(pin, offer, mine)
+        sha256 = offer.file.hashes.get("sha256") or sha256_of(file)
         if not file.name.endswith(".whl"):
             unpack(file, emptied(mine / "source"), file.name)
             root = only_directory(mine / "source", file.name)
             source = Tree(name=file.name, key=component.key, place=root, version=pin.version)
             file = self._workshop.wheel(source, mine, self._now)
         wheel = read_wheel(file, pin.package, pin.version)
-        return Brought(installed(wheel, self._image), wheel.size, wheel.requires)
+        return Brought(installed(wheel, self._image), wheel.size, wheel.requires, wheel.license, sha256)
 
 
 def check_needs(pins: Mapping[Component, Pin], requires: Requires, target: Wheels) -> None:

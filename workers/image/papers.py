@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from uuid import NAMESPACE_URL, uuid5
 
+from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import HashAlgorithm, HashType, Property
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component as Row
@@ -19,6 +20,7 @@ from packageurl import PackageURL
 from watcher.image import Digest
 from workers.image.base import Base
 from workers.image.component import Component
+from workers.image.notes import Facts
 from workers.image.recipe import Recipe
 from workers.oci.manifest import canonical
 from workers.oci.referrers import Artifact
@@ -38,9 +40,24 @@ class Subject:
     layers: Mapping[str, Digest]
 
 
-def papers(recipe: Recipe, base: Base, components: Sequence[Component], subject: Subject) -> tuple[Artifact, ...]:
-    """The artifacts that go beside an image."""
-    packages = [(one, purl) for one in components if (purl := _purl(one))]
+@dataclass(frozen=True, slots=True)
+class _Package:
+    """A package of an image, and what is known of it."""
+
+    component: Component
+    purl: PackageURL
+    facts: Facts
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        return {"sha256": self.facts.sha256} if self.facts.sha256 else {}
+
+
+def papers(
+    recipe: Recipe, base: Base, components: Sequence[Component], facts: Mapping[str, Facts], subject: Subject
+) -> tuple[Artifact, ...]:
+    """The artifacts that go beside an image; `facts` by the keys of components."""
+    packages = [_Package(one, purl, facts.get(one.key, Facts(0))) for one in components if (purl := _purl(one))]
     bom = _bom(recipe, base, packages, subject)
     statement = canonical(_statement(recipe, base, packages, subject))
     predicate = {"in-toto.io/predicate-type": PROVENANCE}
@@ -56,7 +73,7 @@ def _purl(component: Component) -> PackageURL | None:
     return PackageURL(_PURL[ecosystem], namespace or None, name, component.version)
 
 
-def _bom(recipe: Recipe, base: Base, packages: Sequence[tuple[Component, PackageURL]], subject: Subject) -> bytes:
+def _bom(recipe: Recipe, base: Base, packages: Sequence[_Package], subject: Subject) -> bytes:
     bom = Bom(serial_number=uuid5(NAMESPACE_URL, f"{subject.repository}@{subject.digest}"))
     bom.metadata.timestamp = recipe.committed_at
     image = Row(
@@ -67,18 +84,7 @@ def _bom(recipe: Recipe, base: Base, packages: Sequence[tuple[Component, Package
         hashes=[_hash(subject.digest)],
     )
     bom.metadata.component = image
-    rows = [
-        Row(
-            type=ComponentType.LIBRARY,
-            name=purl.name,
-            group=purl.namespace,
-            version=component.version,
-            bom_ref=component.name,
-            purl=purl,
-            properties=[Property(name="io.toplayer.layer", value=subject.layers[component.name])],
-        )
-        for component, purl in packages
-    ]
+    rows = [_row(one, subject) for one in packages]
     if base.digest:
         hashes = [_hash(base.digest)]
         rows.append(
@@ -89,16 +95,34 @@ def _bom(recipe: Recipe, base: Base, packages: Sequence[tuple[Component, Package
     return JsonV1Dot6(bom).output_as_string().encode()
 
 
+def _row(one: _Package, subject: Subject) -> Row:
+    terms = one.facts.license
+    return Row(
+        type=ComponentType.LIBRARY,
+        name=one.purl.name,
+        group=one.purl.namespace,
+        version=one.component.version,
+        bom_ref=one.component.name,
+        purl=one.purl,
+        # Of the file that it came in, and not of what became of that: others have that one, too.
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digits) for digits in one.hashes.values()],
+        licenses=[LicenseFactory().make_from_string(terms)] if terms else [],
+        properties=[Property(name="io.toplayer.layer", value=subject.layers[one.component.name])],
+    )
+
+
 def _hash(digest: Digest) -> HashType:
     return HashType(alg=HashAlgorithm.SHA_256, content=digest.hex)
 
 
-def _statement(
-    recipe: Recipe, base: Base, packages: Sequence[tuple[Component, PackageURL]], subject: Subject
-) -> Mapping[str, object]:
+def _used(one: _Package) -> Mapping[str, object]:
+    return {"uri": str(one.purl), **({"digest": one.hashes} if one.hashes else {})}
+
+
+def _statement(recipe: Recipe, base: Base, packages: Sequence[_Package], subject: Subject) -> Mapping[str, object]:
     """An in-toto statement (https://in-toto.io/Statement/v1) about the image."""
     commit = {"uri": f"git+{recipe.source}", "digest": {"gitCommit": recipe.commit}}
-    used: list[Mapping[str, object]] = [commit, *({"uri": str(purl)} for _, purl in packages)]
+    used: list[Mapping[str, object]] = [commit, *map(_used, packages)]
     if base.digest:
         used.append({"uri": base.name, "digest": {"sha256": base.digest.hex}})
     return {

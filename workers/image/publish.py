@@ -6,7 +6,7 @@ from watcher.image import DiffID
 from workers.image.base import Base
 from workers.image.component import Component
 from workers.image.config import image_config
-from workers.image.labels import labels
+from workers.image.labels import annotations, labels
 from workers.image.laying import Laid
 from workers.image.papers import Subject, papers
 from workers.image.parts import COMPONENT, SINCE, keep
@@ -29,7 +29,9 @@ def publish(
         sent += store.put_blob(manifest.config.digest, config)
         store.put_manifest(manifest.raw, OCI_MANIFEST, tag)
         sent += len(manifest.raw)
-    return manifest, sent + _tell(recipe, base, store, manifest, components)
+    subject = _subject(recipe, manifest)
+    told = papers(recipe, base, components, laid.notes.facts, subject)
+    return manifest, sent + sum(attach(store, manifest, one) for one in told)
 
 
 def _manifest(recipe: Recipe, base: Base, layers: Sequence[tuple[Descriptor, DiffID]]) -> tuple[Manifest, bytes]:
@@ -37,16 +39,14 @@ def _manifest(recipe: Recipe, base: Base, layers: Sequence[tuple[Descriptor, Dif
     ids = [(_story(layer), diff_id) for layer, diff_id in layers]
     raw = image_config(recipe.image, base, ids, told, recipe.committed_at)
     config = Descriptor(media_type=OCI_CONFIG, digest=digest_of(raw), size=len(raw))
-    return Manifest.make(config, (*base.layers, *(layer for layer, _ in layers)), {}), raw
+    return Manifest.make(config, (*base.layers, *(layer for layer, _ in layers)), annotations(told)), raw
 
 
-def _tell(recipe: Recipe, base: Base, store: Store, manifest: Manifest, components: Sequence[Component]) -> int:
-    """Puts beside the image what it consists of and how it came to be; the bytes that travelled."""
+def _subject(recipe: Recipe, manifest: Manifest) -> Subject:
     names = [(layer, layer.annotations.get(COMPONENT, "").split()) for layer in manifest.layers]
     # A patch comes later, and is where the component is.
     layers = {word.partition("@")[0]: layer.digest for layer, words in names for word in words}
-    subject = Subject(recipe.image.repository, manifest.digest, layers)
-    return sum(attach(store, manifest, one) for one in papers(recipe, base, components, subject))
+    return Subject(recipe.image.repository, manifest.digest, layers)
 
 
 def _story(layer: Descriptor) -> str:

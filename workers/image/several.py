@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from watcher.image import Digest, Platform
 from watcher.rollout import Built
+from workers.image.labels import OCI
 from workers.image.recipe import Recipe
-from workers.oci.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, canonical
+from workers.oci.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, canonical
 from workers.oci.store import Store, StoreRefused
 
 
@@ -40,12 +41,19 @@ def build_each(recipe: Recipe, store: Store, build: Callable[[Recipe], Built]) -
 
 
 def _index(platforms: Sequence[str], images: Sequence[Digest], store: Store) -> bytes:
-    rows = [_row(Platform.parse(platform), image, store) for platform, image in zip(platforms, images, strict=True)]
-    return canonical({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [row.json() for row in rows]})
+    manifests = [_manifest(image, store) for image in images]
+    rows = [
+        Descriptor(media_type=OCI_MANIFEST, digest=one.digest, size=len(one.raw), platform=Platform.parse(platform))
+        for platform, one in zip(platforms, manifests, strict=True)
+    ]
+    # What is said of all of them; each stands on a base of its own.
+    said = {name: text for name, text in manifests[0].annotations.items() if not name.startswith(f"{OCI}base.")}
+    table = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [row.json() for row in rows], "annotations": said}
+    return canonical(table)
 
 
-def _row(platform: Platform, image: Digest, store: Store) -> Descriptor:
+def _manifest(image: Digest, store: Store) -> Manifest:
     raw = store.manifest(image)
     if raw is None:
         raise StoreRefused(store.where, f"{image} was there a moment ago, and is not any more")
-    return Descriptor(media_type=OCI_MANIFEST, digest=image, size=len(raw), platform=platform)
+    return Manifest.parse(raw, store.where)

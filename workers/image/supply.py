@@ -14,12 +14,15 @@ from workers.image.entry import Entry
 class Brought:
     """What a component leaves in an image, and about how many bytes it comes to as they travel.
 
-    `requires` is what it needs (Requires-Dist), if it is a package of Python.
+    `requires` is what it needs (Requires-Dist), if it is a package of Python. `license` is its licence (an SPDX
+    expression, or what stands there), and `sha256` the hash of the file that it came in, as far as they are known.
     """
 
     entries: Sequence[Entry]
     size: int
     requires: tuple[str, ...] = ()
+    license: str = ""
+    sha256: str = ""
 
 
 class Supply(Protocol):

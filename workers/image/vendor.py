@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from watcher.errors import ToplayerError
+from watcher.inert import inert
 from watcher.lockfiles.composer_json import document, mapping
 from watcher.lockfiles.composer_lock import Locked
 from watcher.lockfiles.place import Place
@@ -62,6 +63,7 @@ class Vendor:
         self._runs = 0
         self._made: Mapping[str, Sequence[Entry]] | None = None
         self._failed: ToplayerError | None = None
+        self._licenses = {f"packagist:{one.package}": _license(one) for one in self._project.packages}
         packages = [self._component(one) for one in self._project.packages if one.row.get("type") != _METAPACKAGE]
         self.components: tuple[Component, ...] = (*packages, self._autoloader())
         self._wanted = set[str]()
@@ -88,7 +90,7 @@ class Vendor:
     def bring(self, component: Component, place: Path) -> Brought:
         """See `Supply`."""
         entries = self.entries(component)
-        return Brought(entries, _weighed(entries))
+        return Brought(entries, _weighed(entries), license=self._licenses.get(component.name, ""))
 
     def entries(self, component: Component) -> Sequence[Entry]:
         """The files of a component that is expected. Composer runs when the first of them is asked for.
@@ -276,6 +278,12 @@ def _owners(copy: Path, project: Project) -> Iterator[tuple[str, str]]:
             if not where:
                 raise BuildRefused(shown(place), "a package is installed out of the repository", _INSIDE)
             yield where, f"packagist:{row['name'].lower()}"
+
+
+def _license(one: Locked) -> str:
+    """What a lock says of a package's licence: of several, any may be chosen."""
+    said = one.row.get("license")
+    return inert(" OR ".join(map(str, said)) if isinstance(said, list) else str(said or ""), 200)
 
 
 def _weighed(entries: Iterable[Entry]) -> int:

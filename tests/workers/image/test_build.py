@@ -148,6 +148,7 @@ def test_an_image_is_the_environment_one_layer_per_package_and_the_code(shop: Sh
 def test_the_configuration_says_how_to_run_it_and_what_it_was_made_of(shop: Shop) -> None:
     fake_base = FakeStore("registry.example/base")
     run = {"Env": ["PATH=/usr/bin", "LANG=C.UTF-8", "MODE=base"], "Cmd": ["sh"], "User": "app", "OnBuild": ["RUN x"]}
+    run["Labels"] = {"org.opencontainers.image.title": "base", "org.example.team": "base"}
     publish(fake_base, [layer({"etc/os": "x"})], tag="1", **run)
     shop.base = read_base("registry.example/base:1", fake_base, "1", Platform("linux", "amd64"))
     shop.image = shop.image.model_copy(update={"env": {"MODE": "shop", "A": "1"}})
@@ -160,6 +161,7 @@ def test_the_configuration_says_how_to_run_it_and_what_it_was_made_of(shop: Shop
         "User": "app",
         "WorkingDir": "/app",
         "Labels": {
+            "org.example.team": "base",
             "org.opencontainers.image.created": "2026-11-02T08:30:00Z",
             "org.opencontainers.image.revision": FIRST,
             "org.opencontainers.image.source": "https://git.example/shop",
@@ -171,6 +173,25 @@ def test_the_configuration_says_how_to_run_it_and_what_it_was_made_of(shop: Shop
     assert config.table["created"] == "2026-11-02T08:30:00Z"
     assert [row["created_by"] for row in config.table["history"]] == ["tests", "venv", "pypi:core@1.0", "code"]
     assert len(config.diff_ids) == 4
+
+
+def test_the_manifest_says_whose_image_it_is_and_of_what(shop: Shop) -> None:
+    shop.app = "web"
+    shop.write({"pyproject.toml": '[project]\nname = "shop"\nversion = "3.1"\n'})
+
+    built = shop.build(pin("core"))
+
+    labels = shop.config(built).run["Labels"]
+    told = shop.manifest(built).annotations
+    assert (told["org.opencontainers.image.title"], told["org.opencontainers.image.version"]) == ("web", "3.1")
+    assert told == {name: text for name, text in labels.items() if name.startswith("org.opencontainers.image.")}
+
+
+@pytest.mark.parametrize("text", ['[project]\ndynamic = ["version"]\n', "[project", "[project]\nversion = 3\n", "\xff"])
+def test_a_version_that_only_code_can_tell_is_not_told(shop: Shop, text: str) -> None:
+    (shop.tree / "pyproject.toml").write_bytes(text.encode("latin-1"))
+
+    assert "org.opencontainers.image.version" not in shop.manifest(shop.build(pin("core"))).annotations
 
 
 def test_a_bump_makes_and_sends_one_layer_from_a_builder_that_has_nothing(shop: Shop) -> None:

@@ -1,5 +1,6 @@
 """What is told of an image beside it, as the library that wrote it and others read it."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import datetime
@@ -12,7 +13,8 @@ from cyclonedx.model.bom import Bom
 from tests.fakes.store import FakeStore
 from tests.rig.image import layer, publish
 from tests.rig.simple_index import SimpleIndex
-from tests.workers.image.test_build import FIRST, Shop, pin
+from tests.rig.wheel import wheel, wheel_name
+from tests.workers.image.test_build import FIRST, SECOND, Shop, pin
 from watcher.http import Http, Limits
 from watcher.image import Platform
 from watcher.rollout import Built
@@ -55,6 +57,23 @@ def test_what_an_image_consists_of_is_told_beside_it(shop: Shop) -> None:
     assert found.metadata.component
     assert found.metadata.component.version == built.image
     assert table["metadata"]["timestamp"] == "2026-11-02T08:30:00+00:00"
+
+
+def test_licences_and_hashes_of_packages_are_told_also_when_nothing_of_them_is_here(shop: Shop) -> None:
+    data = wheel("free", "1.0", terms="MIT OR Apache-2.0")
+    shop.index.add("free", wheel_name("free", "1.0"), data)
+    first = shop.build(pin("core"), pin("free"))
+    shop.write({"shop.py": "print('closed')\n"})
+
+    second = shop.build(pin("core"), pin("free"), commit=SECOND, previous=first.image)
+
+    sha256 = hashlib.sha256(data).hexdigest()
+    for built in (first, second):
+        (row,) = (one for one in told(shop, built, BOM)["components"] if one["name"] == "free")
+        assert row["licenses"] == [{"expression": "MIT OR Apache-2.0"}]
+        assert row["hashes"] == [{"alg": "SHA-256", "content": sha256}]
+        used = told(shop, built, STATEMENT)["predicate"]["buildDefinition"]["resolvedDependencies"]
+        assert {"uri": "pkg:pypi/free@1.0", "digest": {"sha256": sha256}} in used
 
 
 def test_how_an_image_came_to_be_is_told_beside_it(shop: Shop) -> None:
