@@ -6,6 +6,7 @@ limit on memory and a limit on what it may say; when it is over, nothing that it
 
 import contextlib
 import os
+import re
 import resource
 import selectors
 import signal
@@ -31,6 +32,10 @@ SAID = 64 * 1024
 """Bytes of stderr that are kept; whoever wants more listens."""
 _TETHER = Path(__file__).with_name("tether.py")
 _CHUNK = 64 * 1024
+_FRAMES = re.compile(
+    r"(?m)^(?:Traceback \(most recent call last\):|The above exception was the direct cause .*"
+    r"|During handling of the above .*|  File \".*(?:\n    .*)*)(?:\n+|\Z)"
+)
 # What a machine may need to reach the world, and nothing else of ours.
 _PASSED = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR")
 
@@ -229,7 +234,8 @@ class _Talk:
 
 
 def _said(output: bytes | bytearray, secrets: Collection[str]) -> str:
-    text = output.decode("utf-8", "replace").strip()
+    # Where in a Python program something went wrong says nothing to whoever runs it, and takes all the room.
+    text = _FRAMES.sub("", output.decode("utf-8", "replace")).strip()
     for secret in filter(None, secrets):
         text = text.replace(secret, "***")
     return inert(text[-2_000:])

@@ -177,3 +177,12 @@ def test_what_is_tethered_fails_as_it_would_alone() -> None:
     assert ended("/no/such/tool") == 127
     with tethered([sys.executable, "-c", "import time; time.sleep(600)"]) as (words, pipe), pytest.raises(ToolTimedOut):
         run(words, cwd=None, env={}, deadline=timedelta(seconds=1), inherit=[pipe])
+
+
+def test_where_in_a_python_program_it_went_wrong_is_left_out(tmp_path: Path) -> None:
+    script = "import sys; sys.stderr.write('cause:\\n    a needs b\\n'); 1 / 0"
+
+    with pytest.raises(ToolFailed) as caught:
+        run([sys.executable, "-c", script], cwd=tmp_path, env={}, deadline=timedelta(seconds=30))
+
+    assert caught.value.said.split() == ["cause:", "a", "needs", "b", "ZeroDivisionError:", "division", "by", "zero"]

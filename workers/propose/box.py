@@ -112,7 +112,7 @@ class Box:
                 memory=MEMORY,
                 directory=str(cwd),
                 # Nothing of the app's own is on the way to any program or module, either.
-                env={**passed, "PATH": path, "PYTHONPATH": "", "NETRC": f"{root}/.netrc"},
+                env={"PYTHONPATH": "", **passed, "PATH": path, "NETRC": f"{root}/.netrc"},
                 user=f"{os.getuid()}:{os.getgid()}",
                 network="host",
                 processes=_PROCESSES,

@@ -8,16 +8,14 @@ from collections.abc import Collection, Mapping, Sequence
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from watcher.inert import inert
 from watcher.lockfiles.lines import lines
 from watcher.lockfiles.requirements import Requirements
 from watcher.lockfiles.wanted import included
 from watcher.pin import Pin
-from watcher.release import Release
 from watcher.versions import SCHEMES
 from workers.propose.bench import Unsolved
 from workers.propose.edit import edited
-from workers.propose.move import Move
+from workers.propose.move import Move, hashes_of
 from workers.propose.uv import Uv
 from workers.propose.workshop import Workshop
 
@@ -48,20 +46,11 @@ class ByHand:
             mine = [pin for pin in before if pin.package == move.package]
             if len({SCHEMES["pypi"].key(pin.version) for pin in mine}) > 1:
                 raise Unsolved(f"the file pins it to {' and to '.join(sorted(pin.version for pin in mine))}", _SEVERAL)
-            hashes = hashes_of(move.release) if any(pin.hashes for pin in mine) else ()
+            hashes = hashes_of(move) if any(pin.hashes for pin in mine) else ()
             made = {name: edited(text, name, move.package, move.version, hashes) for name, text in made.items()}
         if moves:
             _installable(before, _FORMAT.pins(made[path], path, made), moves, made, path, shop.uv)
         return made
-
-
-def hashes_of(release: Release) -> tuple[str, ...]:
-    """`sha256:…` of every file of the release, sorted. `Unsolved` if the index does not tell one of them."""
-    without = [file.filename for file in release.files if not file.hashes.get("sha256")]
-    if without or not release.files:
-        what = f"no sha256 of {inert(without[0], 200)}" if without else "no file of it"
-        raise Unsolved(f"the pin has hashes, and the index gives {what}", missing=not release.files)
-    return tuple(sorted({f"sha256:{file.hashes['sha256']}" for file in release.files}))
 
 
 def _installable(

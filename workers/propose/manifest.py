@@ -14,7 +14,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from workers.propose.bench import Unsolved
-from workers.propose.said import BUILDS_NOTHING
+from workers.propose.stand_in import BUILDS_NOTHING
 
 _TABLE = re.compile(r"(?m)^[ \t]*\[[ \t]*build-system[ \t]*\][^\n]*\n?(?:(?![ \t]*\[)[^\n]*(?:\n|\Z))*")
 _OURS = {"requires": [], "build-backend": "toplayer_backend", "backend-path": ["."]}

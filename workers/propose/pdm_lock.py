@@ -133,6 +133,7 @@ def _environment(bench: UvBench, uv: Uv, manifest: str) -> dict[str, str]:
         "PDM_NON_INTERACTIVE": "1",
         "PDM_USE_VENV": "0",
         "PDM_PYTHON": str(bench.python(str(project.get("requires-python", ""))) / "bin" / "python"),
-        # To learn what a source distribution needs, it would build it.
+        # It starts a build backend in an environment of its own, in which nothing of ours stands in the way.
+        "PDM_BUILD_ISOLATION": "0",
         _WHEELS: ":all:",
     }

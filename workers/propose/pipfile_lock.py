@@ -11,7 +11,8 @@ import json
 import posixpath
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -21,6 +22,7 @@ from watcher.lockfiles.wanted import beside
 from workers.propose.bench import Unsolved
 from workers.propose.json_edit import replaced
 from workers.propose.move import Move
+from workers.propose.pip_compile import without_wheels
 from workers.propose.program import Program
 from workers.propose.requirement_edit import raised_in
 from workers.propose.uv import Uv, UvBench
@@ -59,7 +61,7 @@ class PipfileLock:
             pipenv("verify")
             made = _resolved(pipenv, path, manifest, text, versions(lock, moves), {move.package for move in moves})
             new = {section: _like(lock.get(section, {}), rows) for section, rows in made.items()}
-            new = {section: _whole(rows, lock.get(section, {}), bench) for section, rows in new.items()}
+            new = {section: _whole(rows, lock.get(section, {}), moves, bench) for section, rows in new.items()}
             after = edited(files[path], lock, new, hash_of(pipfile))
             bench.write(path, after)
             bench.write(manifest, text)
@@ -83,15 +85,13 @@ class _Pipenv:
             "PIPENV_YES": "1",
             "PIPENV_VERBOSITY": "-1",
             "PIPENV_KEYRING_PROVIDER": "disabled",
-            # It would build a source distribution to learn what it needs.
-            "PIP_ONLY_BINARY": ":all:",
-            "PIP_CONFIG_FILE": "/dev/null",
-            "PIP_NO_INPUT": "1",
+            "PIP_BUILD_ISOLATION": "false",
+            **{name: text for name, text in uv.for_pip({}).items() if "INDEX" not in name},
             **({"PIPENV_PYPI_MIRROR": uv.index.url} if uv.index.url else {}),
         }
 
-    def __call__(self, *words: str) -> str:
-        return self.bench.tool(_PIPENV, words, self._directory, **self._env)
+    def __call__(self, *words: str, locked: Collection[str] = ()) -> None:
+        without_wheels(partial(self.bench.tool, _PIPENV, words, self._directory), self._env, locked)
 
 
 def _resolved(
@@ -103,7 +103,7 @@ def _resolved(
         pipenv.bench.write(manifest, rearranged(text, manifest, pins))
         pipenv.bench.remove(path)
         try:
-            pipenv("lock", "--categories", " ".join(_COPY + name for name in names))
+            pipenv("lock", "--categories", " ".join(_COPY + name for name in names), locked=pins)
             break
         except Unsolved as error:
             free = in_the_way(error.said, pins) - asked
@@ -195,10 +195,10 @@ def _like(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]
     return rows
 
 
-def _whole(rows: dict[str, Any], before: Mapping[str, Any], bench: UvBench) -> dict[str, Any]:
+def _whole(rows: dict[str, Any], before: Mapping[str, Any], moves: Sequence[Move], bench: UvBench) -> dict[str, Any]:
     """The rows with all hashes in those that are new."""
     new = {name: row for name, row in rows.items() if row != before.get(name) and "hashes" in row}
-    known = bench.hashes({canonicalize_name(name): row["version"].lstrip("=") for name, row in new.items()})
+    known = bench.hashes({canonicalize_name(name): row["version"].lstrip("=") for name, row in new.items()}, moves)
     for name, row in new.items():
         new[name] = {**row, "hashes": sorted({*row["hashes"], *known.get(canonicalize_name(name), ())})}
     return rows | new

@@ -6,9 +6,7 @@ from watcher.errors import IndexRefused, IndexUnreachable, ToplayerError
 from watcher.inert import inert
 from workers.propose.bench import Unsolved
 from workers.propose.errors import InterpreterMissing
-
-BUILDS_NOTHING = "toplayer builds nothing, and"
-"""How what stands in for a build backend begins to say why it cannot answer."""
+from workers.propose.stand_in import BUILDS_NOTHING
 
 
 def translated(said: str) -> ToplayerError:
@@ -35,6 +33,8 @@ def translated_from(said: str) -> ToplayerError:
         return IndexUnreachable(inert(url[0]) if url else "the index", why)
     if url and re.search(r"40[13] |[Uu]nauthorized|Authorization", said):
         return IndexRefused(inert(url[0]), why)
+    if unbuilt := re.search(rf"{BUILDS_NOTHING} .*", said):
+        return Unsolved(unbuilt[0].strip(), "only a wheel, or a source that says what it needs, can be locked here")
     missing = re.search(r"No matching distribution|doesn't match any versions|not find a version|No matching", said)
     return Unsolved(why or "it did not say why", _hint(said), missing=missing is not None, said=said)
 

@@ -9,6 +9,7 @@ from watcher.errors import LockfileUnreadable
 from watcher.lockfiles import read
 from watcher.lockfiles.compiled import header
 from watcher.lockfiles.diff import LockDiff, changes, together
+from watcher.lockfiles.lines import lines
 from watcher.pin import Pin
 from watcher.versions import SCHEMES
 from workers.propose.bench import Unsolved
@@ -67,6 +68,8 @@ def moved(path: str, moves: Sequence[Move], fetch: Fetch, shop: Workshop, now: d
         diff = changes(before, after)
         for move in moves:
             _landed(move, after)
+        for name, text in made.items():
+            _says_the_same(name, files.get(name, ""), text)
         idle = cache(lambda: changes(before, _pins({**files, **tool.run(files, path, (), shop)}, path)))
         _no_more_than_needed({move.package for move in moves}, diff, idle)
     except Unsolved as error:
@@ -146,6 +149,14 @@ def _no_more_than_needed(asked: set[str], diff: LockDiff, idle: Callable[[], Loc
     if names:
         why = f"its tool changes {', '.join(sorted(names))} in it even without being asked"
         raise Unsolved(why, "bring the lock up to date by hand once, and commit it")
+
+
+def _says_the_same(path: str, old: str, new: str) -> None:
+    """What a requirements file tells an installer (which index to ask, what to build) is no version of a package."""
+    if path.endswith(".txt"):
+        before, after = (sorted(line.text for line in lines(text, path) if line.text[:1] == "-") for text in (old, new))
+        if before != after:
+            raise Unsolved(f"its tool would change the options in {path}", "compile it by hand once, and look at them")
 
 
 def _tool(text: str, path: str) -> LockTool:

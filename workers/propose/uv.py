@@ -23,9 +23,10 @@ from watcher.route import address_of
 from watcher.settings import IndexSettings
 from watcher.wheels import Wheels
 from workers.process import ToolFailed, environment
+from workers.propose import stand_in
 from workers.propose.bench import DEADLINE, Bench, away, inside, on_disk
 from workers.propose.box import Box
-from workers.propose.move import Move
+from workers.propose.move import Move, hashes_of
 from workers.propose.program import Program
 from workers.propose.said import translated, translated_from
 from workers.propose.uv_settings import required
@@ -63,8 +64,19 @@ class Uv:
                 env = {**self._environment(root, files), "NETRC": f"/proc/{os.getpid()}/fd/{netrc}"}
                 secrets = [word for _, _, word in self.credentials()]
                 cache = self.box.cache(self.state) if self.box else self.state
-                bench = UvBench(root / "work", env, secrets, required=required(files), cache=cache, box=self.box)
+                bench = UvBench(
+                    root / "work",
+                    env,
+                    secrets,
+                    required=required(files),
+                    for_target=self.for_target,
+                    cache=cache,
+                    box=self.box,
+                )
                 bench.root.mkdir()
+                for name, text in stand_in.files().items():
+                    (root / "site").mkdir(exist_ok=True)
+                    (root / "site" / name).write_text(text)
                 for path, text in files.items():
                     bench.write(path, text)
                 yield bench
@@ -81,6 +93,19 @@ class Uv:
         said = [text for path, text in files.items() if not path.endswith(".lock")]
         named = (address_of(one) for one in self.more if not one.explicit)
         return [address for address in named if not any(address in text for text in said)]
+
+    def for_pip(self, files: Mapping[str, str]) -> dict[str, str]:
+        """What pip, wherever it is in a tool, finds in its environment: its indexes, and that it takes wheels only."""
+        plain = [urlsplit(one.url or "").netloc for one in self._all if (one.url or "").startswith("http:")]
+        asked = {"PIP_INDEX_URL": self.index.url or "", "PIP_EXTRA_INDEX_URL": " ".join(self.further(files))}
+        return {name: value for name, value in asked.items() if value} | {
+            # The settings say so; what the project says of whom to trust does not count.
+            "PIP_TRUSTED_HOST": " ".join(plain),
+            "PIP_ONLY_BINARY": ":all:",
+            "PIP_USE_PEP517": "1",
+            "PIP_CONFIG_FILE": "/dev/null",
+            "PIP_NO_INPUT": "1",
+        }
 
     @property
     def _all(self) -> tuple[IndexSettings, ...]:
@@ -101,6 +126,7 @@ class Uv:
             root,
             UV_CACHE_DIR=str(self.state / "uv"),
             UV_PYTHON_INSTALL_DIR=str(self.state / "python"),
+            PYTHONPATH=str(root / "site"),
             UV_CREDENTIALS_DIR=str(root),
             UV_NO_SYSTEM_CONFIG="1",
             UV_KEYRING_PROVIDER="disabled",
@@ -124,6 +150,7 @@ class UvBench(Bench):
     """
 
     required: str = ""
+    for_target: tuple[str, ...] = ()
     cache: Path = Path()
     box: Box | None = None
 
@@ -150,16 +177,19 @@ class UvBench(Bench):
         )
         return place
 
-    def hashes(self, versions: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    def hashes(self, versions: Mapping[str, str], moves: Iterable[Move]) -> dict[str, tuple[str, ...]]:
         """`sha256:…` of every file of these releases, by package, sorted.
 
-        A tool that may build nothing does not see source distributions, and leaves out their hashes.
+        A tool that may build nothing does not see source distributions, and leaves out their hashes. Those of the
+        `moves` are known; the others are asked for as the image's Python would ask.
         """
-        rows = "".join(f"{package}=={version}\n" for package, version in versions.items())
-        options = ("--no-deps", "--generate-hashes", "--no-header", "--no-annotate", "--quiet")
-        said = self.uv(["pip", "compile", "-", *options], input=rows) if versions else ""
+        known = {move.package: hashes_of(move) for move in moves if move.release.files}
+        found = {name: hashes for name, hashes in known.items() if name in versions}
+        rows = "".join(f"{name}=={version}\n" for name, version in versions.items() if name not in found)
+        options = ("--no-deps", "--generate-hashes", "--no-header", "--no-annotate", "--quiet", *self.for_target)
+        said = self.uv(["pip", "compile", "-", *options], input=rows) if rows else ""
         blocks = re.findall(r"(?m)^([a-z0-9-]+)==\S*((?:\s+\\\n\s+--hash=\S+)*)", said)
-        return {name: tuple(sorted(re.findall(r"--hash=(\S+)", text))) for name, text in blocks}
+        return found | {name: tuple(sorted(re.findall(r"--hash=(\S+)", text))) for name, text in blocks}
 
     def tool(self, program: Program, words: Sequence[str], directory: str = "", **env: str) -> str:
         """What another tool of Python's says, in a directory of the copy, with `env` added.
