@@ -84,6 +84,11 @@ def surroundings(home: Path, indexes: Sequence[IndexSettings], cache: Path) -> d
         home,
         COMPOSER_HOME=str(home),
         COMPOSER_CACHE_DIR=str(cache),
+        # A project may name other places for these: it would write there, and delete what it takes to be old.
+        COMPOSER_CACHE_FILES_DIR=str(cache / "files"),
+        COMPOSER_CACHE_REPO_DIR=str(cache / "repo"),
+        COMPOSER_CACHE_VCS_DIR=str(cache / "vcs"),
+        COMPOSER_DATA_DIR=str(home),
         COMPOSER_AUTH=json.dumps(auth),
         COMPOSER_MEMORY_LIMIT="-1",  # the limit is ours, on the process
         COMPOSER_ALLOW_SUPERUSER="1",

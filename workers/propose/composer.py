@@ -68,6 +68,7 @@ class Composer:
         return surroundings(home, self.indexes, cache) | {
             # It would else look for the root package's version with git, hg, fossil and svn.
             "COMPOSER_ROOT_VERSION": "1.0.0",
+            "COMPOSER_VENDOR_DIR": str(home / "vendor"),
             # An advisory on another package is no reason not to move this one. What is malware stays blocked.
             "COMPOSER_NO_SECURITY_BLOCKING": "1",
             "COMPOSER_POLICY_ADVISORIES_BLOCK": "0",

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from watcher.inert import inert
 from watcher.lockfiles.wanted import beside, inside
 from workers.propose.bench import Unsolved
 from workers.propose.graft import grafted
@@ -23,6 +24,11 @@ from workers.propose.workshop import Workshop
 
 _WRITERS = (("4.5.1", ">=2.28.1"), ("4.5", ">=2.17,<2.28.1"), ("4.4.2", "==2.16.*"), ("4.4", ">=2.11,<2.16"))
 """Formats of the lock, and the versions of PDM that write them; see `spec_version` in its sources."""
+_FLAGS = (
+    *("-d", "--dev", "--prod", "--production", "--no-default", "--without-default", "--no-cross-platform"),
+    *("--static-urls", "--no-static-urls", "-v", "-vv", "--verbose", "-q", "--quiet"),
+)
+_VALUES = ("-G", "--group", "--with", "--without", "-S", "--strategy", "--exclude-newer", "-k", "--skip")
 _PROJECT = re.compile(r"(?m)^[ \t]*\[[ \t]*project[ \t]*\][ \t]*(?:#[^\n]*)?(?:\r?\n|\Z)")
 _TABLE = re.compile(r"(?m)^[ \t]*\[")
 _ASKED = re.compile(r"(?m)^[ \t]*[\"']?dependencies[\"']?[ \t]*=[ \t]*\[")
@@ -49,6 +55,7 @@ class PdmLock:
             raise Unsolved(f"there is no {manifest}")
         edits = raised_in(files, [manifest], moves)
         text = edits.get(manifest, files[manifest])
+        _harmless(text, manifest)
         copy = {**unbuilt({name: text for name, text in files.items() if name != manifest}), manifest: text}
         with shop.uv.bench(copy) as bench:
             pdm = _Pdm(bench, _program(files[path]), here, _environment(bench, shop.uv, text))
@@ -77,7 +84,21 @@ class _Pdm:
 
     def __call__(self, *words: str, **env: str) -> None:
         # Its hooks are commands of the project.
-        self._bench.tool(self._program, ["lock", *words, "--skip", ":all"], self._directory, **{**self._env, **env})
+        where = ["--project", ".", "--lockfile", "pdm.lock", "--skip", ":all"]
+        self._bench.tool(self._program, ["lock", *words, *where], self._directory, **{**self._env, **env})
+
+
+def _harmless(manifest: str, path: str) -> None:
+    """Raises `Unsolved` for arguments that the project gives to `pdm lock`, and that are not about what is resolved."""
+    given = tomllib.loads(manifest).get("tool", {}).get("pdm", {}).get("options", {}).get("lock", ())
+    rest = [str(word) for word in given]
+    while rest:
+        option, equals, _ = rest.pop(0).partition("=")
+        if option in _VALUES and (equals or (rest and not rest[0].startswith("-"))):
+            rest = rest if equals else rest[1:]
+        elif option not in _FLAGS or equals:
+            said = inert(option, 80)
+            raise Unsolved(f"{path} gives `{said}` to `pdm lock` ([tool.pdm.options]), which toplayer does not do")
 
 
 def _program(lock: str) -> Program:

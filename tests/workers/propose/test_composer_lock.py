@@ -89,6 +89,18 @@ def test_the_first_rung_moves_the_package_and_no_other_line(repository: Composer
     assert [line.split('"')[1] for line in gone] == ["version", "url", "reference", "shasum"]
 
 
+def test_a_project_says_nothing_about_where_composer_writes(repository: ComposerRepository, tmp_path: Path) -> None:
+    files = locked(tmp_path / "desk", manifest(repository))
+    published(repository)
+    elsewhere = tmp_path / "elsewhere"
+    names = ("cache-dir", "cache-repo-dir", "cache-files-dir", "cache-vcs-dir", "data-dir", "vendor-dir", "bin-dir")
+    config = {"secure-http": False, **{name: str(elsewhere / name) for name in names}}
+    files["composer.json"] = manifest(repository, config=config)
+
+    assert ways(move(files, shop(tmp_path), "1.1.0")) == ["acme/app 1.0.0 → 1.1.0"]
+    assert not elsewhere.exists()
+
+
 def test_the_second_rung_moves_what_is_in_the_way_as_little_as_it_can(
     repository: ComposerRepository, tmp_path: Path
 ) -> None:

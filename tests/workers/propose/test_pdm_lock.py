@@ -32,6 +32,9 @@ dev = ["side"]
 [tool.pdm]
 distribution = false
 
+[tool.pdm.options]
+lock = ["-G", ":all", "--no-cross-platform"]
+
 [tool.pdm.scripts]
 pre_lock = "touch pwned"
 
@@ -100,6 +103,19 @@ def test_a_requirement_that_forbids_the_release_is_told_or_raised_as_the_policy_
     ]
     assert [pin.package for pin in made.diff.added] == ["extra-thing"]
     assert made.files["pdm.lock"].count("\n") == made.files["pdm.lock"].count("\r\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ['"--lockfile", "/x"', '"--lockfile=/x"', '"-L", "x"', '"-p", "/"', '"--override=x"', '"-G"', '"-d=1"', '"-C=x"'],
+)
+def test_a_project_that_tells_pdm_where_to_write_is_refused(uv: Uv, words: str) -> None:
+    manifest = f'[project]\nname = "a"\nversion = "1"\n[tool.pdm.options]\nlock = ["--dev", {words}]\n'
+    lock = '[metadata]\nlock_version = "4.5.1"\n[[package]]\nname = "side"\nversion = "1.0"\n'
+    wish = Move(package="side", version="1.1", release=Release(package="side", version="1.1"))
+
+    with pytest.raises(LockRefused, match="which toplayer does not do"):
+        move({"pyproject.toml": manifest, "pdm.lock": lock}, "pdm.lock", wish, uv)
 
 
 @pytest.mark.parametrize(

@@ -262,3 +262,21 @@ def test_what_an_editor_of_windows_left_is_read_and_stays(
         assert made[name].startswith(mark)
         assert made[name].count("\n") == made[name].count(end)
         assert 1 <= len(changed_lines(files[name], made[name])) <= 8
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("pyproject.toml", '[tool.uv]\npython-downloads-json-url = "https://index.example/x.json"\n'),
+        ("uv.toml", 'python-install-mirror = "file:///x"\n'),
+    ],
+)
+def test_a_repository_that_brings_its_own_python_along_is_refused(
+    index: SimpleIndex, uv: Uv, tmp_path: Path, path: str, said: str
+) -> None:
+    files = locked(tmp_path, index, "side")
+    index.publish("side", "1.1")
+    files[path] = files.get(path, "") + said
+
+    with pytest.raises(LockRefused, match="where to get a Python from"):
+        move(files, "uv.lock", move_to(index, "side", "1.1"), uv)
