@@ -24,6 +24,7 @@ from watcher.settings import AppSettings, Settings
 from watcher.units import size
 from watcher.view import remedy
 from workers import sentry
+from workers.confined import can_confine
 from workers.dockerfile.engine import Engine
 from workers.fleet.targets import connect
 from workers.git import Repository
@@ -40,6 +41,9 @@ from workers.steps.service import service_of
 
 _LITTLE = 2_000_000_000
 """Bytes of free space in the state directory under which a build may well run out of it."""
+
+_CONFINED = "can write to their own directories, and nowhere else (Landlock)"
+_NOT_CONFINED = "can write wherever toplayer can: this kernel has no Landlock (Linux 5.19), or does not let us use it"
 
 
 class Unwell(Refused):
@@ -59,6 +63,7 @@ def examine(settings: Settings, test_sentry: bool) -> Iterator[Finding]:
     for program, package in needed(settings).items():
         yield _found(program, lambda program=program, package=package: _program(program, package))  # type: ignore[misc]
     yield _found("state directory", lambda: _space(settings))
+    yield Finding("lock tools", True, _CONFINED if can_confine() else _NOT_CONFINED)
     yield _found("ledger", lambda: _ledger(settings))
     if settings.broker_url:
         yield _found("broker", lambda: _broker(settings))

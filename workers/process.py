@@ -93,16 +93,18 @@ def run(
     memory: int = MEMORY,
     inherit: Collection[int] = (),
     hear: Callable[[bytes], object] = lambda _: None,
+    name: str = "",
 ) -> Ran:
     """Runs a tool to its end; `env` is its whole environment, `accept` the exit codes that are not failures.
 
     `inherit` are descriptors that stay open until the tool has ended, even if we are killed before: a lock, say.
-    `hear` gets all that the tool writes to stderr, while it does.
+    `hear` gets all that the tool writes to stderr, while it does. `name` is what people call the tool, if that is not its
+    own name.
 
     Raises `ToolFailed` (also for a tool that is not installed, or that writes more than `OUTPUT` bytes) and
     `ToolTimedOut`. Neither holds any of the `secrets`. Whatever the tool started and left behind is killed.
     """
-    tool, until = Path(argv[0]).name, time.monotonic() + deadline.total_seconds()
+    tool, until = name or Path(argv[0]).name, time.monotonic() + deadline.total_seconds()
     try:
         process = subprocess.Popen(
             list(argv),

@@ -4,6 +4,7 @@ but the index's, a deadline, and a limit on memory.
 
 import contextlib
 import re
+import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from watcher.errors import LockfileUnreadable, Refused
+from workers.confined import confined
 from workers.process import Ran, ToolFailed, run
 
 DEADLINE = timedelta(minutes=5)
@@ -59,12 +61,17 @@ _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|Read-only fi
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A throwaway directory. `env` is a tool's whole environment, `secrets` is what it must not carry away."""
+    """A throwaway directory. `env` is a tool's whole environment, `secrets` is what it must not carry away.
+
+    What a tool can write to is the directory above `root`, which is as throwaway, and what it keeps in `kept`. `netrc`
+    is the descriptor of a file with passwords.
+    """
 
     root: Path
     env: Mapping[str, str]
     secrets: Collection[str] = ()
-    inherit: Collection[int] = ()
+    kept: Collection[Path] = ()
+    netrc: int = 0
 
     def run(
         self,
@@ -77,11 +84,16 @@ class Bench:
         env: Mapping[str, str] = MappingProxyType({}),
     ) -> Ran:
         """Runs a tool in a directory of the copy, with `env` added. Raises `ToolFailed` and `ToolTimedOut`."""
+        for place in self.kept:
+            place.mkdir(parents=True, exist_ok=True)
+        # One that is not there is told by whoever would have run it.
+        there = shutil.which(argv[0], path=self.env.get("PATH")) is not None
         return run(
-            argv,
+            confined(argv, (self.root.parent, *self.kept), self.netrc) if there else argv,
+            name=Path(argv[0]).name,
             cwd=self.root / inside(directory),
             env={**self.env, **env},
-            inherit=self.inherit,
+            inherit=(self.netrc,) if self.netrc else (),
             deadline=deadline,
             input=input.encode(),
             accept=accept,

@@ -41,13 +41,14 @@ class Composer:
         with on_disk(self.state), scratch(self.state / "scratch") as root:
             home = root / "home"
             home.mkdir()
+            (root / "tmp").mkdir()
             (home / "config.json").write_text(json.dumps(self._configuration(files)))
             secrets = secrets_of(self.indexes)
             box = self.box if self.box is not None and self.box.may_know(secrets) else None
             box = box if box is not None and box.holds("composer") else None
             cache = box.cache(self.state) if box else self.state
             env = self._environment(home, cache / "composer")
-            bench = ComposerBench(root / "work", env, secrets, box=box, cache=cache)
+            bench = ComposerBench(root / "work", env, secrets, [cache / "composer"], box=box, cache=cache)
             bench.root.mkdir()
             for path, text in files.items():
                 bench.write(path, text)
@@ -69,6 +70,7 @@ class Composer:
             # It would else look for the root package's version with git, hg, fossil and svn.
             "COMPOSER_ROOT_VERSION": "1.0.0",
             "COMPOSER_VENDOR_DIR": str(home / "vendor"),
+            "TMPDIR": str(home.parent / "tmp"),
             # An advisory on another package is no reason not to move this one. What is malware stays blocked.
             "COMPOSER_NO_SECURITY_BLOCKING": "1",
             "COMPOSER_POLICY_ADVISORIES_BLOCK": "0",

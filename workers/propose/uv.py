@@ -36,6 +36,10 @@ from workers.scratch import scratch
 _GLIBC = (17, 28, *range(31, 41))
 
 
+_KEPT = ("uv", "python", "pdm", "pipenv", "poetry", "pip-tools")
+"""What the tools keep from one time to the next, in the state directory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Uv:
     """uv for one app: its indexes, its image, and in `state` its cache, its copies and the Pythons that it downloaded.
@@ -68,12 +72,15 @@ class Uv:
                     root / "work",
                     env,
                     secrets,
+                    kept=[self.state / name for name in _KEPT],
+                    netrc=netrc,
                     required=required(files),
                     for_target=self.for_target,
                     cache=cache,
                     box=self.box,
                 )
                 bench.root.mkdir()
+                (root / "tmp").mkdir()
                 for name, text in stand_in.files().items():
                     (root / "site").mkdir(exist_ok=True)
                     (root / "site" / name).write_text(text)
@@ -126,6 +133,7 @@ class Uv:
             root,
             UV_CACHE_DIR=str(self.state / "uv"),
             UV_PYTHON_INSTALL_DIR=str(self.state / "python"),
+            TMPDIR=str(root / "tmp"),
             PYTHONPATH=str(root / "site"),
             UV_CREDENTIALS_DIR=str(root),
             UV_NO_SYSTEM_CONFIG="1",
