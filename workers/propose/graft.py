@@ -16,13 +16,17 @@ def grafted(old: str, new: str) -> str:
     old_head, *old_packages = old.split(_START)
     new_head, *new_packages = new.split(_START)
     known = {_key(text): text for text in old_packages}
+    sources: dict[tuple[str, ...], list[str]] = {}
+    for text in old_packages:
+        sources.setdefault(_release(text), []).append(_source(text))
     packages = []
     for text in new_packages:
-        twin = known.get(_key(text))
-        if twin is not None and _source(twin) != _source(text):
-            name, version, *_ = _key(text)
+        before = sources.get(_release(text), [])
+        if before and _source(text) not in before:
+            name, version, *_ = _release(text)
             hint = "set `url` of this index in the configuration to the one in the lock"
-            raise Unsolved(f"{name} {version} would come from {_source(text)} and not from {_source(twin)}", hint)
+            raise Unsolved(f"{name} {version} would come from {_source(text)} and not from {before[0]}", hint)
+        twin = known.get(_key(text))
         packages.append(twin if twin is not None and _meaning(twin) == _meaning(text) else text)
     head = old_head if _head(old_head) == _head(new_head) else new_head
     return _START.join([head, *packages]).rstrip("\n") + "\n"
@@ -41,10 +45,15 @@ def _package(text: str) -> dict[str, Any]:
     return package
 
 
-def _key(text: str) -> tuple[str, ...]:
-    """What tells a package from every other one: to PDM, one with an extra is another one."""
+def _release(text: str) -> tuple[str, ...]:
+    """A package at a version. To PDM, one with an extra is another one."""
     package = _package(text)
     return str(package["name"]), str(package.get("version", "")), *map(str, package.get("extras", ()))
+
+
+def _key(text: str) -> tuple[object, ...]:
+    """What tells a package from every other one: one version of it can be from several places, each for its platform."""
+    return _release(text), _source(text), tuple(_package(text).get("resolution-markers", ()))
 
 
 def _source(text: str) -> str:

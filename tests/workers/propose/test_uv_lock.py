@@ -280,3 +280,23 @@ def test_a_repository_that_brings_its_own_python_along_is_refused(
 
     with pytest.raises(LockRefused, match="where to get a Python from"):
         move(files, "uv.lock", move_to(index, "side", "1.1"), uv)
+
+
+def test_one_version_of_a_package_from_two_indexes_is_in_nobodys_way(
+    index: SimpleIndex, uv: Uv, tmp_path: Path
+) -> None:
+    with SimpleIndex() as cpu, SimpleIndex() as gpu:
+        for one, size in ((cpu, "small"), (gpu, "large")):
+            one.publish("torchy", "1.0", files={"torchy.py": f"SIZE = {size!r}"})
+        tail = "\n[tool.uv.sources]\ntorchy = [\n"
+        tail += '{ index = "cpu", marker = "sys_platform == \'darwin\'" },\n'
+        tail += '{ index = "gpu", marker = "sys_platform != \'darwin\'" },\n]\n'
+        for name, one in (("cpu", cpu), ("gpu", gpu)):
+            tail += f'[[tool.uv.index]]\nname = "{name}"\nurl = "{one.url}"\nexplicit = true\n'
+        files = locked(tmp_path, index, "side", "torchy", tail=tail)
+        index.publish("side", "1.1")
+
+        made = after(files, "uv.lock", move_to(index, "side", "1.1"), uv)
+
+    assert made.count('name = "torchy"') == files["uv.lock"].count('name = "torchy"')
+    assert len(changed_lines(files["uv.lock"], made)) == 4
