@@ -52,7 +52,7 @@ def _release(text: str) -> tuple[str, ...]:
 
 
 def _key(text: str) -> tuple[object, ...]:
-    """What tells a package from every other one: one version of it can be from several places, each for its platform."""
+    """What tells a package from every other one: a version of it can be from several places, each for its platform."""
     return _release(text), _source(text), tuple(_package(text).get("resolution-markers", ()))
 
 

@@ -53,7 +53,7 @@ class PdmLock:
         here, manifest = posixpath.dirname(path), beside(path, "pyproject.toml")
         if manifest not in files:
             raise Unsolved(f"there is no {manifest}")
-        edits = raised_in(files, [manifest], moves)
+        edits = raised_in(files, [manifest], moves, shop.uv.target.environment)
         text = edits.get(manifest, files[manifest])
         _harmless(text, manifest)
         copy = {**unbuilt({name: text for name, text in files.items() if name != manifest}), manifest: text}

@@ -17,7 +17,7 @@ from workers.propose.header import Kind, like, options, words
 from workers.propose.manifest import unbuilt
 from workers.propose.move import Move
 from workers.propose.program import Program
-from workers.propose.requirement_edit import raised_in
+from workers.propose.requirement_edit import raised_in, reach
 from workers.propose.uv import UvBench
 from workers.propose.workshop import Workshop
 
@@ -65,7 +65,8 @@ class PipCompile:
     def run(self, files: Mapping[str, str], path: str, moves: Sequence[Move], shop: Workshop) -> Mapping[str, str]:
         made = _made(files[path], path)
         assert made is not None
-        edits = raised_in(files, set(files) - {path}, moves)
+        asked = reach(files, [*made.inputs, *made.limits])
+        edits = raised_in(files, asked, moves, shop.uv.target.environment)
         python = _PYTHON.search(files[path][:400])
         program = Program("pip-compile", distribution="pip-tools", python=python[1] if python else "", travels=True)
         env = shop.uv.for_pip(files)

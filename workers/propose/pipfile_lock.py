@@ -51,7 +51,7 @@ class PipfileLock:
         if manifest not in files:
             raise Unsolved(f"there is no {manifest}")
         lock = _lock(files[path], path)
-        edits = raised_in(files, [manifest], moves)
+        edits = raised_in(files, [manifest], moves, shop.uv.target.environment)
         text = edits.get(manifest, files[manifest])
         pipfile = _pipfile(text, manifest)
         with shop.uv.bench({}) as bench:

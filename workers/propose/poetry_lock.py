@@ -48,7 +48,7 @@ class PoetryLock:
         if written is None:
             raise Unsolved("it does not say which Poetry wrote it", "lock it once with Poetry 1.5 or newer")
         keeps = () if int(written[1].partition(".")[0]) >= 2 else ("--no-update",)
-        edits = raised_in(files, [beside], moves)
+        edits = raised_in(files, [beside], moves, shop.uv.target.environment)
         manifest = edits.get(beside, files[beside])
         with shop.uv.bench({**files, **edits}) as bench:
             poetry = _Poetry(bench, written[1], here, _environment(bench, shop.uv, manifest))

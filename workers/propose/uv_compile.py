@@ -11,7 +11,7 @@ from workers.propose.header import Kind, Word, like, options
 from workers.propose.header import words as header_words
 from workers.propose.manifest import unbuilt
 from workers.propose.move import Move
-from workers.propose.requirement_edit import raised_in
+from workers.propose.requirement_edit import raised_in, reach
 from workers.propose.uv import Uv, upgrades
 from workers.propose.uv_settings import configuration
 from workers.propose.workshop import Workshop
@@ -52,17 +52,22 @@ class UvCompile:
         """Everything that the command names, and uv's configuration; of a requirements file, what it includes."""
         made = _made(text, path)
         if made is not None and made.argv[0] == "uv":
-            named = (inside(made.directory, word.value) for word in words(made) if word.kind == Kind.FILE)
-            return (*named, *configuration(made.directory))
+            return (*_named(made), *configuration(made.directory))
         return included(text, path) if path.endswith((".txt", ".in")) else ()
 
     def run(self, files: Mapping[str, str], path: str, moves: Sequence[Move], shop: Workshop) -> Mapping[str, str]:
         made = _made(files[path], path)
         assert made is not None
-        edits = raised_in(files, set(files) - {path}, moves)
+        asked = reach(files, _named(made))
+        edits = raised_in(files, asked, moves, shop.uv.target.environment)
         with shop.uv.bench(unbuilt({**files, **edits})) as bench:
             bench.uv(argv(made, path, moves, _target(files[path], path, shop.uv)), made.directory)
             return {**edits, path: like(files[path], bench.read(path))}
+
+
+def _named(made: Compiled) -> list[str]:
+    """The files that the command names."""
+    return [inside(made.directory, word.value) for word in words(made) if word.kind == Kind.FILE]
 
 
 def _target(text: str, path: str, uv: Uv) -> tuple[str, str]:

@@ -35,7 +35,8 @@ class UvLock:
 
     def run(self, files: Mapping[str, str], path: str, moves: Sequence[Move], shop: Workshop) -> Mapping[str, str]:
         here = posixpath.dirname(path)
-        edits = raised_in(files, [name for name in files if name.endswith("pyproject.toml")], moves)
+        manifests = [name for name in files if name.endswith("pyproject.toml")]
+        edits = raised_in(files, manifests, moves, shop.uv.target.environment)
         with shop.uv.bench(unbuilt({**files, **edits})) as bench:
             bench.uv(argv(moves), here, any_python=False)
             made = bench.read(path)

@@ -74,7 +74,9 @@ def test_in_a_manifest(given_: tuple[str, str]) -> None:
     text, wanted = given_
     wish = Move(package="side", version="2.1", release=Release(package="side", version="2.1"), requirement=Raise.WIDEN)
 
-    assert raised_in({"pyproject.toml": text}, ["pyproject.toml"], [wish]) == {"pyproject.toml": wanted}
+    made = raised_in({"pyproject.toml": bare(text)}, ["pyproject.toml"], [wish], {})
+
+    assert dressed(made["pyproject.toml"], text) == wanted
 
 
 @given(st.text("a\r\n\ufeff", max_size=12))
