@@ -32,7 +32,8 @@ _ADVICE = re.compile(
 )
 _ON_THE_WAY = re.compile(
     r"(?m)^(?:Loading|Updating|Lock file|Your requirements|Installing dependencies|Verifying|Package operations|  - "
-    r"|In \S+ line|install \[).*$"
+    r"|In \S+ line|install \[|Running \d|Reading |Loading config|Failed to initialize|Dependency resolution completed"
+    r"|Analyzed \d|Resolving dependencies|Pool optimizer|Found \d).*$"
 )
 
 

@@ -43,11 +43,12 @@ class Composer:
             home.mkdir()
             (root / "tmp").mkdir()
             (home / "config.json").write_text(json.dumps(self._configuration(files)))
-            secrets = secrets_of(self.indexes)
+            asked = self._asked(files)
+            secrets = secrets_of(asked)
             box = self.box if self.box is not None and self.box.may_know(secrets) else None
             box = box if box is not None and box.holds("composer") else None
             cache = box.cache(self.state) if box else self.state
-            env = self._environment(home, cache / "composer")
+            env = self._environment(home, asked, cache / "composer")
             bench = ComposerBench(root / "work", env, secrets, [cache / "composer"], box=box, cache=cache)
             bench.root.mkdir()
             for path, text in files.items():
@@ -65,8 +66,15 @@ class Composer:
             return {"config": config}
         return {"config": config, "repositories": {"packagist.org": {"type": "composer", "url": url}}}
 
-    def _environment(self, home: Path, cache: Path) -> dict[str, str]:
-        return surroundings(home, self.indexes, cache) | {
+    def _asked(self, files: Mapping[str, str]) -> tuple[IndexSettings, ...]:
+        """The indexes that the project names, and the one that stands in for Packagist: no other keys are needed."""
+        said = [text.replace("\\/", "/") for path, text in files.items() if not path.endswith(".lock")]
+        return tuple(
+            one for one in self.indexes if one is self.indexes[0] or any(normal(one.url or "") in text for text in said)
+        )
+
+    def _environment(self, home: Path, indexes: Sequence[IndexSettings], cache: Path) -> dict[str, str]:
+        return surroundings(home, indexes, cache) | {
             # It would else look for the root package's version with git, hg, fossil and svn.
             "COMPOSER_ROOT_VERSION": "1.0.0",
             "COMPOSER_VENDOR_DIR": str(home / "vendor"),
@@ -109,7 +117,8 @@ class ComposerBench(Bench):
         """`composer update`, for the lock alone: nothing if it went well, else why there is no such lock."""
         # Extensions and libraries are the image's affair: those of this machine say nothing about it.
         ignored = () if self.box else ("--ignore-platform-req=ext-*", "--ignore-platform-req=lib-*")
-        ran = self.composer(["update", *words, *_ALWAYS, *ignored], directory, accept=(0, UNSOLVABLE))
+        # With -v it names all versions of what is in the way, and not the first and the last of many.
+        ran = self.composer(["update", "-v", *words, *_ALWAYS, *ignored], directory, accept=(0, UNSOLVABLE))
         return "" if ran.code == 0 else (ran.stderr + ran.stdout).decode("utf-8", "replace")
 
     def version(self) -> tuple[int, int]:

@@ -136,7 +136,10 @@ def _pinned(text: str, path: str, moves: Sequence[Move]) -> str:
             for name, constraint in _object(_read(text, path).get(key)).items():
                 if name.lower() != move.package:
                     continue
-                new = raised("packagist", str(constraint), move.version, move.requirement)
+                try:
+                    new = raised("packagist", str(constraint), move.version, move.requirement)
+                except ValueError:  # `self.version`, say: Composer knows what it is, and whether the release is it
+                    continue
                 if new is None:
                     hint = f"raise it in {path}, or let the policy do that (`requirement`)"
                     raise Unsolved(f"{path} asks for {name} {constraint}", hint)

@@ -59,7 +59,7 @@ class PipfileLock:
             bench.write(path, files[path])
             bench.write(manifest, files[manifest])
             pipenv("verify")
-            made = _resolved(pipenv, path, manifest, text, versions(lock, moves), {move.package for move in moves})
+            made = _resolved(pipenv, path, manifest, text, lock, moves)
             new = {section: _like(lock.get(section, {}), rows) for section, rows in made.items()}
             new = {section: _whole(rows, lock.get(section, {}), moves, bench) for section, rows in new.items()}
             after = edited(files[path], lock, new, hash_of(pipfile))
@@ -95,34 +95,65 @@ class _Pipenv:
 
 
 def _resolved(
-    pipenv: _Pipenv, path: str, manifest: str, text: str, pins: dict[str, str], asked: set[str]
+    pipenv: _Pipenv, path: str, manifest: str, text: str, lock: Mapping[str, Any], moves: Sequence[Move]
 ) -> dict[str, dict[str, Any]]:
-    """The sections of the lock, with every package where `pins` has it; but what is in the way goes further."""
+    """The sections of the lock, with every package where it is, or where it is asked to be.
+
+    All in one go, unless some have a package in different versions: then each has its own.
+    """
     names = categories(text)
+    made: dict[str, dict[str, Any]] = {}
+    for some in [names] if is_one(lock) else [[name] for name in names]:
+        pins = versions(lock, moves, [_SECTIONS.get(name, name) for name in some])
+        _locked(pipenv, path, manifest, text, pins, some, {move.package for move in moves})
+        said = _lock(pipenv.bench.read(path), path)
+        made |= {_SECTIONS.get(name, name): said.get(_COPY + name, {}) for name in some}
+    return made
+
+
+def _locked(
+    pipenv: _Pipenv,
+    path: str,
+    manifest: str,
+    text: str,
+    pins: dict[str, str],
+    names: Sequence[str],
+    asked: set[str],
+) -> None:
+    """Has Pipenv lock these categories, under `pins`; what is in the way goes further."""
     for left in reversed(range(_ROUNDS + 1)):
         pipenv.bench.write(manifest, rearranged(text, manifest, pins))
         pipenv.bench.remove(path)
         try:
             pipenv("lock", "--categories", " ".join(_COPY + name for name in names), locked=pins)
-            break
+            return
         except Unsolved as error:
             free = in_the_way(error.said, pins) - asked
             if not left or not free:
                 raise
             pins |= {name: f">={pins[name].lstrip('=')}" for name in free}
-    made = _lock(pipenv.bench.read(path), path)
-    return {_SECTIONS.get(name, name): made.get(_COPY + name, {}) for name in names}
 
 
-def versions(lock: Mapping[str, Any], moves: Iterable[Move]) -> dict[str, str]:
-    """`==version` by package: what the lock has, with the moves made."""
+def is_one(lock: Mapping[str, Any]) -> bool:
+    """Whether every package has one version in all sections of the lock."""
+    found = {(canonicalize_name(name), row.get("version")) for _, name, row in _rows(lock) if row.get("version")}
+    return len(found) == len({name for name, _ in found})
+
+
+def versions(lock: Mapping[str, Any], moves: Iterable[Move], first: Sequence[str] = ()) -> dict[str, str]:
+    """`==version` by package: what the lock has, the sections `first` before the others, with the moves made."""
+    rows = sorted(_rows(lock), key=lambda row: row[0] not in first)
     pins: dict[str, str] = {}
-    for section, rows in lock.items():
-        for name, row in rows.items() if section != "_meta" else ():
-            version, package = str(row.get("version", "")), canonicalize_name(name)
-            if version and pins.setdefault(package, version) != version:
-                raise Unsolved(f"it has {package} {pins[package]} and {version}", "move them by hand")
+    for _, name, row in rows:
+        if row.get("version"):
+            pins.setdefault(canonicalize_name(name), str(row["version"]))
     return pins | {move.package: f"=={move.version}" for move in moves}
+
+
+def _rows(lock: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Section, name and row of everything in the lock."""
+    sections = ((section, rows) for section, rows in lock.items() if section != "_meta")
+    return [(section, name, row) for section, rows in sections for name, row in rows.items()]
 
 
 def in_the_way(said: str, pins: Mapping[str, str]) -> set[str]:

@@ -95,7 +95,7 @@ def _environment(bench: UvBench, uv: Uv, manifest: str) -> dict[str, str]:
         # There is no such way of making one, so it cannot.
         "VIRTUALENV_CREATOR": "none",
     }
-    for place, user, password in uv.credentials():
+    for place, user, password in uv.credentials({"pyproject.toml": manifest}):
         for name in _sources(manifest, place):
             key = "POETRY_HTTP_BASIC_" + re.sub(r"\W", "_", name).upper()
             env |= {f"{key}_USERNAME": user, f"{key}_PASSWORD": password}

@@ -16,16 +16,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import uv
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from watcher.errors import IndexRefused
+from watcher.inert import inert
 from watcher.route import address_of
 from watcher.settings import IndexSettings
 from watcher.wheels import Wheels
 from workers.process import ToolFailed, environment
 from workers.propose import stand_in
-from workers.propose.bench import DEADLINE, Bench, away, inside, on_disk
+from workers.propose.bench import DEADLINE, Bench, Unsolved, away, inside, on_disk
 from workers.propose.box import Box
+from workers.propose.kept import kept
 from workers.propose.move import Move, hashes_of
 from workers.propose.program import Program
 from workers.propose.said import translated, translated_from
@@ -36,8 +38,8 @@ from workers.scratch import scratch
 _GLIBC = (17, 28, *range(31, 41))
 
 
-_KEPT = ("uv", "python", "pdm", "pipenv", "poetry", "pip-tools")
-"""What the tools keep from one time to the next, in the state directory."""
+_KEPT = ("uv", "pdm", "pipenv", "poetry", "pip-tools")
+"""What the tools keep from one time to the next. The Pythons that uv has downloaded stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +63,19 @@ class Uv:
     @contextlib.contextmanager
     def bench(self, files: Mapping[str, str]) -> Iterator["UvBench"]:
         """A throwaway copy of `files` (by their paths in the repository) to work on."""
-        with on_disk(self.state), scratch(self.state / "scratch") as root:
+        with on_disk(self.state), kept(self.state, _KEPT) as places, scratch(self.state / "scratch") as root:
             # uv looks for its configuration in every directory above, too. Here it finds an empty one, and stops.
             (root / "uv.toml").touch()
-            with _in_memory(self._netrc()) as netrc:
+            keys = self.credentials(files)
+            with _in_memory(_netrc(keys)) as netrc:
                 env = {**self._environment(root, files), "NETRC": f"/proc/{os.getpid()}/fd/{netrc}"}
-                secrets = [word for _, _, word in self.credentials()]
+                secrets = [word for _, _, word in keys]
                 cache = self.box.cache(self.state) if self.box else self.state
                 bench = UvBench(
                     root / "work",
                     env,
                     secrets,
-                    kept=[self.state / name for name in _KEPT],
+                    kept=[*places, self.state / "python"],
                     netrc=netrc,
                     required=required(files),
                     for_target=self.for_target,
@@ -88,18 +91,21 @@ class Uv:
                     bench.write(path, text)
                 yield bench
 
-    def credentials(self) -> list[tuple[str, str, str]]:
-        """Server (`host[:port]`), user and password of each index that has one. Raises `IndexRefused`."""
-        return [(urlsplit(one.url or "").netloc, one.username, word) for one in self._all if (word := _password(one))]
+    def credentials(self, files: Mapping[str, str]) -> list[tuple[str, str, str]]:
+        """Server (`host[:port]`), user and password of each index that is asked for these files, and has a password.
+
+        Raises `IndexRefused`.
+        """
+        asked = [one for one in self._all if not one.explicit or _names(files, address_of(one))]
+        return [(urlsplit(one.url or "").netloc, one.username, word) for one in asked if (word := _password(one))]
 
     def further(self, files: Mapping[str, str]) -> list[str]:
         """The addresses of the indexes besides the first one, without those that the project names itself.
 
         An explicit one is only asked by a project that names it.
         """
-        said = [text for path, text in files.items() if not path.endswith(".lock")]
-        named = (address_of(one) for one in self.more if not one.explicit)
-        return [address for address in named if not any(address in text for text in said)]
+        addresses = (address_of(one) for one in self.more if not one.explicit)
+        return [address for address in addresses if not _names(files, address)]
 
     def for_pip(self, files: Mapping[str, str]) -> dict[str, str]:
         """What pip, wherever it is in a tool, finds in its environment: its indexes, and that it takes wheels only."""
@@ -117,14 +123,6 @@ class Uv:
     @property
     def _all(self) -> tuple[IndexSettings, ...]:
         return (*self.more, self.index)
-
-    def _netrc(self) -> bytes:
-        """The passwords by their hosts, so that no address and no lock ever holds one."""
-        rows = (
-            f"machine {_quoted(urlsplit(f'//{place}').hostname or '')} login {_quoted(user)} password {_quoted(word)}\n"
-            for place, user, word in self.credentials()
-        )
-        return "".join(rows).encode()
 
     def _environment(self, root: Path, files: Mapping[str, str]) -> dict[str, str]:
         more = self.further(files)
@@ -179,7 +177,10 @@ class UvBench(Bench):
     def python(self, wanted: str) -> Path:
         """An empty virtual environment with a Python in that specifier: ours, if that is. Raises like `uv`."""
         place = self.root.parent / "venv"
-        ours = platform.python_version() in SpecifierSet(wanted)
+        try:
+            ours = platform.python_version() in SpecifierSet(wanted)
+        except InvalidSpecifier:
+            raise Unsolved(f"the project asks for Python {inert(wanted, 80)!r}, which is no specifier") from None
         self.uv(
             ["venv", "--quiet", "--no-project", str(place), *([] if ours else ["--python", wanted])], any_python=ours
         )
@@ -243,6 +244,20 @@ def _in_memory(content: bytes) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _names(files: Mapping[str, str], address: str) -> bool:
+    """Whether the project names that index itself. What a lock says of it does not count."""
+    return any(address in text for path, text in files.items() if not path.endswith(".lock"))
+
+
+def _netrc(keys: Iterable[tuple[str, str, str]]) -> bytes:
+    """The passwords by their hosts, so that no address and no lock ever holds one."""
+    rows = (
+        f"machine {_quoted(urlsplit(f'//{place}').hostname or '')} login {_quoted(user)} password {_quoted(word)}\n"
+        for place, user, word in keys
+    )
+    return "".join(rows).encode()
 
 
 def _password(index: IndexSettings) -> str:

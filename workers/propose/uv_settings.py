@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from workers.propose.bench import Unsolved
 
@@ -31,7 +31,8 @@ def required(files: Mapping[str, str]) -> str:
             raise Unsolved(f"{path} tells uv where to get a Python from (`{bad}`), and toplayer runs none from there")
     for _, settings in _settings(files):
         if said := str(settings.get("required-version", "")).strip():
-            return str(SpecifierSet(f"=={said}" if said[:1].isdigit() else said))
+            with suppress(InvalidSpecifier):  # uv says so itself
+                return str(SpecifierSet(f"=={said}" if said[:1].isdigit() else said))
     return ""
 
 

@@ -101,6 +101,34 @@ def test_a_project_says_nothing_about_where_composer_writes(repository: Composer
     assert not elsewhere.exists()
 
 
+def test_of_many_versions_of_what_is_in_the_way_the_lowest_is_taken(
+    repository: ComposerRepository, tmp_path: Path
+) -> None:
+    for number in range(1, 10):
+        repository.publish("acme/util", f"1.{number}.0")
+    asked = {"acme/app": "^1.0"}
+    text = manifest(repository, require=asked)
+    files = locked(tmp_path / "desk", text.replace('"acme/app": "^1.0"', '"acme/app": "^1.0", "acme/util": "1.0.0"'))
+    repository.publish("acme/app", "1.1.0", requires={"acme/util": "^1.3"})
+    files["composer.json"] = manifest(repository, require={**asked, "acme/util": "^1.0"})
+    lock = json.loads(files["composer.lock"])
+    lock["content-hash"] = content_hash(json.loads(files["composer.json"]))
+    files["composer.lock"] = json.dumps(lock, indent=4)
+
+    assert ways(move(files, shop(tmp_path), "1.1.0")) == ["acme/app 1.0.0 → 1.1.0", "acme/util 1.0.0 → 1.3.0"]
+
+
+def test_a_constraint_that_only_composer_understands_is_left_to_it(
+    repository: ComposerRepository, tmp_path: Path
+) -> None:
+    files = locked(tmp_path / "desk", manifest(repository))
+    published(repository)
+    files["composer.json"] = files["composer.json"].replace('"acme/app": "^1.0"', '"acme/app": "self.version"')
+
+    with pytest.raises(LockRefused):
+        move(files, shop(tmp_path), "1.1.0")
+
+
 def test_the_second_rung_moves_what_is_in_the_way_as_little_as_it_can(
     repository: ComposerRepository, tmp_path: Path
 ) -> None:

@@ -4,10 +4,12 @@ import json
 import os
 import platform
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from tests.rig.lock_tools import lock_tool
+from tests.rig.sdist import sdist
 from tests.rig.simple_index import SimpleIndex
 from tests.workers.propose.world import after, behind_a_password, changed_lines, move, move_to, release
 from watcher.requirement import Raise
@@ -99,6 +101,46 @@ def test_what_it_needs_moves_with_it_and_a_requirement_is_raised_as_the_policy_s
         '+ api = ">=1,<4" # why\n',
     ]
     assert json.loads(made.files["Pipfile.lock"])["develop"] == json.loads(files["Pipfile.lock"])["develop"]
+
+
+def grown(files: dict[str, str], section: str, wish: str, rows: dict[str, object]) -> dict[str, str]:
+    """The checkout, after a person asked for more in a section, and locked."""
+    table = {"default": "[packages]", "develop": "[dev-packages]"}[section]
+    pipfile = files["Pipfile"].replace(table, f"{table}\n{wish}")
+    lock = json.loads(files["Pipfile.lock"])
+    lock[section] = dict(sorted({**lock[section], **rows}.items()))
+    lock["_meta"]["hash"]["sha256"] = hash_of(tomllib.loads(pipfile))
+    return {"Pipfile": pipfile, "Pipfile.lock": json.dumps(lock, indent=4, separators=(",", ": ")) + "\n"}
+
+
+@pytest.mark.journey
+def test_sections_with_a_package_in_different_versions_keep_them(
+    index: SimpleIndex, uv: Uv, files: dict[str, str]
+) -> None:
+    digest = release(index, "core", "2.0").files[0].hashes["sha256"]
+    row = {"hashes": [f"sha256:{digest}"], "index": "main", "version": "==2.0"}
+    files = grown(files, "develop", 'core = ">=2"', {"core": row})
+
+    made = after(files, "Pipfile.lock", move_to(index, "side", "1.1"), uv)
+
+    assert len(changed_lines(files["Pipfile.lock"], made)) == 4
+
+
+@pytest.mark.journey
+def test_what_is_locked_and_has_no_wheel_is_read_and_not_built(
+    index: SimpleIndex, uv: Uv, files: dict[str, str], tmp_path: Path
+) -> None:
+    trap = f"import pathlib; pathlib.Path({str(tmp_path / 'built')!r}).touch(); raise SystemExit(1)"
+    about = "Metadata-Version: 2.2\nName: old\nVersion: 1.0\nRequires-Dist: core\n"
+    index.add("old", "old-1.0.tar.gz", sdist("old-1.0", {"setup.py": trap, "PKG-INFO": about}))
+    digest = release(index, "old", "1.0").files[0].hashes["sha256"]
+    row = {"hashes": [f"sha256:{digest}"], "index": "main", "version": "==1.0"}
+    files = grown(files, "default", 'old = "*"', {"old": row})
+
+    made = after(files, "Pipfile.lock", move_to(index, "side", "1.1"), uv)
+
+    assert len(changed_lines(files["Pipfile.lock"], made)) == 4
+    assert not (tmp_path / "built").exists()
 
 
 @pytest.mark.journey
