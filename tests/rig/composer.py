@@ -5,12 +5,15 @@ with OwnClasses() as composer:
 """
 
 import json
+import re
 import shutil
 import subprocess
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.rig.process import need
+from tests.rig.lock_tools import CACHE
+from tests.rig.process import lack, need
 
 _SCRIPT = r"""
 error_reporting(0);
@@ -56,6 +59,24 @@ while (($line = fgets(STDIN)) !== false) {
     echo json_encode($said, JSON_INVALID_UTF8_SUBSTITUTE), "\n";
 }
 """
+
+
+def newer_composer() -> Path:
+    """The directory that has a Composer with `--minimal-changes` (2.7), to be put on PATH: the next Debian's, if need.
+
+    Without one, the test is skipped.
+    """
+    need("php", "composer")
+    said = subprocess.run(["composer", "--version"], capture_output=True, text=True).stdout
+    found = re.search(r"(\d+)\.(\d+)", said)
+    if found and tuple(map(int, found.groups())) >= (2, 7):
+        return Path(str(shutil.which("composer"))).parent
+    place = CACHE / "composer-newer"
+    argv = ["sh", str(Path(__file__).with_name("newer_composer.sh")), str(place)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        lack(f"Composer 2.7 or newer, from Debian's next release: {done.stderr.strip()[-300:]}")
+    return place / "usr" / "bin"
 
 
 class Refused(Exception):

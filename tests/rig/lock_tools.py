@@ -13,13 +13,14 @@ VERSIONS = {"poetry": "2.5.1", "pip-tools": "7.6.2", "pdm": "2.29.3", "pipenv": 
 """The distributions, and the versions that the tests are about."""
 EXTRAS = {"pdm": "[locked]"}
 """What they are installed with: the very libraries that they were released with."""
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toplayer-tests"
+"""Where the rig keeps what it need not fetch twice."""
 
 
 @cache
 def lock_tool(distribution: str) -> Path:
     """The directory that has the tool, to be put on PATH. Without a public index the test is skipped."""
-    cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toplayer-tests"
-    home = cached / f"{distribution}-{VERSIONS[distribution]}"
+    home = CACHE / f"{distribution}-{VERSIONS[distribution]}"
     wanted = f"{distribution}{EXTRAS.get(distribution, '')}=={VERSIONS[distribution]}"
     env = {**os.environ, "UV_TOOL_DIR": str(home / "tools"), "UV_TOOL_BIN_DIR": str(home / "bin")}
     argv = [uv.find_uv_bin(), "tool", "install", "--quiet", wanted]

@@ -1,8 +1,5 @@
-"""Indexes on loopback, and uv at one. What needs Composer 2.7 or newer is collected where PATH has one."""
+"""Indexes on loopback, and uv at one."""
 
-import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,17 +11,6 @@ from tests.rig.simple_index import SimpleIndex
 from tests.workers.propose.world import TARGET
 from watcher.settings import IndexSettings
 from workers.propose.uv import Uv
-
-
-def _composer() -> tuple[int, ...]:
-    if shutil.which("composer") is None:
-        return ()
-    said = subprocess.run(["composer", "--version"], capture_output=True, text=True).stdout
-    found = re.search(r"(\d+)\.(\d+)", said)
-    return tuple(map(int, found.groups())) if found else ()
-
-
-collect_ignore = [] if _composer() >= (2, 7) else ["test_composer_minimal.py"]
 
 
 @pytest.fixture

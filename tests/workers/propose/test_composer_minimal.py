@@ -1,9 +1,20 @@
-"""The rungs of the ladder that Composer has from 2.7 on, with `--minimal-changes`. Collected where PATH has one."""
+"""The rungs of the ladder that Composer has from 2.7 on, with `--minimal-changes`."""
 
+import os
 from pathlib import Path
 
+import pytest
+
+from tests.rig.composer import newer_composer
 from tests.rig.composer_repository import ComposerRepository
 from tests.workers.propose.test_composer_lock import locked, manifest, move, published, shop, ways
+
+pytestmark = pytest.mark.journey
+
+
+@pytest.fixture(autouse=True)
+def newer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{newer_composer()}{os.pathsep}{os.environ['PATH']}")
 
 
 def test_the_third_rung_is_composers_own_way_of_changing_little(repository: ComposerRepository, tmp_path: Path) -> None:
