@@ -91,15 +91,16 @@ def run(
     accept: Collection[int] = (0,),
     secrets: Collection[str] = (),
     memory: int = MEMORY,
+    largest: int = resource.RLIM_INFINITY,
     inherit: Collection[int] = (),
     hear: Callable[[bytes], object] = lambda _: None,
     name: str = "",
 ) -> Ran:
     """Runs a tool to its end; `env` is its whole environment, `accept` the exit codes that are not failures.
 
+    `largest` is how many bytes a file may have that it writes, `name` what people call it, if that is not its own.
     `inherit` are descriptors that stay open until the tool has ended, even if we are killed before: a lock, say.
-    `hear` gets all that the tool writes to stderr, while it does. `name` is what people call the tool, if that is not its
-    own name.
+    `hear` gets all that the tool writes to stderr, while it does.
 
     Raises `ToolFailed` (also for a tool that is not installed, or that writes more than `OUTPUT` bytes) and
     `ToolTimedOut`. Neither holds any of the `secrets`. Whatever the tool started and left behind is killed.
@@ -122,6 +123,7 @@ def run(
     with contextlib.suppress(OSError):
         # From outside: code of ours that ran between fork and exec could deadlock in a process with threads.
         resource.prlimit(process.pid, resource.RLIMIT_AS, (memory, memory))
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (largest, largest))
     talk = _Talk(process, input, hear)
     try:
         ended = talk.listen(until)

@@ -4,7 +4,7 @@ import gzip
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.rig.base_image import base_image, libraries
@@ -19,8 +19,11 @@ _EXTENSIONS = ("ctype", "iconv", "intl", "mbstring", "phar", "tokenizer")
 _LARGEST = 1_000_000_000
 
 
-def php_image(directory: Path) -> str:
-    """Makes the image in an OCI layout, and gives its address as settings have it."""
+def php_image(directory: Path, more: Sequence[bytes] = (), path: str = "", **run: str) -> str:
+    """Makes the image in an OCI layout, and gives its address as settings have it.
+
+    `more` are layers on top of it, `path` stands before its PATH, and `run` are other keys of its configuration.
+    """
     need("php", "composer", "ldd")
     base = base_image()
     here = LayoutStore(base.directory)
@@ -29,10 +32,11 @@ def php_image(directory: Path) -> str:
     below = [gzip.decompress(small_blob(blob, here, _LARGEST)) for blob in Manifest.parse(raw, "").layers]
     publish(
         LayoutStore(directory),
-        [*below, layer(dict(_php()))],
+        [*below, layer(dict(_php())), *more],
         tag=_TAG,
         architecture={"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
-        Env=["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "COMPOSER_HOME=/tmp/composer"],
+        Env=[f"PATH={path}/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "COMPOSER_HOME=/tmp/composer"],
+        **run,
     )
     return f"oci:{directory}:{_TAG}"
 

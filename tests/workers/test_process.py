@@ -186,3 +186,12 @@ def test_where_in_a_python_program_it_went_wrong_is_left_out(tmp_path: Path) -> 
         run([sys.executable, "-c", script], cwd=tmp_path, env={}, deadline=timedelta(seconds=30))
 
     assert caught.value.said.split() == ["cause:", "a", "needs", "b", "ZeroDivisionError:", "division", "by", "zero"]
+
+
+def test_no_file_that_a_tool_writes_is_larger_than_it_may_be(tmp_path: Path) -> None:
+    script = "open('a', 'wb').write(bytes(2_000_000))"
+
+    with pytest.raises(ToolFailed):
+        run([sys.executable, "-c", script], cwd=tmp_path, env={}, deadline=timedelta(seconds=30), largest=1_000_000)
+
+    assert (tmp_path / "a").stat().st_size == 1_000_000

@@ -5,8 +5,9 @@ but the index's, a deadline, and a limit on memory.
 import contextlib
 import re
 import shutil
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -15,7 +16,10 @@ from watcher.errors import LockfileUnreadable, Refused
 from workers.confined import confined
 from workers.process import Ran, ToolFailed, run
 
-DEADLINE = timedelta(minutes=5)
+DEADLINE = timedelta(minutes=10)
+"""For all that is done in one copy: a tool may be asked several times."""
+_LARGEST = 2 * 1024**3
+"""Bytes of a file that a tool writes: uv downloads a wheel if its index has no metadata apart."""
 
 
 class Unsolved(Refused):
@@ -72,6 +76,7 @@ class Bench:
     secrets: Collection[str] = ()
     kept: Collection[Path] = ()
     netrc: int = 0
+    until: float = field(default_factory=lambda: time.monotonic() + DEADLINE.total_seconds())
 
     def run(
         self,
@@ -80,7 +85,6 @@ class Bench:
         *,
         input: str = "",
         accept: Collection[int] = (0,),
-        deadline: timedelta = DEADLINE,
         env: Mapping[str, str] = MappingProxyType({}),
     ) -> Ran:
         """Runs a tool in a directory of the copy, with `env` added. Raises `ToolFailed` and `ToolTimedOut`."""
@@ -94,11 +98,16 @@ class Bench:
             cwd=self.root / inside(directory),
             env={**self.env, **env},
             inherit=(self.netrc,) if self.netrc else (),
-            deadline=deadline,
+            deadline=self.left(),
+            largest=_LARGEST,
             input=input.encode(),
             accept=accept,
             secrets=self.secrets,
         )
+
+    def left(self) -> timedelta:
+        """How long there still is."""
+        return timedelta(seconds=max(self.until - time.monotonic(), 1.0))
 
     def write(self, path: str, text: str) -> None:
         """Puts a file into the copy."""

@@ -14,7 +14,7 @@ from watcher.errors import ToplayerError
 from watcher.settings import IndexSettings
 from workers.composer import configuration, of_server, secrets_of, surroundings, words
 from workers.process import Ran, ToolFailed
-from workers.propose.bench import DEADLINE, Bench, Unsolved, away, inside, on_disk
+from workers.propose.bench import Bench, Unsolved, away, inside, on_disk
 from workers.propose.box import Box
 from workers.scratch import scratch
 
@@ -106,7 +106,7 @@ class ComposerBench(Bench):
                 cwd=self.root / inside(directory),
                 env=self.env,
                 cache=self.cache,
-                deadline=DEADLINE,
+                deadline=self.left(),
                 accept=accept,
                 secrets=self.secrets,
             )

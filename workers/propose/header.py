@@ -8,6 +8,7 @@ from enum import Enum, auto
 from itertools import takewhile
 
 from watcher.inert import inert
+from watcher.lockfiles import read
 from watcher.lockfiles.wanted import inside
 from workers.propose.bench import Unsolved
 
@@ -94,6 +95,22 @@ def like(old: str, new: str) -> str:
     """`new` under the head of `old`: its comments, and what it tells an installer (`--index-url`, `--no-binary`)."""
     mine, theirs = old.split("\n"), new.split("\n")
     return "\n".join([*_head(mine), *theirs[len(_head(theirs)) :]])
+
+
+def unsettled(path: str, files: Mapping[str, str], again: str) -> None:
+    """Raises `Unsolved` if the lock among these files is not what its tool comes to (`again`) when nothing is asked.
+
+    Hashes do not count: not every tool sees all of them.
+    """
+    first, second = (_pins(path, given) for given in (files, {**files, path: again}))
+    if first != second:
+        names = ", ".join(sorted({name for name, _, _ in first ^ second}))
+        raise Unsolved(f"its tool does not keep what it came to: the second time it would change {names}")
+
+
+def _pins(path: str, files: Mapping[str, str]) -> set[tuple[str, str, str]]:
+    pins = read(path, lambda name: files[name].encode() if name in files else None)
+    return {(pin.package, pin.version, pin.marker) for pin in pins}
 
 
 def _head(rows: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from watcher.lockfiles.requirements import Requirements
 from watcher.lockfiles.wanted import included
 from workers.propose.bench import Unsolved
 from workers.propose.edit import edited
-from workers.propose.header import Kind, like, options, words
+from workers.propose.header import Kind, like, options, unsettled, words
 from workers.propose.manifest import unbuilt
 from workers.propose.move import Move
 from workers.propose.program import Program
@@ -75,8 +75,14 @@ class PipCompile:
             env |= {"PIP_TOOLS_CACHE_DIR": str(bench.cache / "pip-tools")}
             run = partial(bench.tool, program, argv(made, path, moves), made.directory)
             without_wheels(run, env, {pin.package for pin in _FORMAT.pins(files[path], path, files)})
-            text = like(files[path], bench.read(path))
-            return {**edits, path: _whole(text, files[path], path, moves, bench)}
+            text = _whole(like(files[path], bench.read(path)), files[path], path, moves, bench)
+            new = {**edits, path: text}
+            if moves:
+                bench.write(path, text)
+                run = partial(bench.tool, program, argv(made, path, ()), made.directory)
+                without_wheels(run, env, {pin.package for pin in _FORMAT.pins(text, path, files)})
+                unsettled(path, {**files, **new}, bench.read(path))
+            return new
 
 
 def without_wheels(run: Callable[..., object], env: Mapping[str, str], locked: Collection[str]) -> None:

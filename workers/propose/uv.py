@@ -25,7 +25,7 @@ from watcher.settings import IndexSettings
 from watcher.wheels import Wheels
 from workers.process import ToolFailed, environment
 from workers.propose import stand_in
-from workers.propose.bench import DEADLINE, Bench, Unsolved, away, inside, on_disk
+from workers.propose.bench import Bench, Unsolved, away, inside, on_disk
 from workers.propose.box import Box
 from workers.propose.kept import kept
 from workers.propose.move import Move, hashes_of
@@ -214,7 +214,7 @@ class UvBench(Bench):
                     cwd=self.root / inside(directory),
                     env={**self.env, **env},
                     cache=self.cache,
-                    deadline=DEADLINE,
+                    deadline=self.left(),
                     secrets=self.secrets,
                 )
             else:

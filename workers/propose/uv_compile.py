@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from watcher.lockfiles.compiled import Compiled, compiled, header
 from watcher.lockfiles.lines import lines
 from watcher.lockfiles.wanted import included, inside
-from workers.propose.header import Kind, Word, like, options
+from workers.propose.header import Kind, Word, like, options, unsettled
 from workers.propose.header import words as header_words
 from workers.propose.manifest import unbuilt
 from workers.propose.move import Move
@@ -60,9 +60,15 @@ class UvCompile:
         assert made is not None
         asked = reach(files, _named(made))
         edits = raised_in(files, asked, moves, shop.uv.target.environment)
+        target = _target(files[path], path, shop.uv)
         with shop.uv.bench(unbuilt({**files, **edits})) as bench:
-            bench.uv(argv(made, path, moves, _target(files[path], path, shop.uv)), made.directory)
-            return {**edits, path: like(files[path], bench.read(path))}
+            bench.uv(argv(made, path, moves, target), made.directory)
+            new = {**edits, path: like(files[path], bench.read(path))}
+            if moves:
+                bench.write(path, new[path])
+                bench.uv(argv(made, path, (), target), made.directory)
+                unsettled(path, {**files, **new}, bench.read(path))
+            return new
 
 
 def _named(made: Compiled) -> list[str]:

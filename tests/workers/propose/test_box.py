@@ -1,6 +1,8 @@
 """Lock tools in the app's image, on a real engine: what counts is the image's PHP, and nothing of this machine's."""
 
+import os
 import platform
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,9 +12,14 @@ import pytest
 
 from tests.rig.composer_repository import ComposerRepository
 from tests.rig.engine import RealEngine, engine
+from tests.rig.image import Entry, File, layer
+from tests.rig.lock_tools import lock_tool
 from tests.rig.php_image import php_image
 from tests.rig.registry import registry
+from tests.rig.simple_index import SimpleIndex
 from tests.workers.propose.test_composer_lock import locked, manifest, move, shop, ways
+from tests.workers.propose.test_poetry_lock import MANIFEST as POETRY
+from tests.workers.propose.world import after, behind_a_password, changed_lines, move_to, write
 from workers.container import LABEL
 from workers.oci.layout import LayoutStore
 from workers.oci.manifest import OCI_MANIFEST, Manifest
@@ -24,6 +31,7 @@ from workers.propose.box import Box
 from workers.propose.composer import Composer
 from workers.propose.errors import EngineAway, LockRefused
 from workers.propose.program import Program
+from workers.propose.uv import Uv
 from workers.propose.workshop import Workshop
 
 pytestmark = pytest.mark.journey
@@ -39,7 +47,8 @@ def docker() -> Iterator[RealEngine]:
 def box(docker: RealEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     """An image with PHP and Composer in a registry, which the engine has not pulled yet."""
     directory = tmp_path_factory.mktemp("image")
-    php_image(directory)
+    tools = layer(dict([*_tool("poetry", "poetry", "poetry.console.application:main"), *_compiler(), *_traps()]))
+    php_image(directory, [tools], path="/app/bin:", WorkingDir="/app")
     here = LayoutStore(directory)
     digest = here.named("latest")
     assert digest is not None
@@ -52,6 +61,28 @@ def box(docker: RealEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             copy_blob(blob, here, there, directory)
         there.put_manifest(raw, OCI_MANIFEST)
         yield Box(f"{real.address}/team/shop@{digest}", docker.address, insists=True)
+
+
+def _tool(distribution: str, name: str, entry: str) -> Iterator[tuple[str, Entry]]:
+    """A lock tool of the rig as the image has it: a directory of its own, and a program on PATH."""
+    (site,) = lock_tool(distribution).parent.glob("tools/*/lib/python3*/site-packages")
+    for path in sorted(site.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts and "/tests/" not in str(path):
+            yield f"opt/{distribution}/{path.relative_to(site)}", path.read_bytes()
+    module, _, function = entry.partition(":")
+    script = f"import sys\nsys.path.insert(0, '/opt/{distribution}')\nfrom {module} import {function}\n"
+    text = f"#!/usr/local/bin/python3\n{script}sys.argv[0] = '{name}'\nsys.exit({function}())\n"
+    yield f"usr/local/bin/{name}", File(text.encode())
+
+
+def _compiler() -> Iterator[tuple[str, Entry]]:
+    return _tool("pip-tools", "pip-compile", "piptools.scripts.compile:cli")
+
+
+def _traps() -> Iterator[tuple[str, Entry]]:
+    """What a package that the app depends on may have put first on its PATH."""
+    for name in ("composer", "poetry", "pip-compile", "python3", "php", "env"):
+        yield f"app/bin/{name}", File(b"#!/bin/sh\necho 99.0.0\n")
 
 
 @pytest.fixture
@@ -98,11 +129,67 @@ def test_a_tool_in_the_image_has_to_be_the_right_one(box: Box, program: Program,
     assert program.is_in(box) is is_in
 
 
+def test_a_program_of_what_the_app_depends_on_is_not_taken_for_a_lock_tool(box: Box) -> None:
+    assert "99.0.0" not in str(box.version_of("composer"))
+    assert box.version_of("pdm") is None
+
+
+def test_poetry_of_the_image_moves_a_lock(
+    index: SimpleIndex, uv: Uv, box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = tmp_path / "desk"
+    write(desk, {"pyproject.toml": POETRY.format(url=index.url)})
+    env = {"PATH": os.environ["PATH"], "HOME": str(desk), "POETRY_VIRTUALENVS_CREATE": "false"}
+    subprocess.run([f"{lock_tool('poetry')}/poetry", "lock", "-n"], cwd=desk, env=env, check=True, capture_output=True)
+    files = {name: (desk / name).read_text() for name in ("pyproject.toml", "poetry.lock")}
+    index.publish("side", "1.1")
+    monkeypatch.setattr(Program, "command", lambda *_: pytest.fail("it is run on the machine"))
+
+    for there in (uv, behind_a_password(index, uv)):
+        made = after(files, "poetry.lock", move_to(index, "side", "1.1"), replace(there, box=box))
+
+        assert "s3cret" not in made
+        assert len(changed_lines(files["poetry.lock"], made)) == 4
+
+
+def test_pip_compile_of_the_image_moves_a_lock(
+    index: SimpleIndex, uv: Uv, box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "desk", {"requirements.in": "side\n"})
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "PIP_INDEX_URL": index.url,
+        "PIP_CONFIG_FILE": "/dev/null",
+    }
+    argv = [f"{lock_tool('pip-tools')}/pip-compile", "--generate-hashes", "--no-emit-index-url", "-q"]
+    subprocess.run(argv, cwd=tmp_path / "desk", env=env, check=True, capture_output=True)
+    files = {path.name: path.read_text() for path in (tmp_path / "desk").iterdir() if path.is_file()}
+    index.publish("side", "1.1")
+    monkeypatch.setattr(Program, "command", lambda *_: pytest.fail("it is run on the machine"))
+
+    for there in (uv, behind_a_password(index, uv)):
+        made = after(files, "requirements.txt", move_to(index, "side", "1.1"), replace(there, box=box))
+
+        assert "s3cret" not in made
+        assert len(changed_lines(files["requirements.txt"], made)) == 4
+
+
+def test_passwords_are_for_an_image_that_the_settings_insist_on(
+    index: SimpleIndex, uv: Uv, box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Box, "run", lambda *_, **__: pytest.fail("it is run in the image"))
+    closed = replace(behind_a_password(index, uv), box=replace(box, insists=False))
+
+    with closed.bench({}) as bench:
+        assert bench.tool(Program("echo", travels=True), ["here"]) == "here\n"
+
+
 def test_what_is_not_in_the_image_runs_on_the_machine_unless_the_settings_insist(box: Box, docker: RealEngine) -> None:
     assert box.holds("composer")
-    assert not replace(box, insists=False).holds("poetry")
-    with pytest.raises(ToolAway, match="has no poetry"):
-        box.holds("poetry")
+    assert not replace(box, insists=False).holds("pdm")
+    with pytest.raises(ToolAway, match="has no pdm"):
+        box.holds("pdm")
 
 
 def test_an_image_that_the_engine_has_not_is_pulled_only_if_the_settings_insist(box: Box) -> None:

@@ -18,7 +18,9 @@ from tests.workers.propose.world import (
 from watcher.lockfiles.compiled import compiled as compiled_by
 from watcher.lockfiles.lines import lines
 from watcher.release import Release
+from workers.propose.bench import Unsolved
 from workers.propose.errors import LockRefused
+from workers.propose.header import unsettled
 from workers.propose.move import Move
 from workers.propose.uv import Uv
 from workers.propose.uv_compile import argv
@@ -155,3 +157,11 @@ def test_a_pylock_moves_in_the_same_way(index: SimpleIndex, uv: Uv, tmp_path: Pa
         '+ version = "1.1"\n',
     ]
     assert len(changed) == 4
+
+
+def test_a_lock_that_its_tool_would_change_at_once_is_refused() -> None:
+    files = {"requirements.txt": "a==1\nb==1 ; os_name == 'nt'\n"}
+
+    unsettled("requirements.txt", files, "# other words\na==1\nb==1 ; os_name == 'nt'\n")
+    with pytest.raises(Unsolved, match="the second time it would change a, c"):
+        unsettled("requirements.txt", files, "a==2\nb==1 ; os_name == 'nt'\nc==1\n")
