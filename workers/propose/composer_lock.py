@@ -20,6 +20,7 @@ from workers.propose.bench import Unsolved
 from workers.propose.composer import ComposerBench
 from workers.propose.json_edit import replaced
 from workers.propose.move import Move
+from workers.propose.plugins import with_a_say
 from workers.propose.workshop import Workshop
 
 _ROUNDS = 5
@@ -29,8 +30,6 @@ _FIXED = re.compile(
 )
 _REMOTE = re.compile(r"(?:https?|ssh|git)://\S+|git@\S+")
 _HARMLESS = ("composer", "vcs", "git", "github", "gitlab", "bitbucket", "package", "path")
-# Plugins that change what is resolved, and where a project says that they should.
-_ALTERS = {"symfony/flex": ("symfony", "require"), "wikimedia/composer-merge-plugin": ("merge-plugin",)}
 _MINIMAL = (2, 7)
 
 
@@ -176,16 +175,10 @@ def _harmless(files: Mapping[str, str], here: str) -> None:
 def _altered(files: Mapping[str, str], path: str, beside: str, made: str) -> None:
     """Raises `Unsolved` if a plugin of the project would have come to another lock."""
     before, after = _read(files[path], path), _read(made, path)
-    extra = _object(_read(files[beside], beside).get("extra"))
-    for row in _packages(before):
-        place = _ALTERS.get(str(row["name"]))
-        if place is None or not _at(extra, place):
-            continue
-        old = {str(one["name"]): one["version"] for one in _packages(before)}
-        names = [str(one["name"]) for one in _packages(after) if old.get(str(one["name"])) != one["version"]]
-        if row["name"] != "symfony/flex" or any(name.startswith("symfony/") for name in names):
-            why = f"the plugin {row['name']} has a say in what is resolved (extra.{'.'.join(place)})"
-            raise Unsolved(f"{why}, and toplayer runs no plugins", "move this package by hand")
+    old = {str(one["name"]): one["version"] for one in _packages(before)}
+    touched = [str(one["name"]) for one in _packages(after) if old.get(str(one["name"])) != one["version"]]
+    if why := with_a_say(before, _read(files[beside], beside), touched):
+        raise Unsolved(f"{why}, and toplayer runs no plugins", "move this package by hand")
 
 
 def _like(old: str, new: str) -> str:
@@ -217,9 +210,3 @@ def _repositories(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _object(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _at(value: object, place: Sequence[str]) -> object:
-    for key in place:
-        value = _object(value).get(key)
-    return value

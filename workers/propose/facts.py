@@ -32,7 +32,8 @@ class Facts:
 
     `releases` and `sizes` (bytes of the file that the image takes) are by package and version, `why` says by package
     what a change other than the asked one is for, `layers` are those of the newest image, from the bottom up. `hosts`
-    is how many run it, in `waves` of which some wait for a person (`approve`), behind `links`.
+    is how many run it, in `waves` of which some wait for a person (`approve`), behind `links`. `plugins`
+    are Composer's that the project has, and that were not run.
     """
 
     releases: Mapping[tuple[str, str], Release] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Facts:
     waves: str = ""
     approve: Sequence[int] = ()
     links: Sequence[Link] = ()
+    plugins: Sequence[str] = ()
 
 
 Read = Callable[[str], bytes | None]

@@ -27,6 +27,7 @@ def paper_of(bump: Bump, app: AppSettings, diff: LockDiff, facts: Facts) -> Pape
         _table(bump, diff, facts),
         *_advisories(bump, facts),
         *_notes(facts),
+        *_plugins(facts),
         *delivery(diff, facts),
         _afterwards(bump, app, facts),
     ]
@@ -94,6 +95,12 @@ def _notes(facts: Facts) -> Iterator[str]:
         title = f"<summary>What the authors of <code>{html.escape(inert(notes.package, 200))}</code> say</summary>"
         source = f"From {link(notes.source)}, as it stands there:"
         yield f"<details>\n{title}\n\n{source}\n\n{block(notes.text, share)}\n\n</details>"
+
+
+def _plugins(facts: Facts) -> Iterator[str]:
+    if facts.plugins:
+        names = ", ".join(map(code, facts.plugins[:_ROWS]))
+        yield f"### Not run\n\nComposer's plugins that the project has ({names}) had no say in this lock."
 
 
 def _afterwards(bump: Bump, app: AppSettings, facts: Facts) -> str:

@@ -1,5 +1,6 @@
 """Finding out what there is to tell about a bump: from the ledger, and from the authors of what moves."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,8 @@ from watcher.bump import Bump
 from watcher.ecosystems import ECOSYSTEMS
 from watcher.http import Http
 from watcher.ledger import Ledger
+from watcher.lockfiles import ecosystem_of
+from watcher.lockfiles.composer_lock import manifest_of
 from watcher.lockfiles.diff import LockDiff
 from watcher.lookup import Bulletin, Lookup
 from watcher.machine import Machine, machines
@@ -20,6 +23,7 @@ from workers.propose.authors import LIMITS, Authors
 from workers.propose.changelog import About
 from workers.propose.facts import Facts, Layer, Notes, Read
 from workers.propose.links import Link, links
+from workers.propose.plugins import allowed
 
 _MOST, _MOST_NOTES = 12, 5
 """Packages whose metadata is asked for, to say what needs what, and those whose changelogs are."""
@@ -57,6 +61,7 @@ class FromEverywhere:
             waves=", ".join(map(str, fleet.waves)),
             approve=fleet.approve,
             links=self._links(app.fleet),
+            plugins=_plugins(app.lock_of(self.bump.ecosystem), read),
         )
 
     def _links(self, name: str) -> tuple[Link, ...]:
@@ -98,6 +103,15 @@ class FromEverywhere:
             said = [*(source.advisories for source in lookups), *(source.advisories for source in bulletins)]
             found |= {one.name: one for ones in said for one in ones if one.name in self.bump.advisories}
         return found
+
+
+def _plugins(lock: str, read: Read) -> tuple[str, ...]:
+    """Composer's, of the lock that moves; none, if it is no lock of Composer's, or cannot be read."""
+    try:
+        texts = [json.loads(read(name) or b"{}") for name in (lock, manifest_of(lock))]
+    except (ValueError, RecursionError):
+        return ()
+    return allowed(*texts) if ecosystem_of(lock) == "packagist" and all(isinstance(one, dict) for one in texts) else ()
 
 
 def _new(diff: LockDiff) -> list[Pin]:

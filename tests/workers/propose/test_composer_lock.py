@@ -222,7 +222,7 @@ def test_neither_scripts_nor_plugins_run(repository: ComposerRepository, tmp_pat
 
 
 def test_a_plugin_that_has_a_say_in_what_is_resolved_is_named(repository: ComposerRepository, tmp_path: Path) -> None:
-    repository.publish("wikimedia/composer-merge-plugin", "2.0.0")
+    repository.publish("wikimedia/composer-merge-plugin", "2.0.0", type="composer-plugin")
     more = {"acme/app": "^1.0", "wikimedia/composer-merge-plugin": "*"}
     extra = {"merge-plugin": {"include": ["composer.local.json"]}}
     files = locked(tmp_path / "desk", manifest(repository, require=more, extra=extra))
@@ -291,13 +291,15 @@ def test_a_key_is_shown_as_the_index_wants_it(repository: ComposerRepository, tm
         ("symfony/flex", {"symfony": {"endpoint": []}}, "symfony/part", False),
         ("wikimedia/composer-merge-plugin", {"merge-plugin": {"include": ["x.json"]}}, "acme/app", True),
         ("wikimedia/composer-merge-plugin", {}, "acme/app", False),
+        ("zaporylie/composer-drupal-optimizations", {}, "symfony/part", True),
+        ("zaporylie/composer-drupal-optimizations", {}, "acme/app", False),
     ],
 )
 def test_a_plugin_that_has_a_say_in_what_is_resolved_is_flagged(
     repository: ComposerRepository, tmp_path: Path, plugin: str, extra: dict[str, Any], package: str, is_refused: bool
 ) -> None:
-    for name in (plugin, "symfony/part"):
-        repository.publish(name, "1.0.0")
+    repository.publish(plugin, "1.0.0", type="composer-plugin")
+    repository.publish("symfony/part", "1.0.0")
     asked = {"acme/app": "^1.0", plugin: "*", "symfony/part": "*"}
     files = locked(tmp_path / "desk", manifest(repository, require=asked, extra=extra))
     repository.publish("symfony/part", "1.1.0")

@@ -228,3 +228,10 @@ def example() -> str:
 
 def test_the_example_in_the_documentation_is_what_is_said() -> None:
     assert f"~~~markdown\n{example()}\n~~~\n" in DOCS.read_text(encoding="utf-8")
+
+
+def test_plugins_that_had_no_say_are_named() -> None:
+    body = paper_of(BUMP, APP, DIFF, Facts(plugins=("acme/tool", "symfony/flex"))).body
+
+    assert "(`acme/tool`, `symfony/flex`) had no say in this lock" in body
+    assert "Not run" not in paper_of(BUMP, APP, DIFF, Facts()).body
