@@ -1,6 +1,6 @@
 """What follows from decisions: the bumps that they are. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,10 +18,11 @@ Changes = list[tuple[Bump | None, Bump]]
 
 
 def followed(
-    decisions: Mapping[str, Decision], bumps: Iterable[Bump], head: Head, known: Known, past: Past, now: datetime
+    decisions: Sequence[Decision], bumps: Iterable[Bump], head: Head, known: Known, past: Past, now: datetime
 ) -> Changes:
-    """The changes after which an app's bumps are those that its decisions (by package) are: what is new, and what is
-    not wanted any more. `bumps` are all of the app's, also those that have ended.
+    """The changes after which an app's bumps are those that its decisions are: what is new, and what is not wanted any
+    more. Of a package in several versions the decisions stand in the order in which they count. `bumps` are all of the
+    app's, also those that have ended.
     """
     by_id = {bump.id: bump for bump in bumps}
     wanted = _wanted(decisions, by_id.values(), known.settings, past)
@@ -57,13 +58,13 @@ _LOOKED_AT = ("moved",)
 """Those of them that are only there until a person has looked."""
 
 
-def _taken_back(bump: Bump, decisions: Mapping[str, Decision]) -> str:
+def _taken_back(bump: Bump, decisions: Iterable[Decision]) -> str:
     """Why a bump that waits on a branch of ours should not be merged any more. Otherwise what was chosen stays so."""
     rules = [rule for rule in _TAKEN_BACK if not bump.by or rule not in _LOOKED_AT]
-    for part in bump.parts:
-        decision = decisions.get(part.package)
-        for reason in decision.reasons if decision else ():
-            if reason.version == part.to_version and reason.rule in rules:
+    to = {part.package: part.to_version for part in bump.parts}
+    for decision in decisions:
+        for reason in decision.reasons if decision.package in to else ():
+            if reason.version == to[decision.package] and reason.rule in rules:
                 return reason.said
     return ""
 
@@ -83,21 +84,37 @@ class _Wanted:
         return Bump.id_of(first.app, first.package, first.candidate)
 
 
-def _wanted(
-    decisions: Mapping[str, Decision], bumps: Iterable[Bump], settings: Settings, past: Past
-) -> dict[str, _Wanted]:
+def _wanted(decisions: Sequence[Decision], bumps: Iterable[Bump], settings: Settings, past: Past) -> dict[str, _Wanted]:
     """By their ids the bumps that the decisions are, but for what is proposed already: one per package, or per group of
     them. Where a group would fail, each of its packages is tried by itself.
     """
-    proposed = {(p.package, p.to_version) for b in bumps if b.stage is BumpStage.PROPOSED for p in b.parts}
     groups: dict[tuple[str, str], list[Decision]] = {}
-    for package, decision in sorted(decisions.items()):
-        if decision.verdict is Verdict.TAKEN and (package, decision.candidate) not in proposed:
-            group = _group(decision, settings)
-            groups.setdefault((group, "" if group else package), []).append(decision)
+    for package, decision in sorted(_next(decisions, bumps).items()):
+        group = _group(decision, settings)
+        groups.setdefault((group, "" if group else package), []).append(decision)
     together = [_Wanted(members, group) for (group, _), members in groups.items()]
     apart = [_Wanted([member]) for one in together if one.id in past.groups for member in one.members]
     return {one.id: one for one in (*together, *apart) if one.id not in past.groups}
+
+
+def _next(decisions: Sequence[Decision], bumps: Iterable[Bump]) -> dict[str, Decision]:
+    """For each package what is to be proposed: of several pins of it one after the other, those that fix something
+    first. What is proposed for one of them has the branch of the package until it is merged or closed.
+    """
+    pinned = {decision.subject for decision in decisions}
+    waiting = [(bump, part) for bump in bumps if bump.stage is BumpStage.PROPOSED for part in bump.parts]
+    found: dict[str, Decision] = {}
+    for decision in decisions:
+        mine = [(bump, part) for bump, part in waiting if part.package == decision.package]
+        if decision.verdict is not Verdict.TAKEN or any(part.to_version == decision.candidate for _, part in mine):
+            continue
+        others = [bump for bump, part in mine if (part.package, part.from_version) in pinned - {decision.subject}]
+        if others and (not decision.fixes or any(bump.advisories for bump in others)):
+            continue
+        first = found.get(decision.package)
+        if first is None or (decision.fixes and not first.fixes):
+            found[decision.package] = decision
+    return found
 
 
 def _parts(members: Iterable[Decision]) -> list[Part]:
@@ -138,13 +155,14 @@ def _released_at(one: Decision, known: Known) -> datetime | None:
     return next((release.released_at for release in releases if release.version == one.candidate), None)
 
 
-def _why_not(bump: Bump, decisions: Mapping[str, Decision]) -> str:
+def _why_not(bump: Bump, decisions: Iterable[Decision]) -> str:
     """Why a bump that was found is not wanted any more; empty while we cannot know."""
-    mine = [decisions[part.package] for part in bump.parts if part.package in decisions]
+    to = {part.package: part.to_version for part in bump.parts}
+    mine = [decision for decision in decisions if decision.package in to]
     if any(decision.verdict is Verdict.UNKNOWN for decision in mine):
         return ""
-    to = {part.package: part.to_version for part in bump.parts}
-    other = next((one for one in mine if one.candidate != to[one.package]), None)
+    agree = {decision.package for decision in mine if decision.candidate == to[decision.package]}
+    other = next((one for one in mine if one.package not in agree), None)
     if other is None:
-        return "it is part of another bump now" if mine else "its packages are gone"
+        return "it is part of another bump now, or waits for one" if mine else "its packages are gone"
     return f"{other.candidate} is the choice now" if other.verdict is Verdict.TAKEN else other.said

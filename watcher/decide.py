@@ -78,7 +78,7 @@ Locked = Mapping[tuple[str, str], Sequence[str]]
 def locked(head: Head) -> Locked:
     """See `Locked`."""
     found: dict[tuple[str, str], list[str]] = {}
-    for pin in head.pins:
+    for pin in head.everything:
         found.setdefault((pin.ecosystem, pin.package), []).append(pin.version)
     return found
 
@@ -94,9 +94,11 @@ def settled(bump: Bump, head: Head, pins: Locked, scheme: Scheme, now: datetime)
     left = {part: versions for part, versions in now_at.items() if versions}
     if not left:
         return bump.at(BumpStage.CLOSED, now, reason=f"{bump.package} is no longer in the lockfile")
-    if all(version == part.to_version for part, versions in left.items() for version in versions):
+    # What stays at another version for another platform, or in no image, was not what the bump is about.
+    moved = all(part.from_version not in versions for part, versions in left.items())
+    if moved and all(part.to_version in versions for part, versions in left.items()):
         return bump.at(BumpStage.MERGED, now, commit=head.commit)
-    if all(_is_beyond(one, part, scheme) for part, versions in left.items() for one in versions):
+    if moved and all(any(_is_there(one, part, scheme) for one in versions) for part, versions in left.items()):
         newest = ", ".join(max(versions, key=scheme.key) for versions in left.values())
         return bump.at(BumpStage.SUPERSEDED, now, reason=f"the lockfile is already at {newest}")
     seen_since = bump.proposed_at is not None and head.surveyed_at > bump.proposed_at
@@ -105,7 +107,7 @@ def settled(bump: Bump, head: Head, pins: Locked, scheme: Scheme, now: datetime)
     return bump
 
 
-def _is_beyond(version: str, part: Part, scheme: Scheme) -> bool:
+def _is_there(version: str, part: Part, scheme: Scheme) -> bool:
     """Whether a pin at `version` has got to where the bump would bring it, or further; or, where versions have no
     order, anywhere but where it was."""
     if not scheme.is_newer(part.to_version, version):

@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+Subject = tuple[str, str]
+"""What a decision is about: a package, and the version that is pinned."""
+
 
 class Verdict(StrEnum):
     """What became of one release, or of a package as a whole."""
@@ -52,6 +55,11 @@ class Decision:
     fixes: tuple[str, ...] = ()
     flaw: str = ""
     status: str = ""
+
+    @property
+    def subject(self) -> Subject:
+        """What it is about, in its app."""
+        return self.package, self.current
 
     def same_as(self, other: "Decision | None") -> bool:
         """Whether the other decision says the same, whenever it was said."""

@@ -8,6 +8,8 @@ from watcher.advisory import affecting
 from watcher.bump import Bump
 from watcher.decision import Decision
 from watcher.ecosystems import ECOSYSTEMS
+from watcher.head import Head
+from watcher.inventory import inventory
 from watcher.known import Known
 from watcher.ledger import Ledger
 from watcher.lookup import Lookup
@@ -17,13 +19,19 @@ from watcher.settings import Settings
 _BUMPS = 5
 
 
-def find(ledger: Ledger, app: str, package: str, at: datetime | None) -> Decision | None:
-    """The decision about a package, however its name is spelled, that stood at `at` (UTC), or that stands now."""
-    for spelled in dict.fromkeys((package, package.lower())):
-        found = ledger.decisions(app, spelled, before=at, limit=1)
-        if found:
-            return found[0]
-    return next((one for one in ledger.decisions(app, before=at) if matches(package, one.package)), None)
+def find(settings: Settings, ledger: Ledger, app: str, package: str, at: datetime | None) -> tuple[Decision, ...]:
+    """The decisions about a package, however its name is spelled: those that stand now, of several versions that are
+    pinned the one that is in the image first; or, of what stood at `at` (UTC) or is not pinned any more, the last one.
+    """
+    known = ledger.decided(app, at)
+    name = next((one for one in known if one == package), next((one for one in known if matches(package, one)), None))
+    if name is None:
+        return ()
+    standing = {one.decision.subject: one.decision for one in ledger.standing(app) if at is None}
+    head = ledger.find(Head, app=app) or Head(app=app)
+    subjects = [(one.pin.package, one.pin.version) for one in inventory(head, settings.apps[app])]
+    found = tuple(standing[one] for one in subjects if one[0] == name and one in standing)
+    return found or ledger.decisions(app, name, before=at, limit=1)
 
 
 def why(settings: Settings, ledger: Ledger, decision: Decision, now: datetime | None) -> view.Row:

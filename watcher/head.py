@@ -11,6 +11,7 @@ from watcher.pin import Pin
 class Head(Entry):
     """The tip of `app`'s branch: `commit` (empty before the first survey), its time, its pins, and our branches.
 
+    `beside` are the pins of the locks that are in no image, and `remark` says which of these could not be read.
     `branches` maps each branch of the remote that toplayer opened to its tip.
     """
 
@@ -20,7 +21,14 @@ class Head(Entry):
     surveyed_at: datetime | None = None
     pins: tuple[Pin, ...] = ()
     branches: tuple[tuple[str, str], ...] = ()
+    beside: tuple[Pin, ...] = ()
+    remark: str = ""
 
     @property
     def name(self) -> str:
         return self.app
+
+    @property
+    def everything(self) -> tuple[Pin, ...]:
+        """All that is pinned, in an image or not."""
+        return (*self.pins, *self.beside)

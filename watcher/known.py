@@ -42,23 +42,25 @@ class Known:
         index = self.settings.indexes.get(lookup.index)
         return self.bulletins.get((pin.ecosystem, pin.package), ()) if index is not None and index.is_public else ()
 
-    def rules(self, pin: Pin, lookup: Lookup, app: str, past: Past) -> Rules:
-        """What counts for the pin."""
+    def rules(self, pin: Pin, lookup: Lookup, app: str, past: Past, outside: str = "") -> Rules:
+        """What counts for the pin. `outside`: why no image has it."""
         bulletins = self.against(pin, lookup)
         advisories = (*lookup.advisories, *(one for bulletin in bulletins for one in bulletin.advisories))
-        return replace(self._rules(pin, lookup, app, past), advisories=advisories)
+        return replace(self._rules(pin, lookup, app, past, outside), advisories=advisories)
 
-    def _rules(self, pin: Pin, lookup: Lookup, app: str, past: Past) -> Rules:
+    def _rules(self, pin: Pin, lookup: Lookup, app: str, past: Past, outside: str) -> Rules:
         """The same without advisories: these are packed, and only unpacked where a decision is made."""
         settings = self.settings.apps[app]
+        target = ECOSYSTEMS[pin.ecosystem].target(settings.image)
         return Rules(
             app=app,
-            target=ECOSYSTEMS[pin.ecosystem].target(settings.image),
+            target=target.elsewhere() if outside else target,
             policy=settings.policy.of(pin.package),
             silenced=past.silenced.get(pin.package, {}),
             failed=past.failed.get(pin.package, {}),
             uninformed=self._uninformed(pin, lookup, self.against(pin, lookup)),
             unrouted=unrouted(pin, self.settings.indexes),
+            outside=outside,
         )
 
     def _uninformed(self, pin: Pin, lookup: Lookup, bulletins: Iterable[Bulletin]) -> str:
@@ -69,9 +71,9 @@ class Known:
             return ""
         return f"{pin.package} is held until {' and '.join(silent)} tells what is known against it"
 
-    def basis(self, pin: Pin, lookup: Lookup, app: str, past: Past = NOTHING) -> str:
+    def basis(self, pin: Pin, lookup: Lookup, app: str, past: Past = NOTHING, outside: str = "") -> str:
         """All that a decision about the pin is made from, in short. What was said counts by when it was said."""
-        rules = self._rules(pin, lookup, app, past)
+        rules = self._rules(pin, lookup, app, past, outside)
         rules = replace(rules, policy=rules.policy.of_releases)
         against = [(one.source, one.changed_at) for one in self.against(pin, lookup)]
         return digest(pin, rules, lookup.index, lookup.outcome, lookup.changed_at, against)

@@ -6,7 +6,7 @@ with it. Nothing is deleted but leases, holds and the note of which decision sta
 
 import contextlib
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from watcher import schema, standing, transfers
 from watcher.database import Database
-from watcher.decision import Decision
+from watcher.decision import Decision, Subject
 from watcher.entry import Entry
 from watcher.errors import Overtaken, ToplayerError
 from watcher.event import Event, told
@@ -159,20 +159,15 @@ class Ledger:
 
     # --- decisions ---
 
-    def decide(
-        self, *made: Decision, basis: Mapping[str, str] | None = None, happened: Iterable[Event] = ()
-    ) -> list[Decision]:
-        """Lets decisions stand for their pins, and notes the events that they are; those that say something new.
-
-        `basis` says for each package what its decision was made from.
-        """
+    def decide(self, *made: Standing, happened: Iterable[Event] = ()) -> list[Decision]:
+        """Lets decisions stand for their pins, and notes the events that they are; those that say something new."""
         with self._database.writing() as connection:
             for one in happened:
                 _note(connection, one)
-            return standing.keep(connection, made, basis or {})
+            return standing.keep(connection, made)
 
-    def standing(self, app: str) -> dict[str, Standing]:
-        """The decisions that stand for the pins of an app, by package."""
+    def standing(self, app: str) -> tuple[Standing, ...]:
+        """The decisions that stand for the pins of an app, by name."""
         with self._database.reading() as connection:
             return standing.standing(connection, app)
 
@@ -184,13 +179,18 @@ class Ledger:
             rows = connection.execute(standing.past(app, package, before, limit))
             return tuple(Decision(**row._mapping) for row in rows)
 
+    def decided(self, app: str, before: datetime | None = None) -> list[str]:
+        """The packages of an app about which anything was decided (until `before`, UTC), by name."""
+        with self._database.reading() as connection:
+            return list(connection.scalars(standing.packages(app, before)))
+
     def weighing(self, app: str) -> Weighing | None:
         """How the pins of an app were weighed last."""
         with self._database.reading() as connection:
             return standing.weighing(connection, app)
 
-    def weighed(self, app: str, made: Weighing, gone: Collection[str] = ()) -> None:
-        """Notes that the pins of an app have been weighed, and that those of the packages `gone` are no more."""
+    def weighed(self, app: str, made: Weighing, gone: Collection[Subject] = ()) -> None:
+        """Notes that the pins of an app have been weighed, and that those that are `gone` are no more."""
         with self._database.writing() as connection:
             standing.weighed(connection, app, made, gone)
 

@@ -40,6 +40,10 @@ class Php:
         files = tuple(file for file in release.files if file.yanked is None)
         return Fit(files) if files else Fit(rule="dist", said="has nothing to install")
 
+    def elsewhere(self) -> "Php":
+        """See `Target`. Composer locks for one PHP, whatever a package is there for."""
+        return self
+
     def _runs(self, constraint: str) -> bool:
         try:
             return not (constraint and self.version) or satisfies(self.version, constraint)

@@ -26,7 +26,7 @@ class Rules:
 
     `silenced` are versions that a person put aside, with the reason, and `failed` those that would fail again.
     `advisories` are all that are known of the package; `uninformed` says whom nobody has heard yet about it, and
-    `unrouted` why no index may answer for it. Both are empty if all is well.
+    `unrouted` why no index may answer for it. Both are empty if all is well. `outside` is why no image has the pin.
     """
 
     app: str
@@ -37,6 +37,7 @@ class Rules:
     advisories: Sequence[Advisory] = ()
     uninformed: str = ""
     unrouted: str = ""
+    outside: str = ""
 
 
 class Case:
@@ -72,9 +73,6 @@ class Case:
             return "source", f"{pin.package} has a {pin.source} source, which only a person moves"
         if rules.policy.watch is Watch.NONE:
             return "ignore", f"{pin.package} is ignored by the policy"
-        if not rules.target.wants(pin):
-            why = f"only with {' or '.join(pin.groups)}" if pin.groups else pin.marker
-            return "marker", f"{pin.package} is not installed in the image ({why})"
         if rules.unrouted:
             return "index", rules.unrouted
         if self.lookup.status == "quarantined":
@@ -150,7 +148,10 @@ class Case:
     # --- what a security fix gets past ---
 
     def watched(self, release: Release) -> Reason | None:
-        watch, package = self.rules.policy.watch, self.pin.package
+        watch, package, outside = self.rules.policy.watch, self.pin.package, self.rules.outside
+        if outside:
+            said = f"{package} is in no image ({outside}), so it is moved for its security only"
+            return no(release, "watch", f"{said}, and nothing is known against it")
         if watch is Watch.SECURITY:
             return no(release, "watch", f"{package} is moved for its security only, and nothing is known against it")
         if watch is Watch.DIRECT and not self.pin.direct:

@@ -1,15 +1,19 @@
 """Which decision stands for each pin, and the decisions before it: the ledger's tables of them."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select
 
-from watcher.decision import Decision
-from watcher.tables import decisions, standings, weighings
+from watcher.decision import Decision, Subject
+from watcher.tables import Utc, decisions, standings, weighings
 
+REMEMBERED = timedelta(days=180)
+"""How long a decision is kept after another one took its place."""
+MOST = 500
+"""Decisions that are kept of one package."""
 _FIELDS = [decisions.c[field.name] for field in fields(Decision)]
 
 
@@ -49,48 +53,92 @@ class Weighing:
         return self.mark == mark and (self.until is None or now < self.until)
 
 
-def standing(connection: Connection, app: str) -> dict[str, Standing]:
-    """The decisions that stand for an app, by package."""
-    return {row.package: Standing(_decision(row), row.basis) for row in _rows(connection, app)}
+def standing(connection: Connection, app: str) -> tuple[Standing, ...]:
+    """The decisions that stand for an app, by name."""
+    return tuple(Standing(_decision(row), row.basis) for row in _rows(connection, app))
 
 
 def _rows(connection: Connection, app: str) -> Sequence[Row[Any]]:
     columns = (standings.c.basis, decisions.c.id, *_FIELDS)
     query = select(*columns).join_from(standings, decisions, standings.c.decision == decisions.c.id)
-    return connection.execute(query.where(standings.c.app == app).order_by(standings.c.package)).all()
+    query = query.where(standings.c.app == app).order_by(standings.c.package, standings.c.current)
+    return connection.execute(query).all()
 
 
-def keep(connection: Connection, made: Sequence[Decision], basis: Mapping[str, str]) -> list[Decision]:
+def keep(connection: Connection, made: Sequence[Standing]) -> list[Decision]:
     """Lets decisions stand. Those that say something new are written, and returned; of the others stands the one from
     when it was first said."""
     fresh: list[Decision] = []
-    for app in {decision.app for decision in made}:
-        mine = {decision.package: decision for decision in made if decision.app == app}
-        same = {row.package: row.id for row in _rows(connection, app) if _decision(row).same_as(mine.get(row.package))}
-        new = [decision for package, decision in mine.items() if package not in same]
+    for app in {one.decision.app for one in made}:
+        mine = {one.decision.subject: one for one in made if one.decision.app == app}
+        before = {(row.package, row.current): row for row in _rows(connection, app)}
+        same = {
+            subject: before[subject].id
+            for subject, one in mine.items()
+            if subject in before and _decision(before[subject]).same_as(one.decision)
+        }
+        new = [one.decision for subject, one in mine.items() if subject not in same]
         ids = same | _written(connection, new)
         _forget(connection, app, mine.keys())
-        rows = [_row(decision, basis.get(package, ""), ids[package]) for package, decision in mine.items()]
-        connection.execute(insert(standings), rows)
+        connection.execute(insert(standings), [_row(one, ids[subject]) for subject, one in mine.items()])
         fresh += new
+    if fresh:
+        _let_go(connection, fresh)
     return fresh
 
 
-def _row(made: Decision, basis: str, id: int) -> dict[str, Any]:
-    return {"app": made.app, "package": made.package, "basis": basis, "until": made.free_at, "decision": id}
+def _row(made: Standing, id: int) -> dict[str, Any]:
+    package, current = made.decision.subject
+    return {
+        "app": made.decision.app,
+        "package": package,
+        "current": current,
+        "basis": made.basis,
+        "until": made.until,
+        "decision": id,
+    }
 
 
-def _written(connection: Connection, made: Iterable[Decision]) -> dict[str, int]:
+def _written(connection: Connection, made: Sequence[Decision]) -> dict[Subject, int]:
     rows = [{field.name: getattr(one, field.name) for field in fields(one)} for one in made]
     if not rows:
         return {}
     query = insert(decisions).returning(decisions.c.id, sort_by_parameter_order=True)
-    ids = connection.scalars(query, rows)
-    return dict(zip((row["package"] for row in rows), ids, strict=True))
+    return dict(zip((one.subject for one in made), connection.scalars(query, rows), strict=True))
 
 
-def _forget(connection: Connection, app: str, packages: Collection[str]) -> None:
-    connection.execute(delete(standings).where(standings.c.app == app, standings.c.package.in_(list(packages))))
+def _forget(connection: Connection, app: str, subjects: Collection[Subject]) -> None:
+    query = delete(standings).where(
+        standings.c.app == app,
+        standings.c.package == bindparam("of_package"),
+        standings.c.current == bindparam("of_current"),
+    )
+    if subjects:
+        connection.execute(query, [{"of_package": package, "of_current": current} for package, current in subjects])
+
+
+def _let_go(connection: Connection, made: Iterable[Decision]) -> None:
+    """Forgets of these packages what was decided too long ago to be asked for: what gave way more than half a year ago,
+    and of a package whose index comes and goes, all but the last."""
+    mine = decisions.alias()
+    of_pin = (mine.c.app == bindparam("of_app"), mine.c.package == bindparam("of_package"))
+    gave_way = select(func.max(mine.c.id)).where(*of_pin, mine.c.at <= bindparam("before", type_=Utc))
+    too_many = select(mine.c.id).where(*of_pin).order_by(mine.c.id.desc()).limit(1).offset(MOST - 1)
+    for limit in (gave_way, too_many):
+        query = delete(decisions).where(
+            decisions.c.app == bindparam("of_app"),
+            decisions.c.package == bindparam("of_package"),
+            decisions.c.id < limit.scalar_subquery(),
+            decisions.c.id.not_in(select(standings.c.decision)),
+        )
+        rows = [{"of_app": one.app, "of_package": one.package, "before": one.at - REMEMBERED} for one in made]
+        connection.execute(query, rows)
+
+
+def packages(app: str, before: datetime | None) -> Select[tuple[str]]:
+    """The query for the packages of an app about which anything was decided, by name."""
+    query = select(decisions.c.package).where(decisions.c.app == app).distinct().order_by(decisions.c.package)
+    return query.where(decisions.c.at <= before) if before is not None else query
 
 
 def past(app: str, package: str, before: datetime | None, limit: int | None) -> Select[Any]:
@@ -111,7 +159,7 @@ def weighing(connection: Connection, app: str) -> Weighing | None:
     return Weighing(row.mark, row.until) if row else None
 
 
-def weighed(connection: Connection, app: str, made: Weighing, gone: Collection[str]) -> None:
+def weighed(connection: Connection, app: str, made: Weighing, gone: Collection[Subject]) -> None:
     """Notes how an app was weighed; for what is `gone` from its lock no decision stands any more."""
     _forget(connection, app, gone)
     connection.execute(delete(weighings).where(weighings.c.app == app))

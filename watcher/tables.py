@@ -233,6 +233,8 @@ heads = Table(
     Column("surveyed_at", Utc),
     Column("pins", Document(_pins, _plain), nullable=False),
     Column("branches", Document(lambda rows: tuple(tuple(row) for row in rows), list), nullable=False),
+    Column("beside", Document(_pins, _plain), nullable=False),
+    Column("remark", Text, nullable=False),
     *_entry(),
 )
 
@@ -346,6 +348,7 @@ standings = Table(
     metadata,
     Column("app", Text, primary_key=True),
     Column("package", Text, primary_key=True),
+    Column("current", Text, primary_key=True),
     Column("basis", Text, nullable=False),
     Column("until", Utc),
     Column("decision", Integer, nullable=False),

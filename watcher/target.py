@@ -28,6 +28,10 @@ class Target(Protocol):
         """What of a release, in the place of the pin, can be installed there. Yanked files cannot."""
         ...
 
+    def elsewhere(self) -> "Target":
+        """The same for what is in no image: nobody knows where people install it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Several:
@@ -50,3 +54,7 @@ class Several:
         fits = fits or [target.fit(pin, release) for target in self.targets]
         refused = next((fit for fit in fits if not fit.files), None)
         return refused or Fit(tuple({file.filename: file for fit in fits for file in fit.files}.values()))
+
+    def elsewhere(self) -> Target:
+        """See `Target`: once is enough."""
+        return self.targets[0].elsewhere()

@@ -32,7 +32,7 @@ def status(settings: Settings, ledger: Ledger, apps: Iterable[str], now: datetim
     proposals = {one.app: one for one in ledger.all(Proposals, app=names)}
     return {
         "apps": [app_row(head, proposals.get(head.app)) for head in ledger.all(Head, app=names, order="app")],
-        "hits": [hit_row(one.decision) for name in names for one in ledger.standing(name).values() if one.is_hit],
+        "hits": [hit_row(one.decision) for name in names for one in ledger.standing(name) if one.is_hit],
         "bumps": bump_rows(settings, ledger, (*open_bumps, *ended), now),
         "rollouts": status_rollouts(ledger, names, past),
         "indexes": [
@@ -194,13 +194,17 @@ def bump_row(
 
 
 def app_row(head: Head, proposals: Proposals | None = None) -> Row:
-    """The tip of an app's branch, as the last survey saw it; `forge` is why its proposals cannot be looked after."""
+    """The tip of an app's branch, as the last survey saw it.
+
+    `remark` is what of its locks is not watched, and why; `forge` is why its proposals cannot be looked after.
+    """
     return {
         "app": head.app,
         "commit": head.commit,
         "surveyed_at": _iso(head.surveyed_at),
-        "pins": len(head.pins),
+        "pins": len(head.everything),
         "reason": head.reason,
+        "remark": head.remark and f"not watched: {head.remark}",
         "forge": proposals.reason if proposals else "",
     }
 

@@ -34,7 +34,7 @@ class Watchlist:
     def read(cls, settings: Settings, ledger: Ledger, pins: Iterable[Pin] | None = None) -> "Watchlist":
         """As the ledger knows it; of these `pins` alone, if there are any given."""
         if pins is None:
-            pins = [pin for head in ledger.all(Head, app=list(settings.apps)) for pin in head.pins]
+            pins = [pin for head in ledger.all(Head, app=list(settings.apps)) for pin in head.everything]
         said = {
             name: {
                 package: Said(outcome, had_at is not None)

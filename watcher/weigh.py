@@ -10,15 +10,14 @@ from datetime import datetime
 from watcher.bump import Bump
 from watcher.bumps import followed
 from watcher.choose import choose
-from watcher.decision import Decision
-from watcher.ecosystems import ECOSYSTEMS
+from watcher.decision import Decision, Subject
 from watcher.event import Event, Fact
 from watcher.head import Head
+from watcher.inventory import Item, inventory
 from watcher.known import Known, digest
 from watcher.ledger import Ledger
 from watcher.lookup import IndexState
 from watcher.past import Past
-from watcher.pin import Pin
 from watcher.settings import Settings
 from watcher.standing import Standing, Weighing
 
@@ -37,11 +36,11 @@ def weigh(name: str, settings: Settings, ledger: Ledger, now: datetime) -> bool:
         return False
     bumps = ledger.all(Bump, app=name)
     known = Known.read(settings, ledger)
-    past = Past.of(bumps, lambda bump: known.ground(bump, head.pins), now)
-    standing = _decided(name, _pins(head, settings), known, past, ledger, now)
-    decisions = {package: one.decision for package, one in standing.items()}
+    past = Past.of(bumps, lambda bump: known.ground(bump, head.everything), now)
+    standing = _decided(name, inventory(head, settings.apps[name]), known, past, ledger, now)
+    decisions = [one.decision for one in standing.values()]
     ledger.write(followed(decisions, bumps, head, known, past, now), now)
-    gone = ledger.standing(name).keys() - standing.keys()
+    gone = {one.decision.subject for one in ledger.standing(name)} - standing.keys()
     times = [*(one.until for one in standing.values()), *(one.until for one in past.groups.values())]
     until = min((at for at in times if at and at > now), default=None)
     # The mark is from before the reading: what came in meanwhile, and what we wrote ourselves, is looked at once more.
@@ -54,57 +53,45 @@ def _mark(head: Head, settings: Settings, ledger: Ledger) -> str:
     app = settings.apps[head.app]
     names = [*settings.indexes, *settings.advisories]
     changed = sorted((state.index, str(state.changed_at)) for state in ledger.all(IndexState, index=names))
-    wishes = (app.policy, app.image, app.pinned_in, settings.indexes, settings.advisories)
-    return digest(head.commit, wishes, changed, ledger.tally(Bump, app=head.app))
-
-
-def _pins(head: Head, settings: Settings) -> list[Pin]:
-    """The pins to decide about: one for each package that is installed in the image, and of several the lowest."""
-    app, found = settings.apps[head.app], dict[str, Pin]()
-    for pin in head.pins:
-        ecosystem = ECOSYSTEMS.get(pin.ecosystem)
-        if ecosystem is None or not ecosystem.target(app.image).wants(pin):
-            continue
-        other = found.get(pin.package)
-        if other is None or ecosystem.scheme.key(pin.version) < ecosystem.scheme.key(other.version):
-            found[pin.package] = pin
-    return list(found.values())
+    wishes = (app.policy, app.image, app.pinned_in, app.in_step, settings.indexes, settings.advisories)
+    # Another setting has other locks read at the same commit.
+    pinned = [(pin.lock, pin.package, pin.version) for pin in head.everything]
+    return digest(head.commit, pinned, wishes, changed, ledger.tally(Bump, app=head.app))
 
 
 def _decided(
-    app: str, pins: Iterable[Pin], known: Known, past: Past, ledger: Ledger, now: datetime
-) -> dict[str, Standing]:
-    """The decisions that stand for these pins, of which those are made again whose basis is another one now."""
-    before = ledger.standing(app)
-    made: list[Decision] = []
-    basis: dict[str, str] = {}
-    standing: dict[str, Standing] = {}
-    for pin in pins:
-        lookup = known.of(pin)
-        basis[pin.package] = known.basis(pin, lookup, app, past)
-        old = before.get(pin.package)
-        if old is not None and old.stands(basis[pin.package], now):
-            standing[pin.package] = old
-        else:
-            made.append(choose(pin, lookup, known.rules(pin, lookup, app, past), now))
-            standing[pin.package] = Standing(made[-1], basis[pin.package])
+    app: str, items: Iterable[Item], known: Known, past: Past, ledger: Ledger, now: datetime
+) -> dict[Subject, Standing]:
+    """The decisions that stand for these, of which those are made again whose basis is another one now."""
+    before = {one.decision.subject: one for one in ledger.standing(app)}
+    standing: dict[Subject, Standing] = {}
+    made: list[Standing] = []
+    for one in items:
+        subject, lookup = (one.pin.package, one.pin.version), known.of(one.pin)
+        basis, old = known.basis(one.pin, lookup, app, past, one.outside), before.get(subject)
+        if old is None or not old.stands(basis, now):
+            rules = known.rules(one.pin, lookup, app, past, one.outside)
+            old = Standing(choose(one.pin, lookup, rules, now), basis)
+            made.append(old)
+        standing[subject] = old
     if made:
-        ledger.decide(*made, basis=basis, happened=_told(made, before))
+        ledger.decide(*made, happened=_told([one.decision for one in made], before))
     return standing
 
 
-def _told(made: Iterable[Decision], before: Mapping[str, Standing]) -> Iterator[Event]:
+def _told(made: Iterable[Decision], before: Mapping[Subject, Standing]) -> Iterator[Event]:
     """An event for each pin that an advisory hits, whose release was taken back or whose project is over, as of now."""
+    words = {(one.decision.package, one.decision.status) for one in before.values()}
     for one in made:
-        old = before.get(one.package)
-        last = old.decision if old is not None and old.decision.current == one.current else None
+        last = before[one.subject].decision if one.subject in before else None
         fresh = [name for name in one.advisories if last is None or name not in last.advisories]
         facts = {"package": one.package, "version": one.current, "said": one.said}
         if fresh:
             yield _event(one, "hit", facts | {"advisories": ", ".join(fresh)})
         if one.flaw and (last is None or not last.flaw):
             yield _event(one, "flawed", facts)
-        if one.status and (old is None or old.decision.status != one.status):
+        if one.status and (one.package, one.status) not in words:
+            words.add((one.package, one.status))
             yield _event(one, one.status if one.status in _STATUSES else "remarked", facts)
 
 

@@ -5,7 +5,7 @@ Computed from the settings alone, never from the interpreter that runs us. Tags:
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
@@ -36,8 +36,8 @@ class Wheels:
     """Python `python` (`3.12` or `3.12.4`) with the C library `libc` (`manylinux_2_28`) on a machine (`x86_64`).
 
     Without a patch level it is taken to be 0, as uv does: a file that needs a later one is refused. `builds` says that
-    there is a place to build what has no wheel; `groups` are
-    the extras and groups of the project that are installed.
+    there is a place to build what has no wheel; `groups` are the extras and groups of the project that are installed.
+    With `anywhere`, any file that is not yanked will do.
     """
 
     python: str
@@ -45,6 +45,7 @@ class Wheels:
     machine: str
     builds: bool = False
     groups: tuple[str, ...] = ()
+    anywhere: bool = False
 
     @classmethod
     def of(cls, image: ImageSettings) -> "Wheels":
@@ -83,13 +84,20 @@ class Wheels:
         if _build(release.version) != _build(pin.version):
             mine = f"+{_build(pin.version)}" if _build(pin.version) else "without a label"
             return Fit(rule="build", said=f"is another build than the pin's ({mine})")
-        wheels = [file for file in release.files if file.yanked is None and file.filename.endswith(".whl")]
+        good = [file for file in release.files if file.yanked is None]
+        if self.anywhere and good:
+            return Fit(tuple(good))
+        wheels = [file for file in good if file.filename.endswith(".whl")]
         found = self._fit(wheels)
         if not found.files and self.builds:
-            here = [file for file in release.files if file.yanked is None and is_source(file)]
+            here = [file for file in good if is_source(file)]
             sources = tuple(file for file in here if _admits(file.requires_python, self.python))
             return Fit(sources) if sources else found
         return found
+
+    def elsewhere(self) -> "Wheels":
+        """See `Target`."""
+        return replace(self, anywhere=True)
 
     def _fit(self, wheels: Sequence[File]) -> Fit:
         if not wheels:

@@ -246,12 +246,6 @@ def test_a_version_that_a_person_closed_stays_closed_and_the_next_one_does_not()
     ("pin", "rules", "rule", "words"),
     [
         (PIN, replace(RULES, policy=replace(POLICY, watch=Watch.NONE)), "ignore", "requests is ignored by the policy"),
-        (
-            replace(PIN, marker='sys_platform == "win32"'),
-            RULES,
-            "marker",
-            'requests is not installed in the image (sys_platform == "win32")',
-        ),
         (replace(PIN, source="git"), RULES, "source", "requests has a git source, which only a person moves"),
     ],
 )
@@ -271,6 +265,18 @@ def test_a_package_of_another_is_moved_only_where_all_are_watched() -> None:
     words = "requests is there for another package, and the policy watches what the app asks for"
     assert (left_alone.verdict, left_alone.said) == (Verdict.REFUSED, words)
     assert choose(replace(PIN, direct=False), known("2.32.4"), RULES, MONDAY).candidate == "2.32.4"
+
+
+def test_what_is_in_no_image_moves_for_its_security_only_and_whatever_its_platform() -> None:
+    outside = replace(RULES, outside="only with dev", target=RULES.target.elsewhere())
+    releases = known("2.32.3", release("2.32.4", tag="cp312-cp312-win32"))
+
+    left_alone = choose(PIN, releases, outside, MONDAY)
+    hit = choose(PIN, releases, replace(outside, advisories=(advisory("2.32.4"),)), MONDAY)
+
+    words = "requests is in no image (only with dev), so it is moved for its security only"
+    assert (left_alone.verdict, left_alone.said) == (Verdict.REFUSED, f"{words}, and nothing is known against it")
+    assert (hit.verdict, hit.candidate, hit.fixes) == (Verdict.TAKEN, "2.32.4", ("CVE-2026-1",))
 
 
 def test_not_looked_is_not_nothing_new() -> None:

@@ -101,6 +101,26 @@ def test_a_lockfile_that_is_already_further_supersedes_the_bump(now: datetime) -
     assert "2.10" in after.reason
 
 
+def test_what_a_lock_has_for_another_platform_too_has_arrived_when_the_one_version_has(now: datetime) -> None:
+    def at(*versions: str) -> Head:
+        pin = head(now).pins[0]
+        return replace(head(now), pins=tuple(replace(pin, version=version) for version in versions))
+
+    found = bump(now)
+    assert settled(found, at("0.9", "1.0"), now) == found
+    assert settled(found, at("0.9", "2.0"), now).stage is BumpStage.MERGED
+    assert settled(found, at("0.9", "2.1"), now).stage is BumpStage.SUPERSEDED
+    assert settled(found, at("0.9", "1.5"), now) == found
+
+
+def test_what_is_in_step_has_to_arrive_too(now: datetime) -> None:
+    beside = tuple(replace(pin, lock="dev.txt") for pin in head(now).pins)
+    found = bump(now)
+    assert settled(found, replace(head(now, "2.0"), beside=beside), now) == found
+    moved = tuple(replace(pin, version="2.0") for pin in beside)
+    assert settled(found, replace(head(now, "2.0"), beside=moved), now).stage is BumpStage.MERGED
+
+
 def test_a_branch_that_was_deleted_without_a_merge_closes_the_bump(now: datetime) -> None:
     proposed = bump(now).at(BumpStage.PROPOSED, now, branch="toplayer/django")
     later = head(now + MINUTE)

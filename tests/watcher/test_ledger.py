@@ -31,6 +31,7 @@ from watcher.proposal import Checks, Proposal, Proposals, Tended
 from watcher.receiver import Receiver
 from watcher.release import File, Release
 from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
+from watcher.standing import Standing, Weighing
 from watcher.tables import metadata
 from watcher.transfers import Transfer
 
@@ -173,11 +174,11 @@ def test_events_only_ever_grow_and_are_read_from_where_one_stopped(ledger: Ledge
     assert ledger.last_event() == third.id
 
 
-def test_a_decision_is_kept_when_it_says_something_new(ledger: Ledger, now: datetime) -> None:
+def held(now: datetime, package: str = "django") -> Decision:
     reason = Reason(version="2.0", verdict=Verdict.HELD, rule="cooldown", said="too young", free_at=now)
-    decision = Decision(
+    return Decision(
         app="shop",
-        package="django",
+        package=package,
         at=now,
         current="1.0",
         newest="2.0",
@@ -186,12 +187,43 @@ def test_a_decision_is_kept_when_it_says_something_new(ledger: Ledger, now: date
         said="2.0 is held",
         reasons=(reason,),
     )
+
+
+def test_a_decision_is_kept_when_it_says_something_new(ledger: Ledger, now: datetime) -> None:
+    decision = held(now)
     later = replace(decision, at=now + timedelta(days=7), candidate="2.0", verdict=Verdict.TAKEN, reasons=())
-    assert ledger.decide(decision)
-    assert not ledger.decide(replace(decision, at=now + timedelta(hours=1)))
-    assert ledger.decide(later)
+    assert ledger.decide(Standing(decision))
+    assert not ledger.decide(Standing(replace(decision, at=now + timedelta(hours=1))))
+    assert ledger.decide(Standing(later))
     assert ledger.decisions("shop", "django") == (later, decision)
     assert ledger.decisions("shop", "django", before=now + timedelta(days=1)) == (decision,)
+
+
+def test_each_version_of_a_package_has_a_decision_of_its_own(ledger: Ledger, now: datetime) -> None:
+    one, other = held(now), replace(held(now), current="1.5")
+    ledger.decide(Standing(other, "b"), Standing(one, "a"))
+    assert ledger.standing("shop") == (Standing(one, "a"), Standing(other, "b"))
+    ledger.weighed("shop", Weighing("mark", None), {("django", "1.0")})
+    assert ledger.standing("shop") == (Standing(other, "b"),)
+    assert ledger.decided("shop") == ["django"]
+
+
+def test_what_gave_way_half_a_year_ago_is_forgotten_and_what_stands_is_not(ledger: Ledger, now: datetime) -> None:
+    for month in range(10):
+        ledger.decide(Standing(replace(held(now + timedelta(days=30 * month)), said=f"month {month}")))
+    ledger.decide(Standing(held(now, "celery")))
+    assert [one.said for one in ledger.decisions("shop", "django")] == [f"month {month}" for month in range(9, 2, -1)]
+    assert ledger.decisions("shop", "django", before=now + timedelta(days=91))[0].said == "month 3"
+    assert len(ledger.decisions("shop", "celery")) == 1
+
+
+def test_of_a_package_whose_index_comes_and_goes_the_last_decisions_are_kept(
+    ledger: Ledger, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watcher.standing.MOST", 5)
+    for minute in range(20):
+        ledger.decide(Standing(replace(held(now + timedelta(minutes=minute)), said=f"{minute}")))
+    assert [one.said for one in ledger.decisions("shop", "django")] == ["19", "18", "17", "16", "15"]
 
 
 def test_a_hold_says_who_and_why_and_is_an_event(ledger: Ledger, now: datetime) -> None:

@@ -23,6 +23,7 @@ from watcher.notice import notices
 from watcher.pin import Pin
 from watcher.poll import poll_index
 from watcher.settings import Settings
+from watcher.standing import Standing
 from watcher.turn import Turn
 from watcher.weigh import weigh
 
@@ -109,6 +110,16 @@ class World:
     def weigh(self) -> bool:
         return weigh("shop", self.settings, self.ledger, self.now)
 
+    def also(self, *pins: Pin, beside: tuple[Pin, ...] = ()) -> None:
+        """The lock pins these, too; and `beside` stands in locks that are in no image."""
+        before = self.ledger.find(Head, app="shop")
+        assert before is not None
+        after = replace(before, commit=f"{before.commit}+", pins=(*before.pins, *pins), beside=beside)
+        self.ledger.replace(before, after, self.now)
+        for pin in (*pins, *beside):
+            heard = Bulletin(source="osv", ecosystem="pypi", package=pin.package, outcome=Outcome.ANSWER)
+            self.ledger.add(replace(heard, looked_at=self.now, answered_at=self.now), self.now)
+
     def fail(self, id: str, reason: str = "blocked by gamma") -> None:
         """The bump was tried on what is there now, and cannot be made."""
         (bump,), head = self.ledger.all(Bump, id=id), self.ledger.find(Head, app="shop")
@@ -118,11 +129,15 @@ class World:
         self.ledger.replace(bump, failed, self.now)
 
     def decision(self, package: str) -> tuple[Verdict, str]:
-        decision = self.ledger.standing("shop")[package].decision
+        decision = self.standing(package).decision
         return decision.verdict, decision.candidate
 
+    def standing(self, package: str) -> Standing:
+        """The first one about the package, in the order of its versions."""
+        return next(one for one in self.ledger.standing("shop") if one.decision.package == package)
+
     def said(self, package: str) -> str:
-        return self.ledger.standing("shop")[package].decision.said
+        return self.standing(package).decision.said
 
     def bumps(self) -> dict[str, BumpStage]:
         return {bump.id: bump.stage for bump in self.ledger.all(Bump, app="shop", order="id")}
@@ -199,14 +214,14 @@ def test_hours_and_groups_say_nothing_about_a_release_so_no_decision_is_made_aga
     world.pins(alpha="1.0")
     world.poll()
     world.weigh()
-    before = world.ledger.standing("shop")["alpha"].basis
+    before = world.standing("alpha").basis
 
     world.settings = settings(
         world.state, 'windows = ["22:00-06:00"]\nfreeze = ["2026-11-01..2026-11-03"]\ngroup = "greek"'
     )
     world.weigh()
 
-    assert world.ledger.standing("shop")["alpha"].basis == before
+    assert world.standing("alpha").basis == before
 
 
 def test_a_new_source_of_advisories_holds_what_was_decided_without_it(world: World) -> None:
@@ -289,7 +304,7 @@ def test_what_failed_gives_way_to_the_next_best_and_is_tried_again_after_a_day(w
     world.weigh()
 
     assert world.bumps() == {"shop:alpha:1.1": BumpStage.FOUND, "shop:alpha:1.2": BumpStage.FAILED}
-    (failed, _) = world.ledger.standing("shop")["alpha"].decision.reasons
+    (failed, _) = world.standing("alpha").decision.reasons
     assert (failed.verdict, failed.rule, failed.free_at) == (Verdict.HELD, "failed", world.now + 24 * HOUR)
     assert failed.said == ("1.2 could not be proposed, and is tried again by 2026-11-03 09:00 UTC: blocked by gamma")
     while world.weigh():
@@ -434,6 +449,62 @@ def test_what_was_found_as_any_other_release_is_a_fix_once_an_advisory_says_so(w
     assert (bump.to_version, bump.advisories, bump.why) == ("1.1", ("GHSA-1",), world.said("alpha"))
 
 
+DEV = Pin(ecosystem="pypi", package="gamma", version="1.0", lock="uv.lock", groups=("dev",))
+
+
+@pytest.mark.parametrize("where", ["group", "platform", "in step"])
+def test_what_is_in_no_image_is_watched_for_advisories_and_for_nothing_else(world: World, where: str) -> None:
+    world.pins(alpha="1.0")
+    for version in ("1.0", "1.1", "1.2"):
+        world.index.publish("gamma", version, at=world.now)
+    match where:
+        case "group":
+            world.also(DEV)
+        case "platform":
+            world.also(replace(DEV, groups=(), marker='sys_platform == "win32"'))
+        case "in step":
+            world.also(beside=(replace(DEV, groups=(), lock="requirements-dev.txt"),))
+    world.poll()
+    world.weigh()
+    assert world.decision("gamma") == (Verdict.REFUSED, "")
+    assert "is in no image (only" in world.said("gamma")
+
+    world.warn("gamma", Advisory(id="GHSA-1", spans=(Span(fixed="1.1"),)))
+    world.weigh()
+
+    assert world.decision("gamma") == (Verdict.TAKEN, "1.1")
+    assert world.bumps() == {"shop:gamma:1.1": BumpStage.FOUND}
+    assert [event.subject for event in world.ledger.events() if event.kind == "pin.hit"] == ["shop:gamma"]
+
+
+def test_each_version_of_a_package_that_a_lock_has_is_decided_about_by_itself(world: World) -> None:
+    world.pins(alpha="2.0")
+    old = Pin(ecosystem="pypi", package="alpha", version="1.0", lock="uv.lock", marker="python_version < '3.9'")
+    for version in ("1.1", "2.0", "2.1"):
+        world.index.publish("alpha", version)
+    world.also(old)
+    world.poll()
+    world.weigh()
+    assert world.bumps() == {"shop:alpha:2.1": BumpStage.FOUND}
+    (bump,) = world.ledger.all(Bump)
+    assert str(bump.parts[0]) == "alpha 2.0 → 2.1"
+
+    world.warn("alpha", Advisory(id="GHSA-1", spans=(Span(fixed="1.1"),)))
+    world.weigh()
+
+    decisions = {one.decision.current: one.decision for one in world.ledger.standing("shop")}
+    assert (decisions["1.0"].advisories, decisions["1.0"].candidate) == (("GHSA-1",), "1.1")
+    assert (decisions["2.0"].advisories, decisions["2.0"].candidate) == ((), "2.1")
+    assert world.bumps() == {"shop:alpha:1.1": BumpStage.FOUND, "shop:alpha:2.1": BumpStage.SUPERSEDED}, "one by one"
+    bumps = {bump.to_version: bump for bump in world.ledger.all(Bump)}
+    assert (bumps["1.1"].from_version, bumps["1.1"].advisories) == ("1.0", ("GHSA-1",))
+
+    waiting = bumps["1.1"].at(BumpStage.PROPOSED, world.now, branch="toplayer/shop/alpha", commit="c9")
+    world.ledger.replace(bumps["1.1"], waiting, world.now)
+    world.weigh()
+    assert world.bumps()["shop:alpha:2.1"] is BumpStage.SUPERSEDED, "it has the branch of the package"
+
+
 def test_an_outage_takes_nothing_back_and_is_no_decision(world: World) -> None:
     world.pins(alpha="1.0")
     world.index.publish("alpha", "1.1")
@@ -486,7 +557,7 @@ def test_a_package_that_left_the_lock_is_decided_about_no_more(world: World) -> 
 
     world.weigh()
 
-    assert set(world.ledger.standing("shop")) == {"alpha"}
+    assert [one.decision.package for one in world.ledger.standing("shop")] == ["alpha"]
     assert len(world.ledger.decisions("shop", "beta")) == 1, "and what was decided is remembered"
 
 
@@ -521,5 +592,4 @@ def test_the_first_index_that_has_a_package_is_the_one_that_counts(world: World)
 
     assert world.decision("alpha") == (Verdict.TAKEN, "1.1")
     assert world.decision("beta")[0] is Verdict.REFUSED, "it comes from the internal index and from no other"
-    standing = world.ledger.standing("shop")
-    assert (standing["alpha"].decision.index, standing["beta"].decision.index) == ("second", "internal")
+    assert (world.standing("alpha").decision.index, world.standing("beta").decision.index) == ("second", "internal")

@@ -28,7 +28,7 @@ def check(context: Context, app: str | None, cached: bool, as_json: bool) -> int
     if not cached:
         with progress() as tell:
             busy = context.hands.refresh(context.settings, context.ledger, apps, tell)
-    standing = [one.decision for name in apps for one in context.ledger.standing(name).values()]
+    standing = [one.decision for name in apps for one in context.ledger.standing(name)]
     rows = [view.decision_row(decision) for decision in standing]
     if as_json:
         emit(rows)
@@ -60,29 +60,36 @@ def check(context: Context, app: str | None, cached: bool, as_json: bool) -> int
 def why(context: Context, app: str, package: str, at: datetime | None, as_json: bool) -> int:
     """Show why a package moves, or does not.
 
-    Every release that was considered, the rule that took or refused it, and the state of the last lookup.
+    Every release that was considered, the rule that took or refused it, and the state of the last lookup; for each
+    version of it that is pinned.
     """
     (name,) = context.apps(app)
     before = at.replace(tzinfo=UTC) if at else None
-    decision = explain.find(context.ledger, name, package, before)
-    if decision is None:
-        known = sorted({one.package for one in context.ledger.decisions(name, before=before)})
-        raise NotFound(f"decision of {name} about", package, known)
-    row = explain.why(context.settings, context.ledger, decision, None if at else utcnow())
+    found = explain.find(context.settings, context.ledger, name, package, before)
+    if not found:
+        raise NotFound(f"decision of {name} about", package, context.ledger.decided(name, before))
+    rows = [explain.why(context.settings, context.ledger, one, None if at else utcnow()) for one in found]
     if as_json:
-        emit(row)
+        emit(rows[0] | {"also": rows[1:]})
         return 0
-    say(brief(f"{name}: {row['package']} is at {row['current'] or 'its tag alone'}; {row['said']}"))
+    for row in rows:
+        if row is not rows[0]:
+            say("")
+        _say_why(name, row, with_state=at is None)
+    return 0
+
+
+def _say_why(app: str, row: view.Row, *, with_state: bool) -> None:
+    say(brief(f"{app}: {row['package']} is at {row['current'] or 'its tag alone'}; {row['said']}"))
     newest = brief(f"newest on {row['index'] or 'the index'}: {row['newest'] or 'unknown'}")
     free = f"; the first that is held becomes free {when(row['free_at'])}" if row["free_at"] else ""
     say(f"decided {when(row['at'])}; {newest}{free}")
-    if at is None:
+    if with_state:
         _say_state(row)
     if row["releases"]:
         say("")
         cells = [[*chosen(r, "version", "verdict", "rule", "said"), when(r["free_at"])] for r in row["releases"]]
         table(["VERSION", "VERDICT", "RULE", "WHY", "FREE AT"], cells)
-    return 0
 
 
 def _say_state(row: view.Row) -> None:

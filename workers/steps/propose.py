@@ -59,7 +59,7 @@ def _do(desk: Desk, bump: Bump) -> Bump:
     except Unfit as error:
         known, head = Known.read(desk.settings, desk.ledger), desk.ledger.find(Head, app=bump.app)
         log.error("%s: %s", bump.name, inert(str(error)))
-        return replace(bump.refused(desk.clock(), error), basis=known.ground(bump, head.pins if head else ()))
+        return replace(bump.refused(desk.clock(), error), basis=known.ground(bump, head.everything if head else ()))
 
 
 def _proposed(desk: Desk, bump: Bump) -> Bump:

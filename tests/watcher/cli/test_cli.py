@@ -24,6 +24,7 @@ from watcher.pin import Pin
 from watcher.release import File, Release
 from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
 from watcher.settings import Settings
+from watcher.standing import Standing
 
 OLD, NEW = Digest("sha256:" + "0" * 64), Digest("sha256:" + "1" * 64)
 CONFIG = """
@@ -230,11 +231,11 @@ def test_check_shows_one_line_of_why_per_pin_and_fails_where_it_could_not_look(l
         verdict=Verdict.UNKNOWN,
         said="not looked: no answer",
     )
-    line.ledger.decide(unknown)
+    line.ledger.decide(Standing(unknown))
     assert line("check") == 1
     assert line.hands.asked == ["refresh"]
     assert "not looked" in line.out
-    line.ledger.decide(replace(unknown, verdict=Verdict.CURRENT, said="nothing is newer"))
+    line.ledger.decide(Standing(replace(unknown, verdict=Verdict.CURRENT, said="nothing is newer")))
     assert line("check", "--cached", "--json") == 0
     assert json.loads(line.out)[0]["said"] == "nothing is newer"
     assert line.hands.asked == ["refresh"]
@@ -270,12 +271,13 @@ def test_why_shows_each_release_the_rule_and_when_it_becomes_free(line: Line, no
         reasons=(reason,),
         index="pypi",
     )
-    line.ledger.decide(decision)
+    line.ledger.decide(Standing(decision))
     line.ledger.add(Lookup(index="pypi", package="django", outcome=Outcome.UNKNOWN, reason="HTTP 503"), now)
     assert line("why", "shop", "Django") == 0
     for word in ("2.0 is held", "cooldown", "2026-11-04 09:00:00Z", "HTTP 503", "unknown"):
         assert word in line.out
-    line.ledger.decide(replace(decision, at=now + timedelta(days=3), candidate="2.0", verdict=Verdict.TAKEN, said="in"))
+    later = replace(decision, at=now + timedelta(days=3), candidate="2.0", verdict=Verdict.TAKEN, said="in")
+    line.ledger.decide(Standing(later))
     assert line("why", "shop", "django", "--at", "2026-11-03", "--json") == 0
     assert json.loads(line.out)["said"] == "2.0 is held"
 

@@ -138,6 +138,18 @@ def test_a_lockfile_that_cannot_be_read_is_told_with_its_place(
     assert said in str(caught.value)
 
 
+def test_locks_in_step_are_read_beside_the_others_as_far_as_they_can_be(world: World) -> None:
+    world.origin.write({"dev.txt": "-r requirements.txt\npytest==8.0\n", "broken.txt": "what is this?\n"})
+    world = replace(world, app=world.app.model_copy(update={"in_step": ("dev.txt", "broken.txt")}))
+
+    head = survey(Head(app="shop"), world.app, world.repository(), LATER)
+
+    assert [pin.package for pin in head.pins] == ["core", "side"]
+    assert [(pin.package, pin.lock) for pin in head.beside] == [("pytest", "dev.txt")]
+    assert head.remark.startswith("broken.txt: line 1: expected")
+    assert head.reason == ""
+
+
 def test_a_hostile_package_in_a_lock_is_refused(world: World) -> None:
     world.origin.write({"requirements.txt": "side;rm -rf / ==1.0\n"})
 
