@@ -3,6 +3,7 @@
 These functions decide nothing about the sequence. They put an entry where the look finds it.
 """
 
+import contextlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,9 +12,14 @@ from watcher.entry import Entry
 from watcher.errors import NotFound, Refused
 from watcher.event import Event, Fact
 from watcher.head import Head
+from watcher.inventory import inventory
+from watcher.known import Known
 from watcher.ledger import Ledger
-from watcher.lookup import Lookup
+from watcher.lookup import Outcome
+from watcher.pin import Pin
+from watcher.release import Release
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
+from watcher.settings import Settings
 from watcher.versions import SCHEMES
 
 
@@ -37,35 +43,22 @@ class Person:
     now: datetime
 
 
-def bump(ledger: Ledger, app: str, package: str, version: str, person: Person) -> Bump:
-    """A bump of `package` to `version` (empty: the newest that the index has), whatever cooldown and policy say.
+def bump(settings: Settings, ledger: Ledger, app: str, package: str, version: str, person: Person) -> Bump:
+    """A bump of `package` to `version` (empty: the newest that can take the pin's place), whatever cooldown and policy
+    say.
 
     A bump of that version that had ended is opened again. `NotFound` for a package or version that is not there.
     """
-    head = ledger.find(Head, app=app) or Head(app=app)
-    pins = {pin.package: pin for pin in head.pins if pin.source == "index"}
-    if package not in pins:
-        raise NotFound(f"pin of {app} called", package, sorted(pins))
-    pin = pins[package]
-    scheme = SCHEMES[pin.ecosystem]
-    lookups = ledger.all(Lookup, package=package)
-    releases = {release.version: release for lookup in lookups for release in lookup.releases}
-    versions = sorted((v for v, release in releases.items() if release.yanked is None), key=scheme.key)
-    stable = [v for v in versions if not scheme.is_prerelease(v)]
-    wanted = version or (stable or versions or [pin.version])[-1]
-    if wanted not in releases:
-        raise NotFound(f"release of {package}", wanted, versions[-8:])
-    if wanted == pin.version:
-        raise NothingTo("bump", f"{app} already pins {package} {wanted}")
+    pin, release = _move(settings, ledger, app, package, version)
     made = Bump(
-        id=Bump.id_of(app, package, wanted),
+        id=Bump.id_of(app, package, release.version),
         app=app,
         ecosystem=pin.ecosystem,
         package=package,
         from_version=pin.version,
-        to_version=wanted,
+        to_version=release.version,
         found_at=person.now,
-        released_at=releases[wanted].released_at,
+        released_at=release.released_at,
         why=f"asked for by {person.by}",
         by=person.by,
     )
@@ -77,6 +70,34 @@ def bump(ledger: Ledger, app: str, package: str, version: str, person: Person) -
     (written,) = ledger.write([(before, opened)], person.now)
     _note(ledger, "order.bump", app, made.id, person)
     return written
+
+
+def _move(settings: Settings, ledger: Ledger, app: str, package: str, version: str) -> tuple[Pin, Release]:
+    """The pin that is meant, and the release that is to take its place, as the pin's own index has it."""
+    head = ledger.find(Head, app=app) or Head(app=app)
+    pins = [one.pin for one in inventory(head, settings.apps[app]) if one.pin.source == "index"]
+    mine = [pin for pin in pins if pin.package == package]
+    if not mine:
+        raise NotFound(f"pin of {app} called", package, sorted({pin.package for pin in pins}))
+    scheme, lookup, first = SCHEMES[mine[0].ecosystem], Known.read(settings, ledger).of(mine[0]), mine[0]
+    if lookup.outcome is Outcome.UNKNOWN and not lookup.releases:
+        raise NothingTo("bump", f"{package} cannot be looked up: {lookup.reason or 'its index has not been asked yet'}")
+    if version:
+        with contextlib.suppress(ValueError):
+            version = scheme.normal(version)
+        found = next((release for release in lookup.releases if release.version == version), None)
+        if found is None:
+            raise NotFound(f"release of {package}", version, [release.version for release in lookup.releases][-8:])
+    else:
+        lets_in = settings.apps[app].policy.of(package).lets_in
+        good = [one for one in lookup.releases if one.yanked is None and not one.moved and lets_in(first, one.version)]
+        found = max(good, key=lambda release: scheme.key(release.version), default=None)
+    pin = next((pin for pin in mine if found and scheme.is_newer(found.version, pin.version)), None)
+    if pin is None or found is None:
+        if not version or version == first.version:
+            raise NothingTo("bump", f"{app} already pins {package} {first.version}")
+        raise NothingTo("bump", f"{app} pins {package} {first.version}, which is newer", "revert what brought it there")
+    return pin, found
 
 
 def deploy(ledger: Ledger, app: str, held: bool, person: Person) -> Rollout:

@@ -43,6 +43,12 @@ class FakeIndex:
         files = tuple(replace(file, yanked=reason) for file in release.files)
         self._releases[name][version] = replace(release, files=files)
 
+    def retag(self, name: str, version: str) -> None:
+        """Puts other files under a version than those that stood there first."""
+        release = self._releases[name][version]
+        files = tuple(replace(file, moved="its tag has moved") for file in release.files)
+        self._releases[name][version] = replace(release, files=files)
+
     def withdraw(self, name: str) -> None:
         """Deletes a project: from now on the index does not know it."""
         del self._releases[name]

@@ -54,7 +54,7 @@ def bump(context: Context, app: str, package: str, version: str, no_wait: bool, 
     (name,) = context.apps(app)
     with progress() as tell:
         context.hands.refresh(context.settings, context.ledger, [name], tell)
-    made = wish.bump(context.ledger, name, package.lower(), version, person_of(why))
+    made = wish.bump(context.settings, context.ledger, name, package.lower(), version, person_of(why))
     if not no_wait:
         follow(context)
     ended = context.ledger.find(type(made), id=made.id) or made
