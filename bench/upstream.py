@@ -138,14 +138,17 @@ class _Connection(asyncio.Protocol):
         self._waiting += data
         while b"\r\n\r\n" in self._waiting:
             head, _, self._waiting = self._waiting.partition(b"\r\n\r\n")
-            answer = self._answer(head)
+            first, *lines = head.split(b"\r\n")
+            asked = {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
+            answer = self._answer(first, asked)
             self._upstream.count.requests += 1
             self._upstream.count.down += len(answer)
             self._wire.write(answer)
+            if asked.get(b"connection", b"").lower() == b"close":
+                # Composer without PHP's curl reads until there is no more.
+                self._wire.close()
 
-    def _answer(self, head: bytes) -> bytes:
-        first, *lines = head.split(b"\r\n")
-        asked = {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
+    def _answer(self, first: bytes, asked: Mapping[bytes, bytes]) -> bytes:
         found = self._upstream.answer(first.split(b" ")[1].decode())
         return found.to(asked) if found else b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 

@@ -90,7 +90,8 @@ def _twice(
         upstream.taken()
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         began = time.perf_counter()
-        ran = subprocess.run(argv, cwd=cwd, env={**_ENV, "HOME": str(cwd), **env}, capture_output=True, text=True)
+        whole = {**_ENV, "HOME": str(cwd), **env}
+        ran = subprocess.run(argv, cwd=cwd, env=whole, capture_output=True, text=True, timeout=_PATIENCE)
         seconds = time.perf_counter() - began
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
@@ -102,6 +103,7 @@ def _twice(
         yield Cost(tool, when, seconds, cpu, count.requests, count.up + count.down, answers)
 
 
+_PATIENCE = 900.0
 _ENV = {key: os.environ[key] for key in ("PATH", "LANG") if key in os.environ}
 
 
