@@ -136,13 +136,13 @@ def run(
             os.killpg(process.pid, signal.SIGKILL)
         code = process.wait()
         talk.close()
-    said = _said(talk.stderr, secrets)
+    last = said(talk.stderr, secrets)
     if talk.too_much:
         raise ToolFailed(tool, code, f"it wrote more than {OUTPUT} bytes")
     if not ended:
-        raise ToolTimedOut(tool, deadline.total_seconds(), said)
+        raise ToolTimedOut(tool, deadline.total_seconds(), last)
     if code not in accept:
-        raise ToolFailed(tool, code, said or _said(talk.stdout[-SAID:], secrets))
+        raise ToolFailed(tool, code, last or said(talk.stdout[-SAID:], secrets))
     return Ran(bytes(talk.stdout), bytes(talk.stderr), code)
 
 
@@ -237,7 +237,8 @@ class _Talk:
                 self._stdin.close()
 
 
-def _said(output: bytes | bytearray, secrets: Collection[str]) -> str:
+def said(output: bytes | bytearray, secrets: Collection[str]) -> str:
+    """The end of what a tool said, to be shown to people: without the secrets."""
     # Where in a Python program something went wrong says nothing to whoever runs it, and takes all the room.
     text = _FRAMES.sub("", output.decode("utf-8", "replace")).strip()
     for secret in filter(None, secrets):

@@ -21,9 +21,8 @@ from pathlib import Path
 from docker import APIClient
 from docker.errors import APIError, ImageNotFound
 
-from watcher.inert import inert
 from workers.container import Engine, EngineGone, EngineRefuses, Task, throwaway
-from workers.process import MEMORY, OUTPUT, SAID, Ran, ToolFailed, ToolTimedOut
+from workers.process import MEMORY, OUTPUT, SAID, Ran, ToolFailed, ToolTimedOut, said
 from workers.propose.bench import ToolAway
 from workers.propose.errors import EngineAway
 from workers.propose.parcel import directory, packed, unpacked, without
@@ -125,13 +124,13 @@ class Box:
                 try:
                     code = container.run()
                 except ToolTimedOut as error:
-                    raise ToolTimedOut(error.tool, error.seconds, _hidden(error.said, secrets)) from None
+                    raise ToolTimedOut(error.tool, error.seconds, said(error.said.encode(), secrets)) from None
                 out, err = container.said(stderr=False), container.said(stdout=False)
                 unpacked(container.take(str(cwd)), cwd)
         if len(out) >= OUTPUT:
             raise ToolFailed(argv[0], code, f"it wrote more than {OUTPUT} bytes")
         if code not in accept:
-            raise ToolFailed(argv[0], code, _hidden((err or out).decode("utf-8", "replace"), secrets))
+            raise ToolFailed(argv[0], code, said(err or out, secrets))
         return Ran(out, err[-SAID:], code)
 
     @property
@@ -207,9 +206,3 @@ def _forget(api: APIClient) -> None:
         if datetime.fromisoformat(row["CreatedAt"]) < before:
             with contextlib.suppress(APIError):
                 api.remove_volume(row["Name"])
-
-
-def _hidden(said: str, secrets: Collection[str]) -> str:
-    for secret in filter(None, secrets):
-        said = said.replace(secret, "***")
-    return inert(said.strip()[-2_000:])

@@ -23,6 +23,7 @@ _INDEX = re.compile(r"(?:-i|--index-url|--extra-index-url)[=\s]+(https?://[^\s@]
 _ADDRESS = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*@")
 # What tools write on top of their work. The next run of such a tool would undo what we do to it.
 _MADE = re.compile(r"(?i)\bauto-?(?:matically )?generated\b")
+_CHOICE = re.compile(r"\b(?:extras|dependency_groups)\b")
 _FORMAT = Requirements()
 _SEVERAL = "only a person knows what each of them is for: move them by hand, or pin it once"
 
@@ -49,20 +50,27 @@ class ByHand:
             hashes = hashes_of(move) if any(pin.hashes for pin in mine) else ()
             made = {name: edited(text, name, move.package, move.version, hashes) for name, text in made.items()}
         if moves:
-            _installable(before, _FORMAT.pins(made[path], path, made), moves, made, path, shop.uv)
+            logical = [line for name, text in made.items() for line in lines(text, name)]
+            indexes = [line.text for line in logical if _INDEX.fullmatch(line.text)]
+            elsewhere = [canonicalize_name(match[1]) for line in logical if (match := _ADDRESS.match(line.text))]
+            installable(before, _FORMAT.pins(made[path], path, made), moves, indexes, elsewhere, path, shop.uv)
         return made
 
 
-def _installable(
-    before: Sequence[Pin], after: Sequence[Pin], moves: Sequence[Move], files: Mapping[str, str], path: str, uv: Uv
+def installable(
+    before: Sequence[Pin],
+    after: Sequence[Pin],
+    moves: Sequence[Move],
+    indexes: Sequence[str],
+    elsewhere: Collection[str],
+    path: str,
+    uv: Uv,
 ) -> None:
     """Raises `Unsolved` if what is pinned now contradicts itself, or needs a package that it does not pin.
 
-    A file that was not complete before does not have to be complete now.
+    `indexes` are options that name some, and the packages `elsewhere` come from none. A file that was not complete
+    before does not have to be complete now.
     """
-    logical = [line for name, text in files.items() for line in lines(text, name)]
-    indexes = [line.text for line in logical if _INDEX.fullmatch(line.text)]
-    elsewhere = [canonicalize_name(match[1]) for line in logical if (match := _ADDRESS.match(line.text))]
     needed = _needed(after, indexes, elsewhere, moves, uv)
     if needed and not _needed(before, indexes, elsewhere, moves, uv):
         names = ", ".join(needed)
@@ -87,7 +95,8 @@ def _needed(
 
 def _requirement(pin: Pin) -> str:
     extras = f"[{','.join(pin.extras)}]" if pin.extras else ""
-    marker = f" ; {pin.marker}" if pin.marker else ""
+    # What is for a choice of the installer only, it has to fit all the same.
+    marker = f" ; {pin.marker}" if pin.marker and not _CHOICE.search(pin.marker) else ""
     return f"{pin.package}{extras}=={pin.version}{marker}"
 
 

@@ -23,6 +23,7 @@ from workers.propose.pdm_lock import PdmLock
 from workers.propose.pip_compile import PipCompile
 from workers.propose.pipfile_lock import PipfileLock
 from workers.propose.poetry_lock import PoetryLock
+from workers.propose.pylock_edit import PylockEdit
 from workers.propose.tool import LockTool
 from workers.propose.uv_compile import UvCompile
 from workers.propose.uv_lock import UvLock
@@ -30,7 +31,7 @@ from workers.propose.workshop import Workshop
 
 TOOLS: tuple[LockTool, ...] = (
     *(UvLock(), ComposerLock(), PoetryLock(), PdmLock(), PipfileLock()),
-    *(UvCompile(), PipCompile(), ByHand(), Dockerfiles()),
+    *(UvCompile(), PipCompile(), PylockEdit(), ByHand(), Dockerfiles()),
 )
 """The first that keeps a lockfile is its tool. Another one is a file, and a word here."""
 YOUNG = timedelta(hours=1)

@@ -11,6 +11,7 @@ from workers.propose.header import Kind, Word, like, options, unsettled
 from workers.propose.header import words as header_words
 from workers.propose.manifest import unbuilt
 from workers.propose.move import Move
+from workers.propose.pylock_edit import valid
 from workers.propose.requirement_edit import raised_in, reach
 from workers.propose.uv import Uv, upgrades
 from workers.propose.uv_settings import configuration
@@ -68,6 +69,8 @@ class UvCompile:
                 bench.write(path, new[path])
                 bench.uv(argv(made, path, (), target), made.directory)
                 unsettled(path, {**files, **new}, bench.read(path))
+            if path.endswith(".toml"):
+                valid(new[path], path)
             return new
 
 
