@@ -18,7 +18,7 @@ from watcher import decide
 from watcher.cli.hands import Adopted, Finding
 from watcher.desk import Desk
 from watcher.dockerfile.project import Project
-from watcher.errors import Overtaken, Refused
+from watcher.errors import Overtaken, Refused, ToplayerError
 from watcher.fleet import HostSettings
 from watcher.head import Head
 from watcher.layers.outlook import Outlook
@@ -26,6 +26,7 @@ from watcher.ledger import Ledger, utcnow
 from watcher.order import Order
 from watcher.rollout import Rollout
 from watcher.settings import Settings
+from watcher.source import Source
 from watcher.unfinished import unfinished
 from watcher.weigh import weigh
 from workers import logs
@@ -156,7 +157,7 @@ class Workers:
         from workers.image.outlook import outlook
 
         logs.quiet()
-        return outlook(app, settings, ledger, utcnow())
+        return outlook(app, settings, ledger, utcnow(), _sources(app, settings, ledger))
 
     def project(
         self, dockerfile: Path, context: Path, days: int, settings: Settings | None, ledger: Ledger | None, app: str
@@ -216,6 +217,20 @@ def _after_the_rush(settings: Settings, tell: Tell) -> None:
     if left:
         tell(f"waiting for {left.total_seconds():.0f} s: everybody asks at the full hour")
         time.sleep(left.total_seconds())
+
+
+def _sources(app: str, settings: Settings, ledger: Ledger) -> Sequence[Source]:
+    """What an app's locks take from no index, if its repository is at hand."""
+    from watcher import lockfiles
+    from workers.steps.rooms import repository_of
+
+    head = ledger.find(Head, app=app)
+    if head is None or not head.commit:
+        return ()
+    with contextlib.suppress(ToplayerError):
+        repository = repository_of(settings, app)
+        return lockfiles.elsewhere(settings.apps[app].locks, lambda path: repository.read(head.commit, path))
+    return ()
 
 
 def _work_here(settings: Settings, ledger: Ledger, patience: timedelta, tell: Tell, *, fresh: bool) -> None:

@@ -10,17 +10,29 @@ from watcher.layers.part import Layer, Part, Stack, Terms
 from watcher.layers.price import next_costs, price
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What an image stands on: its name, how many layers it has, and their bytes as they travel."""
+
+    name: str
+    layers: int
+    size: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
     """The layers of the newest image (empty: there is none yet), and the parts that the next one is made of.
 
-    `hosts` says for people what is known of those that download it.
+    Below them lies the `base`, and above them a layer of `shared` bytes, if there is one: what settles files that
+    several packages have. Neither is planned. `hosts` says for people what is known of those that download it.
     """
 
     image: str = ""
     today: Stack = ()
     parts: tuple[Part, ...]
     terms: Terms
+    base: Ground | None = None
+    shared: int = 0
     hosts: str = ""
 
     @property
@@ -57,33 +69,58 @@ class Outlook:
             "hosts": self.hosts,
             "next": str(self.next),
             "bytes_per_day": {"today": round(now.daily), "planned": round(then.daily)},
+            "base": self._base,
             "layers": [
                 {
                     "layer": number,
                     "parts": list(layer.names),
                     "size": layer.size,
                     "rate": sum(self._rates[name] for name in layer.names),
-                    "bump_today": round(max(costs_now[name] for name in layer.names)),
-                    "bump_planned": round(max(costs_then[name] for name in layer.names)),
+                    "bump_today": round(max(costs_now[name] for name in layer.names) + self._on_top),
+                    "bump_planned": round(max(costs_then[name] for name in layer.names) + self._on_top),
                 }
                 for number, layer in enumerate(planned, 1)
             ],
+            "shared": self._unplanned("shared", ["files that several packages have"], self.shared, 0.0),
         }
+
+    @property
+    def _on_top(self) -> float:
+        """What a classic host downloads again with every change, because it lies above everything."""
+        return self.terms.classic * self.shared
+
+    @property
+    def _base(self) -> dict[str, Any] | None:
+        if self.base is None:
+            return None
+        said = f"{self.base.name} ({self.base.layers} layers)"
+        above = self.terms.classic * sum(part.size for part in self.parts) + self._on_top
+        return self._unplanned("base", [said], self.base.size, above)
+
+    def _unplanned(self, name: str, parts: Sequence[str], size: int, above: float) -> dict[str, Any] | None:
+        cost = round(size + above)
+        row = {"layer": name, "parts": list(parts), "size": size, "rate": None}
+        return {**row, "bump_today": cost, "bump_planned": cost} if size else None
 
     @property
     def _rates(self) -> Mapping[str, float]:
         return {part.name: part.rate for part in self.parts}
 
 
+def every(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """All layers of an outlook's JSON, bottom to top, with those that are not planned."""
+    return [row for row in (found["base"], *found["layers"], found["shared"]) if row]
+
+
 def rows(found: Mapping[str, Any]) -> Iterator[Sequence[str]]:
-    """The layers of an outlook's JSON as cells, bottom to top: number, size, rate, the two costs, parts."""
+    """All layers of an outlook's JSON as cells, bottom to top: number, size, rate, the two costs, parts."""
     from watcher.units import size
 
-    for layer in found["layers"]:
+    for layer in every(found):
         yield (
             str(layer["layer"]),
             size(layer["size"]),
-            pace(layer["rate"]),
+            "" if layer["rate"] is None else pace(layer["rate"]),
             size(layer["bump_today"]),
             size(layer["bump_planned"]),
             _named(layer["parts"]),

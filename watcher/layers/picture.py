@@ -5,7 +5,7 @@ from html import escape
 from math import sqrt
 from typing import Any
 
-from watcher.layers.outlook import rows
+from watcher.layers.outlook import every, rows
 from watcher.units import size
 
 _FONT = 'font-family="sans-serif" font-size="12"'
@@ -15,14 +15,14 @@ _WIDTH = 900
 
 def stack_svg(app: str, outlook: Mapping[str, Any]) -> str:
     """The layers of an outlook's JSON, bottom at the bottom: as high as they are large, as red as they are hot."""
-    layers, y = outlook["layers"], 40.0
+    layers, y = every(outlook), 40.0
     largest = max((sqrt(layer["size"]) for layer in layers), default=1.0) or 1.0
-    hottest = max((layer["rate"] for layer in layers), default=0.0) or 1.0
+    hottest = max((layer["rate"] or 0.0 for layer in layers), default=0.0) or 1.0
     shapes = []
     for layer, cells in reversed(list(zip(layers, rows(outlook), strict=True))):
         height = 16 + 64 * sqrt(layer["size"]) / largest
-        heat = round(255 * (1 - sqrt(layer["rate"] / hottest) * 0.75))
-        said = f"{cells[5]}: {cells[1]}, {cells[2]}; a bump costs {cells[4]} instead of {cells[3]}"
+        heat = round(255 * (1 - sqrt((layer["rate"] or 0.0) / hottest) * 0.75))
+        said = f"{cells[5]}: {', '.join(filter(None, cells[1:3]))}; a bump costs {cells[4]} instead of {cells[3]}"
         shapes.append(
             f'<rect x="20" y="{y:.1f}" width="120" height="{height:.1f}" fill="rgb(255,{heat},{heat})" {_EDGE}/>'
         )

@@ -1,15 +1,16 @@
 """What an app's next image is made of, and the layers of its newest one: for `toplayer plan` and `toplayer replay`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from urllib.parse import quote
 
 from watcher.ecosystems import ECOSYSTEMS
 from watcher.errors import ToplayerError
 from watcher.head import Head
 from watcher.image import Digest, Platform
 from watcher.known import Known as Index
-from watcher.layers.outlook import Outlook
+from watcher.layers.outlook import Ground, Outlook
 from watcher.layers.part import CODE, VENV, Layer, Terms
 from watcher.layers.rates import rates
 from watcher.layers.sizes import TYPICAL, packed_size
@@ -19,8 +20,9 @@ from watcher.pin import Pin
 from watcher.release import Release
 from watcher.rollout import Rollout
 from watcher.settings import AppSettings, Settings
+from watcher.source import Source
 from workers.image.base import open_base
-from workers.image.component import AUTOLOADER, Component, package
+from workers.image.component import AUTOLOADER, SHARED, Component, package
 from workers.image.errors import BuildRefused
 from workers.image.parts import Known, known
 from workers.image.plan import Found, parts, room
@@ -32,8 +34,11 @@ CODE_SIZE = 300_000
 """Bytes that an application's own files are taken to have until an image was built."""
 
 
-def outlook(app: str, settings: Settings, ledger: Ledger, now: datetime) -> Outlook:
-    """The outlook of an app. Raises what stores raise, and `BuildRefused` for one that is built from a Dockerfile."""
+def outlook(app: str, settings: Settings, ledger: Ledger, now: datetime, sources: Sequence[Source] = ()) -> Outlook:
+    """The outlook of an app. Raises what stores raise, and `BuildRefused` for one that is built from a Dockerfile.
+
+    `sources` are what the app's locks take from no index, as far as anybody knows.
+    """
     mine, head = settings.apps[app], ledger.find(Head, app=app)
     if mine.image.builder != "layers":
         hint = "`toplayer lint` says how a Dockerfile would do better"
@@ -42,20 +47,40 @@ def outlook(app: str, settings: Settings, ledger: Ledger, now: datetime) -> Outl
     image = newest(app, ledger)
     store = open_store(mine.image.repository, settings.registries)
     built = known(store, image, Platform.parse(mine.image.platform)) if image else Known()
-    php = any(pin.ecosystem == "packagist" for pin in pins)
-    others = [CODE, *([VENV] if mine.image.python else []), *([AUTOLOADER] if php else [])]
-    components = [*(package(pin, mine.image, "") for pin in pins), *(Component(name, name) for name in others)]
+    packages = [package(pin, mine.image, "") for pin in pins]
+    components = [*packages, *_others(packages, built, mine, sources)]
     sizes = _sizes(pins, built, components, mine, Index.read(settings, ledger))
     # Whether a part has moved since the image was built is no matter here: by its name it is the same.
     nameless = [replace(one, key=one.name) for one in components]
     known_parts = tuple(parts(nameless, sizes, rates(app, pins, settings, ledger, now), built.churn))
-    today = tuple(_layer(one) for one in built.stack)
     hosts = machines(mine.fleet, settings.fleets[mine.fleet], ledger.all(Machine, fleet=mine.fleet))
+    ground = _ground(mine, settings, head.pins if head else ())
     terms = Terms(payback=mine.image.payback, classic=share(hosts))
-    terms = room(terms, _layers_of_base(mine, settings, head.pins if head else ()))
     return Outlook(
-        image=image or "", today=today, parts=known_parts, terms=terms, hosts=story(mine.image.packing, hosts)
+        image=image or "",
+        today=tuple(_layer(one) for one in built.stack if one.names != (SHARED,)),
+        parts=known_parts,
+        terms=room(terms, ground.layers if ground else 0),
+        base=ground,
+        shared=sum(one.size for one in built.stack if one.names == (SHARED,)),
+        hosts=story(mine.image.packing, hosts),
     )
+
+
+def _others(
+    packages: Sequence[Component], built: Known, app: AppSettings, sources: Sequence[Source]
+) -> Iterator[Component]:
+    """What is in the image besides the packages that are pinned on an index."""
+    php = any(one.name.startswith("packagist:") for one in packages)
+    names = [CODE, *(f"{CODE}:{quote(path)}" for path in app.image.split)]
+    names += [VENV] if app.image.python else []
+    names += [AUTOLOADER] if php else []
+    names += [f"pypi:{source.package}" for source in sources if source.package]
+    # The newest image knows better which directories of the code there are.
+    here = {name for found in built.stack for name in found.names}
+    names = [name for name in names if not here or name in here or not name.startswith(f"{CODE}:")]
+    pinned = {one.name for one in packages}
+    yield from (Component(name, name) for name in dict.fromkeys(names) if name not in pinned)
 
 
 def _layer(found: Found) -> Layer:
@@ -83,25 +108,34 @@ def _sizes(
     pins: Sequence[Pin], built: Known, components: Sequence[Component], app: AppSettings, index: Index
 ) -> dict[str, int]:
     """As they are in the image; else of the index's file; else as is usual."""
-    alone = {found.names[0]: found.size for found in built.stack if len(found.names) == 1 and not found.since}
-    found = {VENV: SMALL, AUTOLOADER: SMALL, CODE: CODE_SIZE} | alone
+    held = dict(_held(built))
+    found = {one.name: CODE_SIZE if one.name.partition(":")[0] == CODE else SMALL for one in components} | held
     for pin, component in zip(pins, components, strict=False):
         known_ones = {release.version: release for release in index.of(pin).releases}
         release = known_ones.get(pin.version, Release(package=pin.package, version=pin.version))
         target = ECOSYSTEMS[pin.ecosystem].target(app.image)
         fact = built.facts.get(component.key)
-        exact = fact.size if fact else alone.get(component.name)
+        exact = fact.size if fact else held.get(component.name)
         found[component.name] = exact or packed_size(pin, release, target) or TYPICAL
     return found
 
 
-def _layers_of_base(app: AppSettings, settings: Settings, pins: Sequence[Pin]) -> int:
+def _held(built: Known) -> Iterator[tuple[str, int]]:
+    """How large each component of an image is there."""
+    for found in built.stack:
+        if len(found.names) == 1 and not found.since:
+            yield found.names[0], found.size
+        elif not found.since:
+            keys = zip(found.names, found.keys, strict=False)
+            yield from ((name, built.facts[key].size) for name, key in keys if key in built.facts)
+
+
+def _ground(app: AppSettings, settings: Settings, pins: Sequence[Pin]) -> Ground | None:
+    """What the image stands on; None, if it stands on nothing, or if that cannot be found out now."""
     named = [f"{pin.package}{pin.version and f'@{pin.version}'}" for pin in pins if pin.lock == app.image.base_file]
+    address = named[-1] if named else app.image.base
     try:
-        return len(
-            open_base(
-                named[-1] if named else app.image.base, Platform.parse(app.image.platform), settings.registries
-            ).layers
-        )
+        base = open_base(address, Platform.parse(app.image.platform), settings.registries)
     except (ToplayerError, ValueError):
-        return 0
+        return None
+    return Ground(base.name, len(base.layers), sum(layer.size for layer in base.layers)) if base.layers else None

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
-from watcher.layers.outlook import Outlook, pace, rows
+from watcher.layers.outlook import Ground, Outlook, pace, rows
 from watcher.layers.part import CODE, VENV, Layer, Part, Terms
 from watcher.layers.picture import lines_svg, stack_svg
 from watcher.layers.replay import Change, History, curves, play
@@ -78,6 +78,20 @@ def test_an_outlook_compares_the_plan_with_the_newest_image() -> None:
     assert found["next"] == "re-plan"
     assert found["layers"][0]["parts"] == ["pypi:cold", VENV]
     assert found["bytes_per_day"]["planned"] < found["bytes_per_day"]["today"] / 10
+
+
+def test_the_base_and_what_settles_shared_files_are_rows_of_their_own_and_cost_what_lies_above_them() -> None:
+    ground = Ground("registry.example/base:1", 4, 30 * M)
+
+    found = Outlook(parts=PARTS, terms=Terms(), base=ground, shared=2_000).json()
+
+    first, *planned, last = rows(found)
+    assert first == ("base", "30 MB", "", "82.5 MB", "82.5 MB", "registry.example/base:1 (4 layers)")
+    assert last == ("shared", "2 kB", "", "2 kB", "2 kB", "files that several packages have")
+    bare = Outlook(parts=PARTS, terms=Terms()).json()
+    assert found["layers"][0]["bump_planned"] == bare["layers"][0]["bump_planned"] + 2_000
+    assert len(planned) == len(bare["layers"])
+    assert "registry.example/base:1" in stack_svg("shop", found)
 
 
 def test_without_an_image_it_compares_with_one_layer() -> None:
