@@ -1,6 +1,7 @@
 """The commands about layers: how they lie, and what other ways of laying them would have cost."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from watcher.layers.outlook import Outlook, rows
 from watcher.layers.part import CODE, VENV
 from watcher.layers.past import steps
 from watcher.layers.picture import lines_svg, stack_svg
-from watcher.layers.replay import Change, History, Played, curves, play
+from watcher.layers.replay import PLAN, Change, History, Played, bumps, commits, curves, play
 from watcher.layers.sizes import TYPICAL, packed_size
 from watcher.policy import Watch
 from watcher.units import size
@@ -79,51 +80,70 @@ def _compared(found: Mapping[str, Any]) -> str:
 @click.command()
 @click.argument("app")
 @click.option("--since", default="1y", show_default=True, help="How far back: 90d, 26w, 1y.")
+@click.option("--code", metavar="SPAN", help="How often the code changes (default: as it did).")
 @cached
 @as_svg
 @as_json
 @click.pass_obj
-def replay(context: Context, app: str, since: str, cached: bool, svg: str | None, as_json: bool) -> int:
-    """Play an app's real releases again, in layers laid in five ways: bytes per host for each.
+def replay(
+    context: Context, app: str, since: str, code: str | None, cached: bool, svg: str | None, as_json: bool
+) -> int:
+    """Play an app's real releases again, in layers laid in six ways: bytes per host for each.
 
-    Every release since then that the app's policy would have taken is one bump. Sizes are those of the files on the
-    index that the image would have installed.
+    Every release since then that the app's policy would have taken is one bump; the code changes in between, evenly.
+    Sizes are those of the files on the index that the image would have installed.
     """
-    try:
-        past = duration(since)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--since") from None
+    past, every = _span("--since", since), _span("--code", code) if code else None
     outlook = _outlook(context, app, cached)
     with progress() as tell:
-        history = _history(context, app, outlook, past, tell)
-        played = play(history, outlook.terms)
+        history = _history(context, app, _coded(outlook, every), past, tell)
+        played = play(history, outlook.terms, tell)
     if svg:
         _draw(svg, lines_svg(f"{app}: bytes per host since {history.since:%Y-%m-%d}", curves(history, played)))
     count = len(played[0].classic)
+    of_code = sum(one.name == CODE for one in bumps(history))
     found = {
         "app": app,
         "since": history.since.isoformat(),
         "until": history.until.isoformat(),
-        "bumps": count,
+        "bumps": count - of_code,
+        "commits": of_code,
         "sizes": "files on the index",
         "strategies": [one.json() for one in played],
     }
     if as_json:
         emit(found)
         return 0
-    best = sum(played[-1].classic) or 1.0
+    best = next(sum(one.classic) for one in played if one.name == PLAN) or 1.0
     cells = [
         [one.name, *(size(value) for value in _totals(one)), f"{sum(one.classic) / best:.3g} x", one.said]
         for one in played
     ]
     table(["LAYERS", "CLASSIC", "CONTAINERD", "MEDIAN", "LARGEST", "CLASSIC / (e)", ""], cells)
     say("")
+    moving = len(history.changes) - (CODE in history.changes)
     say(
-        f"{count} bumps of {len(history.changes)} packages since {history.since:%Y-%m-%d}; "
-        "bytes per host, without the base"
+        f"{count - of_code} bumps of {moving} packages and {of_code} changes of the code "
+        f"since {history.since:%Y-%m-%d}; bytes per host, without the base"
     )
-    say("sizes are those of the files on the index; the code is taken to stay as it is")
+    say("sizes are those of the files on the index; the code is taken to change evenly, and to be as large as it is")
     return 0
+
+
+def _span(option: str, text: str) -> timedelta:
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
+
+
+def _coded(outlook: Outlook, every: timedelta | None) -> Outlook:
+    """The outlook, with code that changes as often as that."""
+    if every is None:
+        return outlook
+    rate = timedelta(days=1) / every if every else 0.0
+    parts = tuple(replace(part, rate=rate) if part.name == CODE else part for part in outlook.parts)
+    return replace(outlook, parts=parts)
 
 
 def _totals(one: Played) -> tuple[float, ...]:
@@ -166,7 +186,10 @@ def _history(context: Context, app: str, outlook: Outlook, past: timedelta, tell
         if sized:
             changes[name] = sized
     fixed = [part for part in outlook.parts if part.name not in changes or part.name in (CODE, VENV)]
-    return History(since=now - past, until=now, changes=changes, fixed=fixed)
+    if code := next((part for part in fixed if part.name == CODE), None):
+        changes |= {CODE: commits(code, now - past, now)} if commits(code, now - past, now) else {}
+    shares = {part.name: part.churn for part in outlook.parts if part.churn < 1}
+    return History(since=now - past, until=now, changes=changes, fixed=fixed, shares=shares)
 
 
 def _draw(path: str, svg: str) -> None:

@@ -8,6 +8,7 @@ them together cost has a closed form.
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from watcher.layers.part import Layer, Part, Terms
 
@@ -123,6 +124,8 @@ def ahead(move: Move, terms: Terms) -> float:
         best = min(best, sent + weight * (move.spliced + again))
         sent += weight * move.patched(steps)
         weight *= chance
+        if sent >= best:  # and it only grows
+            break
     return best
 
 
@@ -131,6 +134,7 @@ def cycle(part: Part, terms: Terms) -> int:
     return _cycle(Move(part=part, spliced=part.size, patchable=True), terms)[0]
 
 
+@lru_cache(maxsize=4096)
 def _cycle(move: Move, terms: Terms) -> tuple[int, float]:
     """After how many changes it is best to splice, from a layer without a patch; and what all changes then send."""
     chance = _chance(move.part, terms)
@@ -141,6 +145,8 @@ def _cycle(move: Move, terms: Terms) -> tuple[int, float]:
             best, least = steps, cost
         sent += weight * move.patched(steps)
         weight *= chance
+        if sent >= least:
+            break
     return best, least
 
 

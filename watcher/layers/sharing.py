@@ -60,7 +60,7 @@ def improved(groups: Groups, terms: Terms) -> Groups:
     """The groups, in which no layer is better off as a part of another one, and no part anywhere else."""
     filling = _Filling(groups, terms)
     for _ in range(_SWEEPS):
-        units = [*((part,) for group in filling.layers for part in group), *map(tuple, filling.layers)]
+        units = dict.fromkeys([*((part,) for group in filling.layers for part in group), *map(tuple, filling.layers)])
         # All of them are tried, and not only until one has moved.
         if not sum(filling.moves(unit) for unit in units):
             break
@@ -77,6 +77,7 @@ class _Filling:
     def _lay(self, groups: Groups) -> None:
         self.layers = by_heat(groups)
         self._sizes, self._rates = [_size(layer) for layer in self.layers], [_rate(layer) for layer in self.layers]
+        self._smallest, self._coldest = sorted(self._sizes)[:2], sorted(self._rates)[:2]
         self._home = {part.name: n for n, layer in enumerate(self.layers) for part in layer}
 
     def moves(self, unit: Sequence[Part]) -> bool:
@@ -85,6 +86,8 @@ class _Filling:
         if len(homes) > 1:
             return False
         (home,) = homes
+        if len(names) == len(self.layers[home]) and self._is_out_of_reach(home):
+            return False
         left = [part for part in self.layers[home] if part.name not in names]
         here = slice(home, home + 1)
         rest, sizes, rates = list(self.layers), list(self._sizes), list(self._rates)
@@ -100,6 +103,18 @@ class _Filling:
         rest[place : place + joins] = [[*rest[place], *unit]] if joins else [list(unit)]
         self._lay(rest)
         return True
+
+    def _is_out_of_reach(self, home: int) -> bool:
+        """Whether no layer can be better off with all of this one in it.
+
+        With a layer of the size S and the rate P it would share what the changes of both send: more than what a layer
+        costs by itself, if rate · S or size · P is. It lies where it is cheapest already, by Smith's rule.
+        """
+        size, rate = self._sizes[home], self._rates[home]
+        # The least of the others: where it is the least of all itself, that is the next one.
+        smallest = self._smallest[size == self._smallest[0]] if self._smallest[1:] else 0
+        coldest = self._coldest[rate == self._coldest[0]] if self._coldest[1:] else 0.0
+        return max(rate * smallest, size * coldest) >= self._per_layer
 
     def _costs(
         self, sizes: Sequence[int], rates: Sequence[float], size: int, rate: float

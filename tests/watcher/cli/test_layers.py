@@ -95,26 +95,26 @@ def test_a_plan_as_json_has_bytes_and_rates(line: Line) -> None:
     assert line.hands.asked == []
 
 
-def test_a_replay_compares_five_ways(line: Line, tmp_path: Path) -> None:
+def test_a_replay_compares_six_ways(line: Line, tmp_path: Path) -> None:
     seeded(line)
 
     assert line("replay", "shop", "--cached", "--since", "1y", "--svg", str(tmp_path / "replay.svg")) == 0
 
-    assert [row[:3] for row in line.out.splitlines()[1:6]] == ["(a)", "(b)", "(c)", "(d)", "(e)"]
-    assert " bumps of 2 packages since" in line.out
+    assert [row[:3] for row in line.out.splitlines()[1:7]] == ["(a)", "(b)", "(c)", "(d)", "(e)", "(f)"]
+    assert " bumps of 2 packages and 109 changes of the code since" in line.out
     assert "sizes are those of the files on the index" in line.out
-    assert (tmp_path / "replay.svg").read_text().count("<polyline") == 5
+    assert (tmp_path / "replay.svg").read_text().count("<polyline") == 6
 
 
 def test_a_replay_as_json_counts_bytes(line: Line) -> None:
     seeded(line)
 
-    assert line("replay", "shop", "--cached", "--since", "100d", "--json") == 0
+    assert line("replay", "shop", "--cached", "--since", "100d", "--code", "20d", "--json") == 0
 
     found = json.loads(line.out)
-    assert found["bumps"] == 5
+    assert (found["bumps"], found["commits"]) == (5, 5)
     costs = [row["classic"] for row in found["strategies"]]
-    assert costs[0] > 5 * 52_000_000 > 5 * 2_400_000 > costs[-1]
+    assert costs[0] > 10 * 52_000_000 > costs[1] > 5 * 52_000_000 > 10 * 2_400_000 > costs[4] >= costs[5]
 
 
 def test_without_pins_there_is_nothing_to_lay(line: Line) -> None:
@@ -126,3 +126,5 @@ def test_without_pins_there_is_nothing_to_lay(line: Line) -> None:
 def test_a_bad_span_is_bad_usage(line: Line) -> None:
     assert line("replay", "shop", "--cached", "--since", "yesterday") == 2
     assert "--since" in line.err
+    assert line("replay", "shop", "--cached", "--code", "often") == 2
+    assert "--code" in line.err

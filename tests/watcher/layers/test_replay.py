@@ -1,12 +1,14 @@
 """Releases played again: what each way of laying layers costs a host, and that nobody peeks into the future."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from xml.etree import ElementTree
 
 from watcher.layers.outlook import Ground, Outlook, pace, rows
 from watcher.layers.part import CODE, VENV, Layer, Part, Terms
 from watcher.layers.picture import lines_svg, stack_svg
-from watcher.layers.replay import Change, History, curves, play
+from watcher.layers.replay import Change, History, commits, curves, play
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -18,15 +20,16 @@ def moved(name: str, size: int, every: int, days: int = 730) -> list[Change]:
     return [Change(NOW - ago * DAY, name, f"1.{days - ago}", size) for ago in range(days, -1, -every)]
 
 
-def history(*packages: list[Change]) -> History:
-    return History(since=NOW - 365 * DAY, until=NOW, changes={rows[0].name: rows for rows in packages}, fixed=FIXED)
+def history(*packages: list[Change], **more: Any) -> History:
+    changes = {rows[0].name: rows for rows in packages}
+    return History(since=NOW - 365 * DAY, until=NOW, changes=changes, fixed=FIXED, **more)
 
 
 SHOP = history(moved("pypi:cold", 50 * M, 300), moved("pypi:warm", 5 * M, 30), moved("pypi:hot", 2 * M, 5))
 
 
 def test_every_bump_is_paid_for_in_every_way_of_laying_layers() -> None:
-    one, first, hand, name, plan = play(SHOP, Terms())
+    one, first, hand, name, plan, _ = play(SHOP, Terms())
 
     count = len(one.classic)
     assert count == len(first.classic) == len(plan.classic) == 365 // 5 + 12 + 1
@@ -37,7 +40,7 @@ def test_every_bump_is_paid_for_in_every_way_of_laying_layers() -> None:
 
 
 def test_hosts_on_the_containerd_store_pull_what_changed_in_any_order() -> None:
-    *_, name, plan = play(SHOP, Terms())
+    *_, name, plan, _ = play(SHOP, Terms())
 
     assert abs(sum(name.containerd) - sum(plan.containerd)) < 0.01 * sum(plan.containerd)
 
@@ -48,13 +51,38 @@ def test_what_happens_later_has_no_say_in_what_was_done_before() -> None:
     without = {name: [one for one in rows if one.at <= until] for name, rows in SHOP.changes.items()}
     blind = History(since=SHOP.since, until=until, changes=without, fixed=FIXED)
 
-    assert play(shorter, Terms())[-1].classic == play(blind, Terms())[-1].classic
+    for played, blindly in zip(play(shorter, Terms()), play(blind, Terms()), strict=True):
+        assert played.classic == blindly.classic
+
+
+def test_where_the_code_changes_too_requirements_of_their_own_are_worth_something() -> None:
+    code = FIXED[1]
+    coded = history(moved("pypi:cold", 50 * M, 300), commits(code, NOW - 365 * DAY, NOW))
+
+    one, first, hand, _, plan, _ = play(coded, Terms())
+
+    assert len(one.classic) == int(0.3 * 365) + 1
+    assert sum(plan.classic) <= sum(first.classic) < sum(one.classic) / 10
+    assert "code" not in hand.said
+    assert commits(replace(code, rate=0.0), NOW - 365 * DAY, NOW) == []
+
+
+def test_patches_are_reckoned_with_as_an_estimate_of_their_own() -> None:
+    measured = history(moved("pypi:cold", 50 * M, 300), moved("pypi:hot", 20 * M, 5), shares={"pypi:hot": 0.01})
+    guessed = replace(measured, shares={})
+
+    *_, plan, patched = play(measured, Terms())
+    unsure = play(guessed, Terms())[-1]
+
+    assert "estimated: a release replaces 35% (1 packages: as measured)" in patched.said
+    assert sum(patched.classic) < sum(unsure.classic) < sum(plan.classic)
+    assert play(guessed, Terms())[-2].classic == plan.classic
 
 
 def test_nothing_moved_costs_nothing() -> None:
     quiet = history([Change(NOW - 500 * DAY, "pypi:cold", "1.0", M)])
 
-    assert [one.classic for one in play(quiet, Terms())] == [()] * 5
+    assert [one.classic for one in play(quiet, Terms())] == [()] * 6
 
 
 def test_pictures_are_xml_whatever_a_package_is_called() -> None:
@@ -62,7 +90,7 @@ def test_pictures_are_xml_whatever_a_package_is_called() -> None:
 
     drawn = lines_svg("bytes <&>", curves(odd, play(odd, Terms())))
 
-    assert len(ElementTree.fromstring(drawn).findall("{http://www.w3.org/2000/svg}polyline")) == 5
+    assert len(ElementTree.fromstring(drawn).findall("{http://www.w3.org/2000/svg}polyline")) == 6
 
 
 PARTS = (*FIXED, Part(name="pypi:cold", key="c", size=50 * M), Part(name="pypi:hot", key="h", size=2 * M, rate=0.2))
