@@ -64,6 +64,7 @@ class Shop:
     index: SimpleIndex
     http: Http
     built: list[Built] = field(default_factory=list)
+    packings: tuple[str, ...] = ("gzip",)
 
     @property
     def image(self) -> ImageSettings:
@@ -88,6 +89,7 @@ class Shop:
             commit=f"{len(self.built) + 1:040x}"[::-1],
             committed_at=datetime(2026, 1, 1, tzinfo=UTC),
             previous=self.built[-1].image if self.built else None,
+            packings=self.packings,
         )
         house = Wheelhouse({"pypi": IndexSettings(kind="pypi", url=self.index.url)}, Wheels.of(self.image), self.http)
         base = open_base(self.image.base, Platform.parse(self.image.platform), {})
