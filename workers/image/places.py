@@ -37,7 +37,9 @@ def places(entries: Iterable[Entry], *, looked_into: bool = False) -> dict[str, 
         inside = within.get(path, set())
         direct = [posixpath.basename(one) for one in inside if one in files]
         most = MOST_IN_COMMON if _COMMON.search(path) else MOST
-        if inside and (looked_into or _is_common(path, direct)) and len(found) + len(inside) - 1 <= most:
+        # What lies alone somewhere tells more than where that is.
+        deeper = len(inside) == 1 or looked_into or _is_common(path, direct)
+        if inside and deeper and len(found) + len(inside) - 1 <= most:
             found = found - {path} | inside
             waiting += sorted(inside)
     return {path: identity(files[path]) if path in files else "" for path in sorted(found)}

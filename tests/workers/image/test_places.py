@@ -59,6 +59,12 @@ def test_the_code_has_others_in_the_middle_of_it() -> None:
     assert "app/vendor/own.php" in places(entries, looked_into=True)
 
 
+def test_a_link_alone_in_a_directory_is_told_as_what_it_is() -> None:
+    assert places([Entry("app/vendor/acme/near", link="../../near")]) == {
+        "app/vendor/acme/near": identity(Entry("app/vendor/acme/near", link="../../near"))
+    }
+
+
 def test_a_crowd_is_told_of_as_its_directory() -> None:
     assert of(*many(f"{SITE}/data/a", 100)) == [f"{SITE}/data/a"]
     assert len(of(*many(SITE, 100))) == 100

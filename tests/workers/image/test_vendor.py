@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,7 @@ from workers.composer import Composer
 from workers.image.base import Base
 from workers.image.build import build
 from workers.image.errors import BuildRefused
-from workers.image.parts import COMPONENT
+from workers.image.parts import COMPONENT, SINCE
 from workers.image.recipe import Recipe
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.layout import LayoutStore
@@ -237,6 +238,25 @@ def test_a_bump_changes_its_own_layer_and_the_small_one_on_top(shop: Shop) -> No
     assert [path for path in fetched if "/acme/http/" in path], "the bump itself"
     root = shop.unpacked(second)
     assert runs(root).startswith("1.1.0 helped")
+
+
+def test_a_small_change_of_a_large_package_in_the_middle_of_the_code_is_a_patch(shop: Shop) -> None:
+    large = {"data.php": f"<?php // {os.urandom(300_000).hex()}\n"}
+    shop.write({f"file-{number}": "" for number in range(20)})
+    for version in ("1.0.0", "1.1.0"):
+        shop.repository.publish("acme/large", version, files={**large, "version.php": f"<?php // {version}\n"})
+    shop.manifest["require"]["acme/large"] = "1.0.0"
+    shop.lock()
+    first = shop.build()
+    shop.manifest["require"]["acme/large"] = "1.1.0"
+    shop.lock()
+
+    second = shop.build("2", first.image)
+
+    raw = shop.store.manifest(second.image)
+    assert raw
+    patches = [one for one in Manifest.parse(raw, "").layers if SINCE in one.annotations]
+    assert [one.annotations[COMPONENT] for one in patches] == ["packagist:acme/large@1.1.0"]
 
 
 def test_what_the_repository_has_is_not_even_downloaded_and_the_layers_are_the_same(
