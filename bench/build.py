@@ -3,12 +3,14 @@
 One real application of 60 packages; every side downloads the same wheels from the same index on loopback and pushes to
 the same registry; hosts pull, one with Docker's classic store and, if there is one, one with the containerd store.
 Measured are the first build, a bump of one package, and a change of the code; then the bump again by a builder that has
-nothing but the lock (and `--cache-from`). toplayer also bumps other packages, wherever they lie. Seconds are from the
-lock to the pushed manifest; of toplayer in a service that runs, and "cold" in a process that has just started. CPU is
-that of the engine and what it starts, or of toplayer's process.
+nothing but the lock (and `--cache-from`). toplayer also bumps other packages, wherever they lie, each by both kinds of
+builders. Seconds are from the lock to the pushed manifest; of toplayer in a service that runs, and "cold" in a process
+that has just started. CPU is that of the engine and what it starts, or of toplayer's process. In the end stands which
+goals (`bench.goals`) were reached.
 
 Needs root, dockerd with BuildKit, docker-registry, and for the wheels the public index, once. `--link` and the
-containerd store need a Docker from 24 on with its buildx plugin: unpacked into a directory, named by `--programs`.
+containerd store need a Docker from 24 on with its buildx plugin: in a directory, named by `--programs` (`make newer`
+unpacks one into var/newer/bin).
 """
 
 import argparse
@@ -27,6 +29,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.goals import BUMP, CODE, FIRST, LINKED, OURS, USUAL, Row, goals, table
 from tests.rig.base_image import base_image
 from tests.rig.engine import RealEngine, engine
 from tests.rig.process import free_port, server
@@ -45,6 +48,7 @@ from workers.image.base import open_base
 from workers.image.build import build
 from workers.image.recipe import Recipe
 from workers.image.wheelhouse import Wheelhouse
+from workers.oci.manifest import Manifest
 from workers.oci.stores import open_store
 
 HERE = Path(__file__).parent
@@ -52,6 +56,7 @@ DOCKER = "/usr/bin/docker"
 BUMPED = "certifi"
 OTHERS = ("sqlparse", "python-dateutil", "idna", "redis", "botocore", "scipy")
 """Packages that toplayer bumps besides: small ones and large ones, from the top of the image to its bottom."""
+LARGE = ("botocore", "scipy")
 RATES = Path(tempfile.gettempdir()) / f"toplayer-bench-rates-{os.getuid()}.json"
 SMALL = ("certifi", "charset-normalizer", "idna", "requests", "urllib3", "sqlparse", "asgiref", "django")
 
@@ -71,7 +76,7 @@ COPY hot.txt /app/
 RUN python3 -m pip install -q --no-cache-dir --no-deps --index-url {index}/simple/ -r /app/hot.txt
 COPY . /app
 """
-LINKED = """FROM {base} AS cold
+LINKED_FILE = """FROM {base} AS cold
 COPY cold.txt /app/
 RUN python3 -m pip install -q --no-cache-dir --no-deps --index-url {index}/simple/ --prefix /cold -r /app/cold.txt
 FROM {base} AS hot
@@ -82,21 +87,8 @@ COPY --link --from=hot /hot /usr/local
 COPY --link --from=cold /cold /usr/local
 COPY --link . /app
 """
-DOCKERFILES = {f"{BUMPED} split off by hand": BY_HAND, "requirements first": SPLIT, "naive": NAIVE}
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one build cost. `pulled` are the bytes that a classic host pulls, `lacked` those of a containerd one."""
-
-    who: str
-    what: str
-    seconds: float
-    cpu: float
-    uploaded: int
-    pulled: int = 0
-    lacked: int = 0
-    memory: int = 0
+BY_US = f"{BUMPED} split off by hand"
+DOCKERFILES = {BY_US: BY_HAND, USUAL: SPLIT, "naive": NAIVE}
 
 
 def main() -> None:
@@ -106,7 +98,8 @@ def main() -> None:
     asked = arguments.parse_args()
     with contextlib.ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="toplayer-bench-")))
-        os.environ["DOCKER_CONFIG"] = str(_config(place, asked.programs))
+        # Nobody's logins.
+        os.environ["DOCKER_CONFIG"] = str(place / "docker")
         bench = stack.enter_context(prepared(place, asked.size, asked.programs))
         rows: list[Row] = []
         try:
@@ -126,6 +119,10 @@ class Bench:
     newer: str
     programs: str
     before: dict[str, str]
+
+    def client(self, who: str) -> str:
+        """The program that builds: the other Docker's own, with its buildx, for what needs that."""
+        return str(Path(self.programs) / "docker") if who == LINKED else DOCKER
 
     @contextlib.contextmanager
     def hosts(self) -> Iterator[list[RealEngine]]:
@@ -216,33 +213,37 @@ def _rates(lock: list[str]) -> dict[str, float]:
 
 def _docker(bench: Bench, who: str) -> Iterator[Row]:
     name = f"{bench.registry.address}/docker-{list(DOCKERFILES).index(who) if who in DOCKERFILES else 9}"
-    programs = bench.programs if who == "--link" else ""
+    programs = bench.programs if who == LINKED else ""
     with bench.hosts() as hosts:
         with engine(programs=programs) as builder:
-            _run(builder, "pull", "-q", bench.base)
+            _run(builder, "pull", "-q", bench.base, client=bench.client(who))
             for what, version, code in _story(bench):
                 row = _built(bench, builder, who, what, bench.tree(version, code), name, what.replace(" ", "-"))
                 yield _pulled(bench, hosts, f"{name}:{what.replace(' ', '-')}", row)
         with engine(programs=programs) as cold:
             tree = bench.tree(bench.newer, "one")
             (tree / "shop" / "cold.py").write_text("cold")
-            yield _built(bench, cold, who, "bump, cold", tree, name, "cold", cache=f"{name}:first")
+            row = _built(bench, cold, who, "bump, cold", tree, name, "cold", cache=f"{name}:first")
+            yield replace(row, cold=True)
 
 
 def _built(bench: Bench, on: RealEngine, who: str, what: str, tree: Path, name: str, tag: str, cache: str = "") -> Row:
-    (tree / "Dockerfile").write_text((DOCKERFILES | {"--link": LINKED})[who].format(base=bench.base, index=bench.index))
+    (tree / "Dockerfile").write_text(
+        (DOCKERFILES | {LINKED: LINKED_FILE})[who].format(base=bench.base, index=bench.index)
+    )
     before, began, busy = len(bench.registry.uploads()), time.monotonic(), _cpu(on.pid)
     words = ["--network", "host", "--build-arg", "BUILDKIT_INLINE_CACHE=1", "-q", "-t", f"{name}:{tag}"]
-    words += ["--provenance=false"] if who == "--link" else []
-    verb = ("buildx", "build", "--load") if who == "--link" else ("build",)
-    _run(on, *verb, *words, *(["--cache-from", cache] if cache else []), str(tree))
-    _run(on, "push", "-q", f"{name}:{tag}")
+    words += ["--provenance=false"] if who == LINKED else []
+    verb = ("buildx", "build", "--load") if who == LINKED else ("build",)
+    client = bench.client(who)
+    _run(on, *verb, *words, *(["--cache-from", cache] if cache else []), str(tree), client=client)
+    _run(on, "push", "-q", f"{name}:{tag}", client=client)
     seconds, used = time.monotonic() - began, _cpu(on.pid) - busy
-    return Row(who, what, seconds, used, _uploaded(bench, before))
+    return Row(who, what, seconds, used, _uploaded(bench, before), package=BUMPED if what.startswith(BUMP) else "")
 
 
 def _story(bench: Bench) -> list[tuple[str, str, str]]:
-    return [("first", bench.older, "one"), ("bump", bench.newer, "one"), ("code", bench.newer, "two")]
+    return [(FIRST, bench.older, "one"), (BUMP, bench.newer, "one"), (CODE, bench.newer, "two")]
 
 
 # --- toplayer -------------------------------------------------------------------------------------------------------
@@ -251,26 +252,38 @@ def _story(bench: Bench) -> list[tuple[str, str, str]]:
 def _toplayer(bench: Bench) -> Iterator[Row]:
     repository, previous = f"{bench.registry.address}/toplayer", ""
     with bench.hosts() as hosts:
-        for number, (what, tree) in enumerate(_our_story(bench)):
+        for number, (what, package, tree) in enumerate(_our_story(bench)):
             before, began = len(bench.registry.uploads()), time.monotonic()
             said = _child(bench, tree, f"{number:040x}"[::-1], previous, f"state-{number}")
-            seconds, uploaded = time.monotonic() - began, _uploaded(bench, before)
-            if what == "bump":
-                yield Row("toplayer", "bump, cold", seconds, said["cpu"], uploaded, memory=said["memory"])
+            seconds = time.monotonic() - began
+            row = Row(
+                OURS,
+                what,
+                said["seconds"],
+                said["cpu"] - said["start"],
+                _uploaded(bench, before),
+                memory=said["memory"],
+                changed=said["changed"],
+                again=_again(bench, before),
+                package=package,
+            )
+            if package:
+                yield replace(row, what=f"{what}, cold", seconds=seconds, cpu=said["cpu"], cold=True)
             previous = said["image"]
-            used = said["cpu"] - said["start"]
-            row = Row("toplayer", what, said["seconds"], used, uploaded, memory=said["memory"])
             yield _pulled(bench, hosts, f"{repository}@{previous}", row)
 
 
-def _our_story(bench: Bench) -> Iterator[tuple[str, Path]]:
-    """The story that all go through, after a beginning with older versions of all that is bumped in the end."""
+def _our_story(bench: Bench) -> Iterator[tuple[str, str, Path]]:
+    """The story that all go through, after a beginning with older versions of all that is bumped in the end.
+
+    What is done, the package that moves, and the commit.
+    """
     old, new = dict(bench.before), {}
     for what, version, code in _story(bench):
-        yield what, bench.tree(version, code, old)
+        yield what, BUMPED if what == BUMP else "", bench.tree(version, code, old)
     for name in bench.before:
         new[name] = old.pop(name)
-        yield f"bump {name}", bench.tree(bench.newer, "two", old)
+        yield f"{BUMP} {name}", name, bench.tree(bench.newer, "two", old)
 
 
 def _child(bench: Bench, tree: Path, commit: str, previous: str, state: str) -> dict[str, Any]:
@@ -301,11 +314,14 @@ def child() -> None:
     with Http() as http:
         house = Wheelhouse({"pypi": IndexSettings(kind="pypi", url=f"{index}/simple")}, Wheels.of(image), http)
         built = build(recipe, base, store, house, scratch=Path(state), now=datetime.now(UTC))
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+    usage, seconds = resource.getrusage(resource.RUSAGE_SELF), time.monotonic() - began
+    raw = store.manifest(built.image)
+    assert raw
     found = {
         "image": built.image,
+        "changed": built.new_size + Manifest.parse(raw, "").config.size + len(raw),
         "start": start,
-        "seconds": time.monotonic() - began,
+        "seconds": seconds,
         "cpu": usage.ru_utime + usage.ru_stime,
         "memory": usage.ru_maxrss * 1024,
     }
@@ -315,26 +331,17 @@ def child() -> None:
 # --- shared ---------------------------------------------------------------------------------------------------------
 
 
-def _run(on: RealEngine, *words: str) -> None:
+def _run(on: RealEngine, *words: str, client: str = DOCKER) -> None:
     env = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_HOST": on.address}
-    done = subprocess.run([DOCKER, *words], env=env, capture_output=True, text=True)
+    done = subprocess.run([client, *words], env=env, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"docker {' '.join(words)}: {done.stderr[-2000:]}")
 
 
 def _every(bench: Bench) -> Iterator[Row]:
     yield from _toplayer(bench)
-    for who in ({"--link": LINKED} if bench.programs else {}) | DOCKERFILES:
+    for who in (*([LINKED] if bench.programs else []), *DOCKERFILES):
         yield from _docker(bench, who)
-
-
-def _config(place: Path, programs: str) -> Path:
-    """A configuration for the client: nobody's logins, and the plugin of the other Docker."""
-    plugins = place / "docker" / "cli-plugins"
-    plugins.mkdir(parents=True)
-    if programs:
-        (plugins / "docker-buildx").symlink_to(Path(programs).absolute() / "docker-buildx")
-    return plugins.parent
 
 
 def _told(rows: Iterator[Row]) -> Iterator[Row]:
@@ -357,6 +364,21 @@ def _uploaded(bench: Bench, before: int) -> int:
     blobs = bench.registry.directory.rglob("data")
     sizes = {path.parent.name: path.stat().st_size for path in blobs if path.parent.parent.parent.name == "sha256"}
     return sum(sizes.get(digest.removeprefix("sha256:"), 0) for digest in bench.registry.uploads()[before:])
+
+
+def _again(bench: Bench, before: int) -> int:
+    """Bytes that were uploaded since, and had been before, or twice."""
+    every = bench.registry.uploads()
+    known, again = set(every[:before]), 0
+    for number, digest in enumerate(every[before:], before):
+        again += _size_of(bench, digest) if digest in known else 0
+        known.add(every[number])
+    return again
+
+
+def _size_of(bench: Bench, digest: str) -> int:
+    found = next(bench.registry.directory.rglob(f"{digest.removeprefix('sha256:')}/data"), None)
+    return found.stat().st_size if found else 0
 
 
 def _cpu(pid: int) -> float:
@@ -384,16 +406,19 @@ def _print(rows: list[Row], bench: Bench) -> None:
         cells = (row.who, row.what, f"{row.seconds:.2f}", f"{row.cpu:.1f}", f"{row.uploaded:,}", pulled, lacked, memory)
         print(f"| {' | '.join(cells)} |")
     print()
-    ours = {row.what: row for row in rows if row.who == "toplayer"}
+    ours = {row.what: row for row in rows if row.who == OURS}
     for row in rows:
-        if row.who != "toplayer" and row.what in ours:
+        if row.who != OURS and row.what in ours:
             mine = ours[row.what]
             print(
                 f"{row.what}: {row.who} / toplayer = {row.seconds / mine.seconds:.1f} x the seconds"
                 + (f", {row.pulled / mine.pulled:.1f} x the bytes to a host" if row.pulled and mine.pulled else "")
             )
+    print()
+    small = [name for name in (BUMPED, *OTHERS) if name not in LARGE]
+    print("\n".join(table(list(goals(rows, small, BY_US)))))
     if not bench.programs:
-        print("COPY --link and the containerd store were not tried: they need `--programs`")
+        print("\nCOPY --link and the containerd store were not tried: they need `--programs`")
 
 
 if __name__ == "__main__":
