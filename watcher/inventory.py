@@ -26,9 +26,9 @@ def inventory(head: Head, app: AppSettings) -> tuple[Item, ...]:
     """
     items = [Item(pin, _outside(pin, app)) for pin in head.pins if pin.ecosystem in ECOSYSTEMS]
     items += [Item(pin, f"only in {pin.lock}") for pin in head.beside if pin.ecosystem in ECOSYSTEMS]
-    found: dict[tuple[str, str], Item] = {}
+    found: dict[Any, Item] = {}
     for one in sorted(items, key=_rank):
-        found.setdefault((one.pin.package, one.pin.version), one)
+        found.setdefault((one.pin.package, ECOSYSTEMS[one.pin.ecosystem].scheme.key(one.pin.version)), one)
     return tuple(found.values())
 
 

@@ -27,14 +27,15 @@ class Raise(StrEnum):
     BUMP = "bump"
 
 
-def raised(spelling: str, constraint: str, version: str, how: Raise) -> str | None:
+def raised(spelling: str, constraint: str, version: str, how: Raise, before: str = "") -> str | None:
     """The constraint that admits `version`: as it is if it does, or what becomes of it. None: it stays and forbids it.
 
-    `spelling` is that of an ecosystem, or `poetry`. Order, spaces and precision stay. Raises a `ValueError` if it is no
-    constraint.
+    One that does not admit the version that moves (`before`) is about another one, for another platform, and stays as
+    it is. `spelling` is that of an ecosystem, or `poetry`. Order, spaces and precision stay. Raises a `ValueError` if
+    it is no constraint.
     """
     allows, change = _SPELLINGS[spelling]
-    if allows(constraint, version):
+    if allows(constraint, version) or (before and not allows(constraint, before)):
         return constraint
     made = change(constraint, version, how)
     return made if made is not None and allows(made, version) else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 from watcher.pin import Pin
+from watcher.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,16 @@ def together(diffs: Iterable[LockDiff]) -> LockDiff:
         sizes |= diff.sizes
     by_name = sorted(changed.values(), key=lambda one: one.after)
     return LockDiff(tuple(sorted(added.values())), tuple(sorted(removed.values())), tuple(by_name), sizes)
+
+
+def strays(before: Iterable[Source], after: Iterable[Source]) -> tuple[Source, ...]:
+    """What comes from no index, and is new or another than it was: at another commit, say."""
+    known = {_lies(source) for source in before}
+    return tuple(source for source in after if _lies(source) not in known)
+
+
+def _lies(source: Source) -> tuple[object, ...]:
+    return source.package, source.kind, source.at, source.commit, source.directory, source.hashes
 
 
 def _is(pin: Pin) -> tuple[str, ...]:

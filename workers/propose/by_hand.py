@@ -45,10 +45,12 @@ class ByHand:
         made = dict(files)
         for move in moves:
             mine = [pin for pin in before if pin.package == move.package]
-            if len({SCHEMES["pypi"].key(pin.version) for pin in mine}) > 1:
+            several = len({SCHEMES["pypi"].key(pin.version) for pin in mine}) > 1
+            if several and not move.stays:
                 raise Unsolved(f"the file pins it to {' and to '.join(sorted(pin.version for pin in mine))}", _SEVERAL)
+            only = move.from_version if several else ""
             hashes = hashes_of(move) if any(pin.hashes for pin in mine) else ()
-            made = {name: edited(text, name, move.package, move.version, hashes) for name, text in made.items()}
+            made = {name: edited(text, name, move.package, move.version, hashes, only) for name, text in made.items()}
         if moves:
             logical = [line for name, text in made.items() for line in lines(text, name)]
             indexes = [line.text for line in logical if _INDEX.fullmatch(line.text)]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from packaging.utils import InvalidName, canonicalize_name
 
 from watcher.lockfiles.lines import lines
+from watcher.versions import SCHEMES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _GAP = r"(?:[ \t]|\\\r?\n)*"
@@ -14,15 +15,16 @@ _END, _COMMENT = re.compile(r";|\s--"), re.compile(r"\s#")
 _HASH = re.compile(r"--hash(?P<between>[= ]+)[A-Za-z0-9_]+:[A-Za-z0-9]+")
 
 
-def edited(text: str, path: str, package: str, version: str, hashes: Sequence[str]) -> str:
+def edited(text: str, path: str, package: str, version: str, hashes: Sequence[str], only: str = "") -> str:
     """`text` with every pin of `package` at `version`, and with `hashes` (`sha256:…`) where the pin has hashes.
 
+    With `only`, pins at another version than that stay as they are.
     Comments, order, spacing, continuation lines, line ends and a byte order mark stay as they are. The file at `path`
     has to be one that `watcher.lockfiles` can read: a `LockfileUnreadable` otherwise.
     """
     physical = text.split("\n")
     for line in reversed(lines(text, path)):
-        if _package(line.text) == package:
+        if _package(line.text) == package and _is_at(line.text, only):
             place = slice(line.first - 1, line.last)
             physical[place] = _moved("\n".join(physical[place]), version, hashes).split("\n")
     return "\n".join(physical)
@@ -34,6 +36,11 @@ def _package(requirement: str) -> str:
         return canonicalize_name(name[0], validate=True) if name else ""
     except InvalidName:
         return ""
+
+
+def _is_at(requirement: str, version: str) -> bool:
+    pin = _EXACTLY.search(requirement)
+    return not version or (pin is not None and SCHEMES["pypi"].normal(pin["version"]) == version)
 
 
 def _moved(requirement: str, version: str, hashes: Sequence[str]) -> str:

@@ -80,7 +80,8 @@ def _raised(text: str, path: str, move: Move, environment: Mapping[str, str]) ->
     for place in sorted(places, key=lambda place: place.start, reverse=True):
         old = text[place.start : place.end]
         try:
-            new = raised(place.spelling, old, move.version, move.requirement) if place.counts else old
+            wish = (move.version, move.requirement, move.from_version)
+            new = raised(place.spelling, old, *wish) if place.counts else old
         except ValueError:
             continue
         if new is None:

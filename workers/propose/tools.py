@@ -1,14 +1,15 @@
 """The lock tools, and what holds for each of them: the lock that comes of it is the one that was asked for, or none."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
 from watcher.errors import LockfileUnreadable
-from watcher.lockfiles import read
+from watcher.lockfiles import elsewhere, read
 from watcher.lockfiles.compiled import header
-from watcher.lockfiles.diff import LockDiff, changes, together
+from watcher.lockfiles.diff import LockDiff, changes, strays, together
 from watcher.lockfiles.lines import lines
 from watcher.pin import Pin
 from watcher.versions import SCHEMES
@@ -64,6 +65,7 @@ def moved(path: str, moves: Sequence[Move], fetch: Fetch, shop: Workshop, now: d
         files = _gathered(tool, given, path, fetch)
         for move in moves:
             _check(move, before)
+        moves = [move.among(before) for move in moves]
         made = tool.run(files, path, moves, shop)
         after = _pins({**files, **made}, path)
         diff = changes(before, after)
@@ -71,6 +73,7 @@ def moved(path: str, moves: Sequence[Move], fetch: Fetch, shop: Workshop, now: d
             _landed(move, after)
         for name, text in made.items():
             _says_the_same(name, files.get(name, ""), text)
+        _stays_elsewhere(path, fetch, {**files, **made})
         idle = cache(lambda: changes(before, _pins({**files, **tool.run(files, path, (), shop)}, path)))
         _no_more_than_needed({move.package for move in moves}, diff, idle)
     except Unsolved as error:
@@ -80,28 +83,35 @@ def moved(path: str, moves: Sequence[Move], fetch: Fetch, shop: Workshop, now: d
 
 
 def moved_together(paths: Sequence[str], moves: Sequence[Move], fetch: Fetch, shop: Workshop, now: datetime) -> Moved:
-    """The same in several lockfiles: in the first one, and in each other one that has some of the packages older.
+    """The same in several lockfiles: in each that has some of the packages older.
 
     One that cannot move keeps all of them where they are.
     """
-    first = moved(paths[0], moves, fetch, shop, now)
-    files, diffs = dict(first.files), [first.diff]
+    files: dict[str, str] = {}
+    diffs: list[LockDiff] = []
 
     def look(name: str) -> bytes | None:
         return files[name].encode() if name in files else fetch(name)
 
-    for path in paths[1:]:
-        pins = read(path, look)
-        if mine := [move for move in moves if any(_is_behind(pin, move) for pin in pins)]:
+    for path in paths:
+        if mine := _behind(path, moves, look):
             made = moved(path, mine, look, shop, now)
             files |= made.files
             diffs.append(made.diff)
-    return Moved(files, together(diffs))
+    # Where nothing is behind, the first one tells what is wrong with the moves.
+    return Moved(files, together(diffs)) if diffs else moved(paths[0], moves, fetch, shop, now)
+
+
+def _behind(path: str, moves: Sequence[Move], fetch: Fetch) -> list[Move]:
+    """The moves that are about anything in the lockfile at `path`."""
+    pins = read(path, fetch)
+    return [move for move in moves if any(_is_behind(pin, move) for pin in pins)]
 
 
 def _is_behind(pin: Pin, move: Move) -> bool:
-    key = SCHEMES[pin.ecosystem].key
-    return pin.package == move.package and pin.source == "index" and key(pin.version) < key(move.version)
+    if pin.package != move.package or pin.source != "index":
+        return False
+    return pin.version == move.from_version or SCHEMES[pin.ecosystem].is_newer(move.version, pin.version)
 
 
 def _told(path: str, moves: Sequence[Move], error: Unsolved, now: datetime) -> LockRefused | NotYetThere:
@@ -128,10 +138,12 @@ def _check(move: Move, before: Sequence[Pin]) -> None:
 
 
 def _landed(move: Move, after: Sequence[Pin]) -> None:
-    versions = sorted({pin.version for pin in after if pin.package == move.package} - {move.version})
-    if versions:
-        raise Unsolved(f"the lock comes to {', '.join(versions)} instead", missing=True)
-    if not any(pin.package == move.package for pin in after):
+    """What moves is at the version that was asked for, and what stays is where it was."""
+    found = {pin.version for pin in after if pin.package == move.package}
+    strange = sorted(found - {move.version, *(pin.version for pin in move.stays)})
+    if strange:
+        raise Unsolved(f"the lock comes to {', '.join(strange)} instead", missing=True)
+    if move.version not in found:
         raise Unsolved("a lock is only found without it, for older versions of what needs it", missing=True)
 
 
@@ -158,6 +170,16 @@ def _says_the_same(path: str, old: str, new: str) -> None:
         before, after = (sorted(line.text for line in lines(text, path) if line.text[:1] == "-") for text in (old, new))
         if before != after:
             raise Unsolved(f"its tool would change the options in {path}", "compile it by hand once, and look at them")
+
+
+def _stays_elsewhere(path: str, fetch: Fetch, made: Mapping[str, str]) -> None:
+    """What comes from no index stays where it is. What says so in a way that nobody can read is left to the tool."""
+    with contextlib.suppress(LockfileUnreadable):
+        before = elsewhere([path], fetch)
+        after = elsewhere([path], lambda name: made[name].encode() if name in made else fetch(name))
+        if moved := strays(before, after):
+            names = ", ".join(str(source) for source in moved)
+            raise Unsolved(f"{names} would move with it", "move that by hand, and look at what it brings")
 
 
 def _tool(text: str, path: str) -> LockTool:

@@ -231,8 +231,17 @@ class UvBench(Bench):
 
 def upgrades(moves: Iterable[Move]) -> list[str]:
     """The options that move packages. A page of the index that is in uv's cache may be from before the release."""
-    words = (["--upgrade-package", f"{m.package}=={m.version}", "--refresh-package", m.package] for m in moves)
+    words = (["--upgrade-package", one, "--refresh-package", move.package] for move in moves for one in _pinned(move))
     return [word for some in words for word in some]
+
+
+def _pinned(move: Move) -> Iterator[str]:
+    """What the package is to be, as a requirement; and where the lock has it in several versions, what each is to be:
+    uv would move all of them."""
+    here = f" ; {move.marker}" if move.stays and move.marker else ""
+    yield f"{move.package}=={move.version}{here}"
+    for pin in move.stays:
+        yield f"{pin.package}=={pin.version}{f' ; {pin.marker}' if pin.marker else ''}"
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Bumping: the lock tool, the gate over everything that it moved, and the proposal."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -16,10 +17,9 @@ from watcher.http import Http
 from watcher.image import Digest, Platform
 from watcher.inert import inert
 from watcher.known import Known
-from watcher.ledger import Ledger
 from watcher.lockfiles.diff import LockDiff
-from watcher.lookup import Lookup
 from watcher.past import Past, silenced
+from watcher.pin import Pin
 from watcher.poll import ask
 from watcher.release import Release
 from watcher.rollout import Rollout
@@ -66,7 +66,8 @@ def _proposed(desk: Desk, bump: Bump) -> Bump:
     app = desk.settings.apps[bump.app]
     shop = Workshop.of(app, desk.settings.indexes.values(), state_of(desk.settings), _box(desk, bump.app))
     repository = repository_of(desk.settings, bump.app)
-    moves = [_move(desk.ledger, part, app) for part in bump.parts]
+    known, head = Known.read(desk.settings, desk.ledger), desk.ledger.find(Head, app=bump.app)
+    moves = [_move(known, head.everything if head else (), part, app) for part in bump.parts]
     teller = FromEverywhere(bump, desk.settings, desk.ledger, lambda: _layers(desk, bump.app))
     written = {one.commit for one in open_bumps(desk, bump.app)}
     patience = Patience(desk.ledger, desk.clock)
@@ -92,13 +93,19 @@ def _gate(desk: Desk, bump: Bump, diff: LockDiff) -> None:
     pass_or_raise([(one, judged(one)) for one in found], now)
 
 
-def _move(ledger: Ledger, part: Part, app: AppSettings) -> Move:
-    """With the release as the index had it when it was last asked."""
+def _move(known: Known, pins: Iterable[Pin], part: Part, app: AppSettings) -> Move:
+    """With the release as the pin's own index had it when it was last asked."""
     package, version = part.package, part.to_version
-    lookups = ledger.all(Lookup, package=package)
-    known = (release for lookup in lookups for release in lookup.releases if release.version == version)
-    release = next(known, Release(package=package, version=version))
-    return Move(package=package, version=version, release=release, requirement=app.policy.of(package).requirement)
+    pin = next((pin for pin in pins if pin.package == package), None)
+    releases = known.of(pin).releases if pin is not None else ()
+    bare = Release(package=package, version=version)
+    return Move(
+        package=package,
+        version=version,
+        release=next((release for release in releases if release.version == version), bare),
+        requirement=app.policy.of(package).requirement,
+        from_version=part.from_version,
+    )
 
 
 def _newest(desk: Desk, name: str) -> Digest | None:

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from watcher.lockfiles.diff import Change, LockDiff, changes, together
+from watcher.lockfiles.diff import Change, LockDiff, changes, strays, together
 from watcher.pin import Pin
+from watcher.source import Source
 
 
 def pin(package: str, version: str, marker: str = "", *hashes: str) -> Pin:
@@ -74,3 +75,13 @@ def test_a_difference_knows_the_sizes_that_are_known() -> None:
     diff = changes([SIX, IDNA], [moved]).weighed({SIX: 10_000, moved: 11_000}.get)
 
     assert [diff.size_of(one) for one in (SIX, moved, IDNA)] == [10_000, 11_000, None]
+
+
+def test_what_comes_from_no_index_strays_if_it_is_at_another_commit_or_new() -> None:
+    kit = Source(package="kit", lock="requirements.txt", kind="git", at="https://git.example/kit", commit="a" * 40)
+    moved, new = replace(kit, commit="b" * 40), replace(kit, package="kat")
+
+    assert strays([kit], [kit, new]) == (new,)
+    assert strays([kit], [moved]) == (moved,)
+    assert strays([kit], [replace(kit, marker="sys_platform == 'linux'")]) == ()
+    assert strays([kit], []) == ()
