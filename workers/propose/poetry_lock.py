@@ -5,6 +5,7 @@ project asks for exactly that version, in a group of its own; then the manifest 
 once more, which keeps what is locked.
 """
 
+import json
 import posixpath
 import re
 import tomllib
@@ -79,8 +80,17 @@ class _Poetry:
 
 def pinned(manifest: str, moves: Sequence[Move]) -> str:
     """The manifest, asking for these versions exactly, in a group that is the last thing in it."""
-    rows = "".join(f'"{move.package}" = "=={move.version}"\n' for move in moves)
+    rows = "".join(f'"{move.package}" = {_constraint(move)}\n' for move in moves)
     return f"{manifest.rstrip()}\n\n[tool.poetry.group.{_GROUP}.dependencies]\n{rows}"
+
+
+def _constraint(move: Move) -> str:
+    """One version; or where the lock has several, each with its marker."""
+    if not move.stays:
+        return f'"=={move.version}"'
+    each = [(move.version, move.marker), *((pin.version, pin.marker) for pin in move.stays)]
+    rows = (f'{{ version = "=={version}", markers = {json.dumps(marker)} }}' for version, marker in each)
+    return f"[{', '.join(rows)}]"
 
 
 def _environment(bench: UvBench, uv: Uv, manifest: str) -> dict[str, str]:

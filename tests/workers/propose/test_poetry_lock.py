@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,12 +43,17 @@ def files(index: SimpleIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("PATH", f"{lock_tool('poetry')}{os.pathsep}{os.environ['PATH']}")
     desk = tmp_path / "desk"
     write(desk, {"pyproject.toml": MANIFEST.format(url=index.url)})
-    env = {"PATH": os.environ["PATH"], "HOME": str(desk), "POETRY_VIRTUALENVS_CREATE": "false"}
-    done = subprocess.run(["poetry", "lock", "-n"], cwd=desk, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    files = locked(desk)
     index.publish("core", "2.0")
     index.publish("side", "1.1")
     index.publish("side", "1.2")
+    return files
+
+
+def locked(desk: Path) -> dict[str, str]:
+    env = {"PATH": os.environ["PATH"], "HOME": str(desk), "POETRY_VIRTUALENVS_CREATE": "false"}
+    done = subprocess.run(["poetry", "lock", "-n"], cwd=desk, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     return {name: (desk / name).read_text() for name in ("pyproject.toml", "poetry.lock")}
 
 
@@ -85,3 +91,22 @@ def test_its_pins_know_who_asks_for_them_where_they_are_from_and_what_they_are(
     }
     assert {pin.registry for pin in pins.values()} == {index.url}
     assert all(len(pin.hashes) == 1 for pin in pins.values())
+
+
+@pytest.mark.parametrize(("before", "to"), [("1.0", "1.1"), ("2.0", "2.1")])
+def test_of_a_package_in_two_versions_one_moves_and_the_other_stays(
+    index: SimpleIndex, uv: Uv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, to: str
+) -> None:
+    monkeypatch.setenv("PATH", f"{lock_tool('poetry')}{os.pathsep}{os.environ['PATH']}")
+    for version in ("1.0", "2.0"):
+        index.publish("num", version)
+    twice = "[\"num (<2) ; python_version < '3.12'\", \"num (>=2) ; python_version >= '3.12'\"]"
+    desk = tmp_path / "desk"
+    write(desk, {"pyproject.toml": MANIFEST.format(url=index.url).replace('["api (>=1,<3)"]', twice)})
+    files = locked(desk)
+    for version in ("1.1", "1.2", "2.1", "2.2"):
+        index.publish("num", version)
+
+    made = move(files, "poetry.lock", replace(move_to(index, "num", to), from_version=before), uv)
+
+    assert [(one.before.version, one.after.version) for one in made.diff.changed] == [(before, to)]
