@@ -115,6 +115,7 @@ def kinds(root: Path, url: str) -> list[Kind]:
     # It would else take pages of the index from its cache that are from before the releases.
     pds = {"PDM_USE_VENV": "0", "PDM_CHECK_UPDATE": "0", "PDM_PYTHON": sys.executable, "PDM_NO_CACHE": "1"}
     env = {"VIRTUAL_ENV": str(root / "venv"), "PIPENV_NOSPIN": "1", "PIPENV_YES": "1", "PIPENV_VERBOSITY": "-1"}
+    pins = "".join(f"p{number}==1.0\n" for number in range(PACKAGES))
     compiled = ["pip-compile", "--generate-hashes", "--no-emit-index-url", "--no-emit-trusted-host", "-q", "all.in"]
     return [
         Kind(
@@ -127,6 +128,20 @@ def kinds(root: Path, url: str) -> list[Kind]:
                 ("uv lock --upgrade-package p0==1.1 (Dependabot)", command(binary, "lock", "-P", "p0==1.1", **uv)),
             ],
         ),
+        *(
+            Kind(
+                name,
+                lock,
+                {"all.in": "p0<2\n"},
+                command(*compile_, lock, **uv),
+                [(f"uv pip compile -P p0==1.1 (both{beside})", command(*compile_, lock, "-P", "p0==1.1", **uv))],
+            )
+            # Neither of them knows a pylock.toml: this is what they would run.
+            for name, lock, beside in (("uv-pip", "all.txt", ""), ("pylock", "pylock.toml", " would"))
+            for compile_ in [(binary, "pip", "compile", "-q", "--generate-hashes", "all.in", "-o")]
+        ),
+        # Other bots edit the text, too, and ask nobody whether it can be installed: there is no command to compare.
+        Kind("by-hand", "requirements.txt", {"requirements.txt": pins}, lambda _: None, []),
         Kind(
             "poetry",
             "poetry.lock",
