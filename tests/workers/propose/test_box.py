@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.rig.base_image import libraries
 from tests.rig.composer_repository import ComposerRepository
 from tests.rig.engine import RealEngine, engine
 from tests.rig.image import Entry, File, layer
@@ -69,6 +70,8 @@ def _tool(distribution: str, name: str, entry: str) -> Iterator[tuple[str, Entry
     for path in sorted(site.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts and "/tests/" not in str(path):
             yield f"opt/{distribution}/{path.relative_to(site)}", path.read_bytes()
+    for path, content in libraries([*site.rglob("*.so")]) if [*site.rglob("*.so")] else ():
+        yield str(path).lstrip("/"), File(content)
     module, _, function = entry.partition(":")
     script = f"import sys\nsys.path.insert(0, '/opt/{distribution}')\nfrom {module} import {function}\n"
     text = f"#!/usr/local/bin/python3\n{script}sys.argv[0] = '{name}'\nsys.exit({function}())\n"
