@@ -51,6 +51,8 @@ def _facts(rollout: Mapping[str, Any]) -> str:
         ("image", rollout["image"]),
         ("why", rollout["cause"]),
         ("new layers", layers),
+        ("foreseen", "; ".join(rollout["told"])),
+        ("warning", rollout["warning"]),
         ("hosts done", f"{sum(host['stage'] == 'done' for host in hosts)} of {len(hosts)}"),
         ("bytes to all hosts", size(sum(travelled)) if travelled else ""),
         ("from the upstream release to the last host", _between(rollout["released_at"], rollout["done_at"])),

@@ -85,6 +85,7 @@ def rollout_row(ledger: Ledger, rollout: Rollout) -> Row:
         "new_size": built.new_size if built else None,
         "pushed": built.pushed if built else None,
         "foreseen": built.foreseen if built else None,
+        "told": list(built.told) if built else [],
         "warning": built.warning if built else None,
         "build_seconds": built.seconds if built else None,
         "released_at": _iso(rollout.released_at),

@@ -17,6 +17,7 @@ from pathlib import Path
 from watcher import decide
 from watcher.cli.hands import Adopted, Finding
 from watcher.desk import Desk
+from watcher.dockerfile.foresight import Foresight
 from watcher.dockerfile.project import Project
 from watcher.errors import Overtaken, Refused, ToplayerError
 from watcher.fleet import HostSettings
@@ -158,6 +159,12 @@ class Workers:
 
         logs.quiet()
         return outlook(app, settings, ledger, utcnow(), _sources(app, settings, ledger))
+
+    def foresee(self, settings: Settings, ledger: Ledger, app: str) -> Foresight:
+        from workers.steps.dockerfile import foresee
+
+        logs.quiet()
+        return foresee(app, settings, ledger)
 
     def project(
         self, dockerfile: Path, context: Path, days: int, settings: Settings | None, ledger: Ledger | None, app: str

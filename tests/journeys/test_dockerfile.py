@@ -11,7 +11,7 @@ from tests.rig.process import need
 from tests.rig.registry import registry
 from tests.rig.simple_index import SimpleIndex
 from tests.rig.world import make_world
-from workers.dockerfile.build import earlier
+from workers.dockerfile.earlier import earlier
 from workers.oci.stores import open_store
 
 pytestmark = pytest.mark.journey
@@ -55,7 +55,12 @@ def test_a_bump_is_built_from_the_dockerfile_and_rolled_out(tmp_path: Path) -> N
             labels = api.inspect_image(container["ImageID"])["Config"]["Labels"]
         assert labels["team"] == "field"
         assert labels["org.opencontainers.image.revision"] == world.origin.tip()
-        assert "Dockerfile" in world.toplayer("plan", "shop", expect=1).stderr
+        assert "nothing is made anew" in world.toplayer("plan", "shop").stdout
+        world.origin.write({"shop/new.py": "1\n"})
+        assert "shop/new.py enters at line 2: COPY shop /shop" in world.toplayer("plan", "shop").stdout
+        foreseen = world.json("plan", "shop")
+        assert [step["fate"] for step in foreseen["steps"]] == ["kept", "rebuilt", "rebuilt", "rebuilt"]
+        assert foreseen["classic"]["most"] > 0
         # What the builds measured is what lint reckons with.
         (tmp_path / "here").mkdir()
         (tmp_path / "here/Dockerfile").write_text(world.origin.text("Dockerfile"))

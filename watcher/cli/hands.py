@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from watcher.dockerfile.foresight import Foresight
 from watcher.dockerfile.project import Project
 from watcher.fleet import HostSettings
 from watcher.layers.outlook import Outlook
@@ -66,6 +67,10 @@ class Hands(Protocol):
 
     def outlook(self, settings: Settings, ledger: Ledger, app: str) -> Outlook:
         """What the app's next image is made of, and how the layers of its newest one lie."""
+        ...
+
+    def foresee(self, settings: Settings, ledger: Ledger, app: str) -> Foresight:
+        """What the next build of an app with a Dockerfile makes anew, and what its hosts pull."""
         ...
 
     def project(

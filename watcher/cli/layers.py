@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from watcher.cli.context import Context
-from watcher.cli.out import emit, progress, say, table, talk
+from watcher.cli.out import emit, progress, say, short, table, talk
 from watcher.cli.show import as_json
 from watcher.ecosystems import ECOSYSTEMS
 from watcher.errors import Refused
@@ -52,8 +52,12 @@ def plan(context: Context, app: str, cached: bool, svg: str | None, as_json: boo
     """Show the layers of an app's image: sizes, rates, and what a bump of each costs a host.
 
     From the bottom up, as the planner would lay them for hosts that have nothing. NOW is what a bump costs with the
-    layers of the newest image.
+    layers of the newest image. Of an app with a Dockerfile: where the changes since its newest image enter, what the
+    next build makes anew, and what a host will pull.
     """
+    (name,) = context.apps(app)
+    if context.settings.apps[name].image.builder == "dockerfile":
+        return _foresee(context, name, cached, svg, as_json)
     found = _outlook(context, app, cached).json()
     if svg:
         _draw(svg, stack_svg(app, found))
@@ -70,6 +74,21 @@ def plan(context: Context, app: str, cached: bool, svg: str | None, as_json: boo
         say(found["hosts"])
     if found["image"]:
         say("the next build would lay it anew" if found["next"] == "re-plan" else "the next build leaves it as it is")
+    return 0
+
+
+def _foresee(context: Context, app: str, cached: bool, svg: str | None, as_json: bool) -> int:
+    if svg:
+        raise click.BadParameter(f"the layers of {app} are those of its Dockerfile, and not drawn", param_hint="--svg")
+    _ask(context, app, cached)
+    found = context.hands.foresee(context.settings, context.ledger, app)
+    if as_json:
+        emit({"app": app, **found.json()})
+        return 0
+    on = f" on top of {short(found.image)}" if found.image else ""
+    say(f"{app}: commit {short(found.commit)}{on}")
+    for line in found.lines():
+        say(line)
     return 0
 
 
@@ -151,11 +170,15 @@ def _totals(one: Played) -> tuple[float, ...]:
     return row["classic"], row["containerd"], row["median"], row["largest"]
 
 
-def _outlook(context: Context, app: str, cached: bool) -> Outlook:
-    (name,) = context.apps(app)
+def _ask(context: Context, app: str, cached: bool) -> None:
     if not cached:
         with progress() as tell:
-            context.hands.refresh(context.settings, context.ledger, [name], tell)
+            context.hands.refresh(context.settings, context.ledger, [app], tell)
+
+
+def _outlook(context: Context, app: str, cached: bool) -> Outlook:
+    (name,) = context.apps(app)
+    _ask(context, name, cached)
     head = context.ledger.find(Head, app=name)
     if head is None or not head.pins:
         raise NothingPinned(name)

@@ -85,7 +85,10 @@ def _print_rollout(rollout: view.Row) -> None:
     said += f", image {short(rollout['image'])}" if rollout["image"] else ""
     say(said + took)
     if rollout["layers"] is not None:
-        say(f"  {rollout['new_layers']} of {rollout['layers']} layers new, {size(rollout['new_size'])}")
+        foreseen = f" ({size(rollout['foreseen'])} foreseen)" if rollout["foreseen"] is not None else ""
+        say(f"  {rollout['new_layers']} of {rollout['layers']} layers new, {size(rollout['new_size'])}{foreseen}")
+    for line in _first(rollout["told"]):
+        say(f"  {line}")
     if rollout["warning"]:
         say(f"  warning: {rollout['warning']}")
     if rollout["reason"]:
@@ -96,6 +99,14 @@ def _print_rollout(rollout: view.Row) -> None:
             for h in rollout["hosts"]
         ]
         table(["HOST", "STAGE", "RUNS", "BYTES", "SECONDS", "REASON"], cells, right=["BYTES", "SECONDS"])
+
+
+_TOLD = 6
+
+
+def _first(told: list[str]) -> list[str]:
+    """As many of the lines of a prediction as can be looked over."""
+    return told if len(told) <= _TOLD else [*told[: _TOLD - 1], f"and {len(told) - _TOLD + 1} more: see --json"]
 
 
 def _size(value: int | None) -> str:

@@ -98,10 +98,10 @@ class _Build:
     # --- before ---
 
     def _told(self) -> Iterator[str]:
-        if self._draft.before is None or not self._draft.before.steps:
+        if self._draft.starts:
+            yield from told(self._draft.prediction, self._recipe.classic)
+        else:
             yield "no image to start from: everything is made"
-            return
-        yield from told(self._draft.prediction, self._recipe.classic)
 
     def _plan(self, secrets: Secrets) -> Plan:
         sketch, settings = self._draft, self._settings
@@ -190,7 +190,7 @@ class _Build:
             if progress and step.instruction.keyword == "RUN" and worked.get(step.label)
         }
         return Journal(
-            foreseen=sketch.prediction.pulled(self._recipe.classic),
+            foreseen=sketch.prediction.pulled(self._recipe.classic) if sketch.starts else None,
             told=tuple(self._told()),
             warning="; ".join(warnings),
             timings=timings,

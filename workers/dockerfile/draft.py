@@ -53,6 +53,11 @@ class Draft:
     prediction: Prediction
 
     @property
+    def starts(self) -> bool:
+        """Whether the image that it starts from is one of ours of a Dockerfile: what is made anew can be told."""
+        return self.before is not None and bool(self.before.steps)
+
+    @property
     def references(self) -> Iterator[Reference]:
         """Every image that a builder has to be let in for, but for its own."""
         named = (*self.images, *([self.frontend] if self.frontend else ()))

@@ -23,10 +23,10 @@ _LARGEST = 1024**2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journal:
-    """How a build went: how many bytes it was thought that a host would pull, what was said beforehand, what a person
-    should know of it, and the seconds of its commands, by their texts."""
+    """How a build went: how many bytes it was thought that a host would pull (None: there was nothing to tell by), what
+    was said beforehand, what a person should know of it, and the seconds of its commands, by their texts."""
 
-    foreseen: int = 0
+    foreseen: int | None = None
     told: tuple[str, ...] = ()
     warning: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def _read(content: bytes) -> Journal:
     try:
         found: Any = json.loads(content)
         return Journal(
-            foreseen=int(found["foreseen"]),
+            foreseen=None if found["foreseen"] is None else int(found["foreseen"]),
             told=tuple(inert(str(row)) for row in found["told"]),
             warning=inert(str(found["warning"])),
             timings={str(name): float(seconds) for name, seconds in found["timings"].items()},

@@ -8,18 +8,22 @@ from watcher.pin import Pin
 from watcher.units import size, span
 from workers.propose.facts import Facts, Layer
 from workers.propose.links import Link
-from workers.propose.markdown import code
+from workers.propose.markdown import block, code
 
-_MOST = 10
+_MOST, _LONGEST = 10, 6_000
 _BASE = "oci"
 """The ecosystem of what the whole image stands on."""
 
 
 def delivery(diff: LockDiff, facts: Facts) -> Iterator[str]:
-    """The chapter about it; none where nobody knows the layers.
+    """The chapter about it; none where nobody knows the layers. Of an app with a Dockerfile it says what a build makes
+    anew.
 
     What changes is taken to be as large as it is today, but for what the packages in it are known to gain or lose.
     """
+    if facts.foretold:
+        said = "\n".join(facts.foretold)
+        yield f"### What a build makes anew\n\n{block(said, _LONGEST)}"
     if not any(layer.components for layer in facts.layers):
         return
     hit = _hit(diff, facts.layers)

@@ -32,8 +32,9 @@ class Facts:
 
     `releases` and `sizes` (bytes of the file that the image takes) are by package and version, `why` says by package
     what a change other than the asked one is for, `layers` are those of the newest image, from the bottom up. `hosts`
-    is how many run it, in `waves` of which some wait for a person (`approve`), behind `links`. `plugins`
-    are Composer's that the project has, and that were not run.
+    is how many run it, in `waves` of which some wait for a person (`approve`), behind `links`. `plugins` are Composer's
+    that the project has, and that were not run. `foretold` is what a build of the change makes anew, of an app with a
+    Dockerfile.
     """
 
     releases: Mapping[tuple[str, str], Release] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class Facts:
     notes: Sequence[Notes] = ()
     why: Mapping[str, str] = field(default_factory=dict)
     layers: Sequence[Layer] = ()
+    foretold: Sequence[str] = ()
     hosts: int = 0
     fleet: str = ""
     waves: str = ""

@@ -33,12 +33,14 @@ _ROLLOUTS = 5
 
 @dataclass(frozen=True, slots=True)
 class FromEverywhere:
-    """A teller for one bump. `layers` asks for those of the image that runs now."""
+    """A teller for one bump. `layers` asks for those of the image that runs now, and `foretold` what a build of the
+    change makes anew."""
 
     bump: Bump
     settings: Settings
     ledger: Ledger
     layers: Callable[[], Sequence[Layer]]
+    foretold: Callable[[Read], Sequence[str]] = lambda _: ()
 
     def __call__(self, diff: LockDiff, read: Read) -> Facts:
         app = self.settings.apps[self.bump.app]
@@ -56,6 +58,7 @@ class FromEverywhere:
             notes=notes,
             why=_why(_new(diff), abouts),
             layers=self.layers(),
+            foretold=self.foretold(read),
             hosts=len(fleet.hosts),
             fleet=app.fleet,
             waves=", ".join(map(str, fleet.waves)),

@@ -18,9 +18,6 @@ from watcher.rollout import Built, Rollout, RolloutStage
 from watcher.wheels import Wheels
 from workers.carry import Step
 from workers.composer import Composer
-from workers.dockerfile import build as dockerfile
-from workers.dockerfile.errors import BuildCutOff, BuildGivenUp, BuildTimedOut
-from workers.dockerfile.recipe import Recipe as DockerfileRecipe
 from workers.image.base import address_of, open_base
 from workers.image.build import build
 from workers.image.recipe import Recipe
@@ -28,13 +25,12 @@ from workers.image.several import build_each
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.stores import open_store
 from workers.scratch import scratch
+from workers.steps.dockerfile import built as built_from_dockerfile
 from workers.steps.machines import machines_of
 from workers.steps.rooms import repository_of, state_of
 from workers.steps.tools import tools_of
 
 log = logging.getLogger("toplayer")
-_TRIES = 3
-"""Builds in a row that may take too long, or miss something far away, before a person is asked."""
 
 
 def _due(desk: Desk, rollout: Rollout, now: datetime) -> bool:
@@ -48,7 +44,8 @@ def _due(desk: Desk, rollout: Rollout, now: datetime) -> bool:
 
 def _do(desk: Desk, rollout: Rollout) -> Rollout:
     if desk.settings.apps[rollout.app].image.builder == "dockerfile":
-        return _build_dockerfile(desk, rollout)
+        made = built_from_dockerfile(desk, rollout, _latest(desk.ledger, rollout))
+        return rollout.at(RolloutStage.BUILT, desk.clock(), built=made)
     settings, app = desk.settings, desk.settings.apps[rollout.app]
     repository, place = repository_of(settings, rollout.app), state_of(settings) / "tmp"
     store, hosts = open_store(app.image.repository, settings.registries, scratch=place), machines_of(desk, app)
@@ -90,35 +87,6 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
             )
 
         built = build_each(recipe, store, build_one)
-    return rollout.at(RolloutStage.BUILT, desk.clock(), built=built)
-
-
-def _build_dockerfile(desk: Desk, rollout: Rollout) -> Rollout:
-    settings, app = desk.settings, desk.settings.apps[rollout.app]
-    repository, place = repository_of(settings, rollout.app), state_of(settings) / "tmp"
-    with scratch(place) as mine:
-        tree = mine / "tree"
-        tree.mkdir()
-        repository.export(rollout.commit, tree)
-        commit = repository.show(rollout.commit)
-        recipe = DockerfileRecipe(
-            image=app.image,
-            tree=tree,
-            commit=rollout.commit,
-            committed_at=commit.committed_at,
-            source=repository.where,
-            previous=_latest(desk.ledger, rollout),
-            parents=commit.parents,
-            changed=repository.changed,
-            classic=share(machines_of(desk, app)),
-        )
-        store = open_store(app.image.repository, settings.registries)
-        try:
-            built = dockerfile.build(recipe, store, settings.registries, scratch=place, report=log.info)
-        except (BuildTimedOut, BuildCutOff) as error:
-            if rollout.attempts + 1 < _TRIES:
-                raise
-            raise BuildGivenUp(rollout.attempts + 1, str(error), error.hint) from error
     return rollout.at(RolloutStage.BUILT, desk.clock(), built=built)
 
 

@@ -31,13 +31,14 @@ from workers.oci.manifest import Descriptor
 from workers.oci.store import find_manifest
 from workers.oci.stores import open_store
 from workers.propose.box import Box
-from workers.propose.facts import Layer
+from workers.propose.facts import Layer, Read
 from workers.propose.forges import open_forge
 from workers.propose.forges.rest import Patience
 from workers.propose.move import Move
 from workers.propose.propose import propose
 from workers.propose.teller import FromEverywhere
 from workers.propose.workshop import Workshop
+from workers.steps.dockerfile import foresee
 from workers.steps.rooms import open_bumps, repository_of, state_of
 
 log = logging.getLogger("toplayer")
@@ -68,7 +69,8 @@ def _proposed(desk: Desk, bump: Bump) -> Bump:
     repository = repository_of(desk.settings, bump.app)
     known, head = Known.read(desk.settings, desk.ledger), desk.ledger.find(Head, app=bump.app)
     moves = [_move(known, head.everything if head else (), part, app) for part in bump.parts]
-    teller = FromEverywhere(bump, desk.settings, desk.ledger, lambda: _layers(desk, bump.app))
+    foretold = partial(_foretold, desk, bump.app)
+    teller = FromEverywhere(bump, desk.settings, desk.ledger, lambda: _layers(desk, bump.app), foretold)
     written = {one.commit for one in open_bumps(desk, bump.app)}
     patience = Patience(desk.ledger, desk.clock)
     with open_forge(app, desk.settings.toplayer.contact, patience) as forge:
@@ -141,6 +143,19 @@ def _layers(desk: Desk, name: str) -> tuple[Layer, ...]:
         log.info("%s: the layers of %s are not known: %s", name, image.short, error)
         return ()
     return tuple(Layer(components=_components(layer), size=layer.size) for layer in layers)
+
+
+def _foretold(desk: Desk, name: str, read: Read) -> tuple[str, ...]:
+    """What a build of the change makes anew, of an app with a Dockerfile; nothing if that cannot be found out now."""
+    app = desk.settings.apps[name]
+    if app.image.builder != "dockerfile":
+        return ()
+    try:
+        files = {path: content for path in app.pinned_in if (content := read(path)) is not None}
+        return tuple(foresee(name, desk.settings, desk.ledger, files).lines())
+    except ToplayerError as error:
+        log.info("%s: what a build makes anew is not known: %s", name, error)
+        return ()
 
 
 def _components(layer: Descriptor) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from watcher.bump import Bump, BumpStage
 from watcher.cli.hands import Adopted, Finding
 from watcher.cli.main import PLACES, run
 from watcher.decision import Decision, Reason, Verdict
+from watcher.dockerfile.foresight import Foresight
 from watcher.fleet import HostSettings
 from watcher.head import Head
 from watcher.image import Digest
@@ -55,6 +56,7 @@ class FakeHands:
     busy: Sequence[str] = ()
     adopted: Adopted = field(default_factory=lambda: Adopted(""))
     laid: Outlook = field(default_factory=lambda: Outlook(parts=(), terms=Terms()))
+    foreseen: Foresight | None = None
     asked: list[str] = field(default_factory=list)
 
     def run(self, settings: Settings, ledger: Ledger, patience: timedelta, tell: Callable[[str], None]) -> None:
@@ -80,6 +82,10 @@ class FakeHands:
 
     def beat(self, settings: Settings, log_level: str) -> None:
         self.asked.append(f"beat {log_level}")
+
+    def foresee(self, settings: Settings, ledger: Ledger, app: str) -> Foresight:
+        assert self.foreseen is not None
+        return self.foreseen
 
     def outlook(self, settings: Settings, ledger: Ledger, app: str) -> Outlook:
         return self.laid
@@ -193,6 +199,22 @@ def test_status_for_people_says_what_was_not_looked_at(line: Line, now: datetime
     assert "1 of 3 packages unknown" in line.out
     assert "no answer" in line.out
     assert "1 of 13 layers new, 133 kB" in line.out
+
+
+def test_what_a_build_foretold_is_shown_as_far_as_it_can_be_looked_over(line: Line, now: datetime) -> None:
+    seeded(line, now)
+    told = tuple(f"line {number}: RUN true is made anew: it is new" for number in range(1, 10))
+    built = Built(
+        image=NEW, layers=13, new_layers=1, size=9, new_size=133_000, pushed=9, seconds=1, foreseen=120_000, told=told
+    )
+    wanted = Rollout(id="shop:9", app="shop", generation=9, commit="9" * 40, wanted_at=now)
+    line.ledger.add(wanted.at(RolloutStage.BUILT, now, built=built), now)
+    assert line("status") == 0
+    assert "1 of 13 layers new, 133 kB (120 kB foreseen)" in line.out
+    assert "line 5: RUN true" in line.out
+    assert "and 4 more: see --json" in line.out
+    assert line("status", "--json") == 0
+    assert json.loads(line.out)["rollouts"][0]["told"] == list(told)
 
 
 def test_who_cannot_reach_the_source_of_advisories_is_told_what_that_holds_up_and_what_to_do(

@@ -1,6 +1,7 @@
 """`toplayer plan` and `toplayer replay`: tables, JSON, pictures, and what they say when there is nothing to show."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.watcher.cli.test_cli import CONFIG, FakeHands, Line
+from tests.watcher.dockerfile.test_predict import LAYERS, MANIFEST_FIRST, after
+from watcher.dockerfile.foresight import Foresight
 from watcher.head import Head
 from watcher.layers.outlook import Outlook
 from watcher.layers.part import CODE, VENV, Part, Terms
@@ -128,3 +131,23 @@ def test_a_bad_span_is_bad_usage(line: Line) -> None:
     assert "--since" in line.err
     assert line("replay", "shop", "--cached", "--code", "often") == 2
     assert "--code" in line.err
+
+
+def test_the_plan_of_a_dockerfile_is_what_the_next_build_makes_anew(line: Line) -> None:
+    text = re.sub('"oci:.*"', '"registry.example/shop"\nbuilder = "dockerfile"', line.path.read_text())
+    line.path.write_text(text)
+    prediction = after(MANIFEST_FIRST, "app/main.py", layers=LAYERS)
+    line.hands.foreseen = Foresight(commit="1" * 40, image="sha256:" + "2" * 64, prediction=prediction)
+    assert line("plan", "shop") == 0
+    assert line.out.splitlines() == [
+        "shop: commit 111111111111 on top of 222222222222",
+        "app/main.py enters at line 4: COPY app /app/app",
+        "line 4: COPY app /app/app is made anew: it takes `app/main.py`",
+        "a host will pull 3 kB",
+    ]
+    assert line("plan", "shop", "--json") == 0
+    found = json.loads(line.out)
+    assert found["entries"] == {"app/main.py": [4]}
+    assert [step["fate"] for step in found["steps"]] == ["kept", "kept", "kept", "rebuilt"]
+    assert found["classic"] == {"least": 3_000, "most": 3_000}
+    assert line("plan", "shop", "--svg", "x.svg") == 2

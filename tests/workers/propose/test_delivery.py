@@ -75,6 +75,12 @@ def test_an_image_whose_layers_tell_nothing_is_not_spoken_of(layers: tuple[Layer
     assert list(delivery(DEEP, Facts(layers=layers))) == []
 
 
+def test_of_a_dockerfile_it_is_said_what_a_build_makes_anew() -> None:
+    told = ("requirements.txt enters at line 3: COPY requirements.txt /", "a host will pull 2 MB")
+    (said,) = delivery(DEEP, Facts(foretold=told))
+    assert said == f"### What a build makes anew\n\n```text\n{told[0]}\n{told[1]}\n```"
+
+
 def test_only_kinds_of_hosts_that_there_are_and_rates_that_are_known_are_spoken_of() -> None:
     north = Link(site="north", hosts=30, classic=30, rate=100_000)
     south = Link(site="south", hosts=1, rate=250_000, is_set=True)
