@@ -63,8 +63,9 @@ def recalled(image: Earlier, store: Store) -> Journal:
     for one in store.referrers(image.manifest.digest):
         raw = store.manifest(one.digest) if one.artifact_type == KIND else None
         if raw is not None:
-            layer = Manifest.parse(raw, store.where).layers[0]
-            return _read(small_blob(layer, store, _LARGEST))
+            found = Manifest.parse(raw, store.where).layers
+            if found and found[0].size <= _LARGEST:
+                return _read(small_blob(found[0], store, _LARGEST))
     return Journal()
 
 

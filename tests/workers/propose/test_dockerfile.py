@@ -35,6 +35,15 @@ def test_a_tag_alone_gets_a_digest_and_a_stage_of_the_same_name_does_not() -> No
     assert moved(text, "Dockerfile", "composer:2", B) == text.replace("composer:2", f"composer:2@{B}")
 
 
+def test_what_reads_the_dockerfile_is_an_image_like_any_other() -> None:
+    text = "# syntax=docker/dockerfile:1\n# about docker/dockerfile:1\nFROM python\nRUN echo docker/dockerfile:1\n"
+
+    made = moved(text, "Dockerfile", "docker/dockerfile:1", B)
+    assert made == text.replace("dockerfile:1", f"dockerfile:1@{B}", 1)
+    # After anything else it is a comment.
+    assert moved(f"# read me\n{text}", "Dockerfile", "docker/dockerfile:1", B) == f"# read me\n{text}"
+
+
 def test_an_image_that_an_argument_names_moves_in_the_argument() -> None:
     text = f"ARG BASE=python:3.12@{A}\nFROM ${{BASE}}\nFROM $BASE\n"
 
