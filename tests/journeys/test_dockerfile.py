@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.rig.engine import engine
-from tests.rig.image import busybox, layer, publish
+from tests.rig.image import Link, busybox, layer, publish
 from tests.rig.process import need
 from tests.rig.registry import registry
 from tests.rig.simple_index import SimpleIndex
@@ -127,3 +127,22 @@ def test_the_base_of_layers_is_followed_in_a_file_of_the_repository(tmp_path: Pa
         assert built.labels["org.opencontainers.image.base.name"] == named
         assert built.labels["org.opencontainers.image.base.digest"] == second
         assert named not in world.toplayer("plan", "shop", "--json").stdout
+
+
+def test_a_build_that_cannot_reach_the_world_is_tried_again_and_then_left_to_a_person(tmp_path: Path) -> None:
+    need("docker")
+    with registry(tmp_path / "registry") as real, engine() as docker:
+        programs = {"bin/wget": Link("busybox")}
+        publish(open_store(f"{real.address}/base", {}), [busybox(programs)], tag="1", Env=["PATH=/bin"])
+        text = f"FROM {real.address}/base:1\nRUN wget http://127.0.0.1:9/list.txt\n"
+        world = make_world(tmp_path / "world", {"Dockerfile": text, "requirements.txt": "alpha==1.0\n"})
+        how = {"engine": docker.address, "network": "none", "follow": "none"}
+        image = {"builder": "dockerfile", "repository": f"{real.address}/team/shop", "dockerfile": how}
+        world.configure({"one": docker.address}, image=image)
+        text = re.sub(r"(?m)^(command = \[\"python\".*|interpreter = .*|libc = .*)\n", "", world.config.read_text())
+        world.config.write_text(text)
+
+        world.toplayer("run", "--once", expect=None)
+        (rollout,) = world.json("status")["rollouts"]
+        assert rollout["stage"] == "halted"
+        assert rollout["reason"].startswith("given up after 3 tries: Dockerfile: [2/2] RUN wget http://127.0.0.1:9")

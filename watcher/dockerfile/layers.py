@@ -9,6 +9,7 @@ from watcher.dockerfile.graph import WORKED_ON, Graph
 
 # `|2 NAME=value OTHER=value /bin/sh -c `, as far as it is there.
 _IN_FRONT = re.compile(r"^(?:\|\d+ .*?)?/\S*sh (?:-\S+ )*?(?:-o \S+ )?-\S*c ", re.DOTALL)
+_FLAGS = re.compile(r"^(?:--\S+\s+)+")
 _BLANKS = re.compile(r"\s+")
 
 
@@ -40,8 +41,8 @@ def layers_of(graph: Graph, layers: Sequence[Layer]) -> Mapping[int, Layer]:
 
 
 def _plain(text: str) -> str:
-    """What a row of history says of its instruction: without BuildKit's mark, shell, arguments and blanks."""
+    """What a row of history says of its instruction: without BuildKit's mark, shell, arguments, flags (of which some
+    versions tell and some do not) and blanks."""
     keyword, _, rest = text.removesuffix("# buildkit").strip().partition(" ")
-    if keyword == "RUN":
-        rest = _IN_FRONT.sub("", rest, count=1)
+    rest = (_IN_FRONT if keyword == "RUN" else _FLAGS).sub("", rest, count=1)
     return f"{keyword} {_BLANKS.sub('', rest)}"

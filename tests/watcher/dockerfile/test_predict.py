@@ -6,6 +6,7 @@ from watcher.dockerfile.graph import Base, Graph, Inputs, graph
 from watcher.dockerfile.layers import Layer
 from watcher.dockerfile.parse import parse
 from watcher.dockerfile.predict import Fate, Prediction, predict
+from watcher.dockerfile.told import told
 from watcher.image import Platform
 
 FILES = {"requirements.txt": "1", "app/main.py": "1", "docs/readme.md": "1"}
@@ -85,6 +86,37 @@ def test_the_bytes_are_those_from_the_lowest_new_layer_up() -> None:
     assert after(MANIFEST_FIRST, "app/main.py", layers=LAYERS).classic.most == 3_000
     assert after(MANIFEST_FIRST, "requirements.txt", layers=LAYERS).classic.least == 9_003_200
     assert after(MANIFEST_FIRST, layers=LAYERS).classic.most == 0
+
+
+def test_a_layer_is_known_whether_or_not_its_history_tells_of_flags() -> None:
+    text = "FROM python\nCOPY --chown=app:app --chmod=644 app /app\n"
+    for said in ("COPY app /app # buildkit", "COPY --chown=app:app --chmod=644 app /app # buildkit"):
+        layers = (Layer("base", 5), Layer(said, 7))
+        assert after(text, "app/main.py", layers=layers).classic.most == 7
+
+
+def test_what_is_new_of_a_base_that_moved_is_pulled_too() -> None:
+    rows = (("sha256:same", 10), ("sha256:new", 20))
+    inputs = Inputs(
+        files=FILES, platform=Platform.parse("linux/amd64"), bases=lambda name, _: Base(name + "2", layers=rows)
+    )
+    before = (Layer("a", 10, "sha256:same"), Layer("b", 15, "sha256:old"), *LAYERS[1:])
+    found = predict(graph(parse(MANIFEST_FIRST), inputs), of(MANIFEST_FIRST).keys, (), before)
+    assert found.classic.most == 20 + 200 + 9_000_000 + 3_000
+
+
+def test_hosts_of_both_kinds_are_reckoned_with() -> None:
+    text = "FROM python\nCOPY requirements.txt /\nCOPY --link app /app\n"
+    rows = (Layer("base", 5), Layer("COPY requirements.txt / # buildkit", 10), Layer("COPY app /app # buildkit", 100))
+
+    def linked(files: Mapping[str, str]) -> Graph:
+        return graph(parse(text), Inputs(files=files, platform=Platform.parse("linux/amd64"), merges=True))
+
+    moved = linked(FILES | {"requirements.txt": "2"})
+    found = predict(moved, linked(FILES).keys, ["requirements.txt"], rows)
+    assert (found.classic.most, found.containerd.most, found.pulled(0.5)) == (110, 10, 60)
+    assert list(told(found, 0.5))[-1] == ("a classic host will pull 110 B, one that keeps each layer for itself 10 B")
+    assert list(told(found, 0.0))[-1] == "a host will pull 10 B"
 
 
 def test_an_argument_that_changes_each_time_is_named() -> None:

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig.dockerfiles import CONTEXT, Sample, samples, write
+from tests.rig.dockerfiles import Sample, samples
 from tests.rig.engine import RealEngine, engine
 from tests.rig.image import busybox, publish
+from tests.rig.process import free_port
 from tests.rig.registry import Registry, registry
 from tests.rig.toolbox import load_images
 from tests.workers.dockerfile.test_build import SOUND, Shop, agent, files_in, with_libraries
-from tests.workers.dockerfile.test_prediction import CHANGES, Bench, foreseen
+from tests.workers.dockerfile.test_prediction import CHANGES, Bench, it_goes_as_foreseen
 from watcher.dockerfile.advice.lint import lint
 from watcher.dockerfile.parse import parse
-from watcher.dockerfile.predict import Fate, predict
 from workers.dockerfile.earlier import earlier
 from workers.dockerfile.project import project
 from workers.oci.stores import open_store
@@ -123,25 +123,38 @@ def test_the_dockerfiles_that_need_a_newer_buildkit_are_foreseen_too(
     one: Sample, newer: RealEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{PROGRAMS}:{os.environ['PATH']}")
-    if one.needs in ("named contexts", "--parents and --exclude"):
+    if one.needs == "--parents and --exclude":
         pytest.skip("its frontend is none that an engine has built in")
     with newer.api() as api:
         load_images(api)
-    bench = Bench(one, newer, tmp_path)
-    context = dict(CONTEXT)
-    before = foreseen(one, context)
-    bench.build()
-    for path in CHANGES:
-        context[path] += f"\n# changed for {one.name}\n".encode()
-        now = foreseen(one, context)
-        prediction = predict(now, before.keys, [path])
-        before = now
-        if not prediction.rebuilt:
-            continue
-        write({path: context[path]}, bench.context)
-        done = bench.build().steps
-        for step in prediction.steps:
-            seen = done.get(step.step.label)
-            worked = seen is not None and not seen.cached
-            if step.step.instruction.keyword != "FROM" and step.fate is not Fate.OPEN:
-                assert worked == (step.fate is Fate.REBUILT), f"{path}: {step.step.name}: {step.why}"
+    it_goes_as_foreseen(one, Bench(one, newer, tmp_path), len(CHANGES))
+
+
+def test_a_directory_by_a_name_of_its_own_is_followed_as_the_context_is(shop: Shop) -> None:
+    shop.write({"Dockerfile": "FROM {base}\nCOPY --from=extra a.txt /a\nCOPY code ./code\n", "notes/a.txt": "1"})
+    first = shop.build(contexts={"extra": "notes"})
+    shop.write({"code/main.py": "2\n"})
+    second = shop.build(first.image, contexts={"extra": "notes"})
+    assert (second.new_layers, second.warning) == (1, "")
+    shop.write({"notes/a.txt": "2"})
+    third = shop.build(second.image, contexts={"extra": "notes"})
+    assert third.new_layers == 2
+    assert "extra:a.txt enters at line 2: COPY --from=extra a.txt /a" in third.told
+
+
+def test_a_cache_that_cannot_be_kept_costs_no_build(shop: Shop) -> None:
+    shop.write({"Dockerfile": SOUND})
+    assert shop.build(cache=f"127.0.0.1:{free_port()}/nobody:cache").new_layers
+
+
+def test_what_travelled_is_counted_and_a_base_that_only_the_engine_has_is_taken(shop: Shop) -> None:
+    with shop.docker.api() as api:
+        api.import_image_from_data(busybox(), repository=f"{shop.registry.address}/made", tag="here")
+    shop.write({"Dockerfile": f"FROM {shop.registry.address}/made:here\nCOPY code ./code\n"})
+    first = shop.build()
+    made = earlier(shop.store, first.image)
+    assert made
+    assert first.pushed >= sum(layer.size for layer in made.manifest.layers)
+    shop.write({"code/main.py": "2\n"})
+    second = shop.build(first.image)
+    assert second.new_size <= second.pushed < second.new_size + made.manifest.layers[0].size
