@@ -62,10 +62,12 @@ class Step:
     """One instruction of one stage, as it is worked on.
 
     `label` is how BuildKit's progress names it (`[build 2]`), without the number of all steps, which its versions count
-    differently. `parent` is the number of the step that it is done on top of, `drawn` are those whose result it copies,
+    differently. `parent` is the number of the step that it is done on top of; one that `is_free` does not depend on it,
+    and is laid upon whatever is there (`--link`, where the engine merges). `drawn` are those whose result it copies,
     whatever that is. `takes` are the files of the context that enter here, `carries` those that come, as they are, out
     of another stage. `fickle`: it takes something from far away, which nobody knows before. `said` is its text with the
-    variables filled in, as the image's history has it.
+    variables filled in, as the image's history has it. It begins in `directory`, with what is on `disk` then; a FROM
+    begins with `base`.
     """
 
     stage: Stage
@@ -78,6 +80,7 @@ class Step:
     carries: frozenset[str] = frozenset()
     drawn: frozenset[int] = frozenset()
     fickle: bool = False
+    is_free: bool = False
     directory: str = "/"
     disk: Disk = field(default_factory=Disk)
     base: Base | None = None
@@ -134,6 +137,7 @@ class _Work:
         self._directory, self._user = "/", ""
         self._shell: tuple[str, ...] = ("/bin/sh", "-c")
         self._parent: int | None = None
+        self._stack = ""
         self._count = 0
 
     def go(self) -> None:
@@ -151,7 +155,7 @@ class _Work:
     # --- where it begins ---
 
     def _stand_on(self, other: "_Work") -> None:
-        self.disk, self._parent, self._shell = other.disk, other._parent, other._shell
+        self.disk, self._parent, self._stack, self._shell = other.disk, other._parent, other._stack, other._shell
         self._env, self._directory, self._user = dict(other._env), other._directory, other._user
 
     def _left_by(self, base: Base) -> tuple[Instruction, ...]:
@@ -257,7 +261,7 @@ class _Work:
         self.disk = self.disk.with_(ANYWHERE, Content(key, drawn=frozenset((number,))))
 
     def _after(self, own: str) -> str:
-        return key_of(self._steps[self._parent].key if self._parent is not None else "", own)
+        return key_of(self._stack, own)
 
     def _add(
         self,
@@ -283,16 +287,19 @@ class _Work:
             label=label,
             key=key,
             said=said,
-            parent=None if free else self._parent,
+            parent=self._parent,
             takes=takes,
             carries=through.carries,
             drawn=through.drawn,
             fickle=through.fickle,
+            is_free=free,
             directory=self._directory,
             disk=self.disk,
             base=base,
         )
         self._steps.append(step)
+        # Whoever comes next stands on all that is laid upon one another.
+        self._stack = key_of(self._stack, key) if free else key
         self._parent = len(self._steps) - 1
         self.numbers.append(self._parent)
         return self._parent

@@ -1,6 +1,6 @@
 """What a build will make anew, before it begins: which instruction each changed file enters at, and what follows."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -113,22 +113,31 @@ def _fate(
 ) -> tuple[Fate, Cause]:
     if step.key in known:
         return Fate.KEPT, Cause()
-    parent = fates[step.parent] if step.parent is not None else Fate.KEPT
+    below = max(_below(step, steps), key=lambda number: fates[number], default=None)
+    parent = fates[below] if below is not None else Fate.KEPT
     entering = sorted((step.takes | step.carries) & changed)
     if entering:
         return Fate.REBUILT, Cause(f"it takes {_some(entering)}")
-    if parent is Fate.REBUILT and step.parent is not None:
-        return Fate.REBUILT, Cause(f"line {steps[step.parent].instruction.first} is made anew", step.parent)
+    if parent is Fate.REBUILT and below is not None:
+        return Fate.REBUILT, Cause(f"line {steps[below].instruction.first} is made anew", below)
     drawn = next((number for number in sorted(step.drawn) if fates[number] is not Fate.KEPT), None)
     if drawn is not None:
         return Fate.OPEN, Cause(f"it copies what line {steps[drawn].instruction.first} makes", drawn)
     if step.fickle:
         return Fate.OPEN, Cause("it takes something from far away")
-    if parent is Fate.OPEN and step.parent is not None:
-        return Fate.OPEN, Cause(f"line {steps[step.parent].instruction.first} may be made anew", step.parent)
+    if parent is Fate.OPEN and below is not None:
+        return Fate.OPEN, Cause(f"line {steps[below].instruction.first} may be made anew", below)
     if step.instruction.keyword == "FROM":
         return Fate.REBUILT, Cause(f"the base image `{step.stage.base}` has moved", itself=True)
     return Fate.REBUILT, Cause("it reads otherwise, or its variables do" if judged else "it is new", itself=True)
+
+
+def _below(step: Step, steps: Sequence[Step]) -> Iterator[int]:
+    """The steps that one depends on by standing on them: the one below, and what that is laid upon."""
+    at = None if step.is_free else step.parent
+    while at is not None:
+        yield at
+        at = steps[at].parent if steps[at].is_free else None
 
 
 def _moved(graph: Graph, fates: Sequence[Fate], layers: Sequence[Layer]) -> Mapping[int, Layer]:
@@ -152,8 +161,18 @@ def _some(paths: Sequence[str]) -> str:
 def _pull(image: Sequence[Foreseen], *, classic: bool) -> Pull:
     """`image` are the steps that it consists of, from the bottom up."""
 
-    def total(fate: Fate) -> int:
-        lowest = next((number for number, one in enumerate(image) if one.fate >= fate), len(image))
-        return sum(one.size for one in image[lowest:] if classic or one.fate >= fate)
+    def total(fresh: Callable[[Foreseen], bool]) -> int:
+        lowest = next((number for number, one in enumerate(image) if fresh(one)), len(image))
+        return sum(one.size for one in image[lowest:] if classic or fresh(one))
 
-    return Pull(total(Fate.REBUILT), total(Fate.OPEN))
+    return Pull(total(_is_surely_new if not classic else _is_rebuilt), total(lambda one: one.fate is not Fate.KEPT))
+
+
+def _is_rebuilt(one: Foreseen) -> bool:
+    return one.fate is Fate.REBUILT
+
+
+def _is_surely_new(one: Foreseen) -> bool:
+    """Files that are copied again only because of what is below them make the layer that they made."""
+    is_copied_again = one.step.instruction.keyword in ("COPY", "ADD") and one.cause.step is not None
+    return _is_rebuilt(one) and not is_copied_again

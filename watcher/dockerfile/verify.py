@@ -41,7 +41,8 @@ _Said = tuple[int, str]
 def _lost(steps: Sequence[Foreseen], worked: Mapping[str, bool]) -> dict[int, _Said]:
     """The lowest step that was to be kept, and was not."""
     lost = [number for number, one in enumerate(steps) if one.fate is Fate.KEPT and worked.get(one.step.label)]
-    lost = [number for number in lost if steps[number].step.instruction.keyword != "FROM"]
+    # Of a base BuildKit only says that it has fetched it, and of what stands on nothing that it laid it there again.
+    lost = [n for n in lost if steps[n].step.instruction.keyword != "FROM" and not steps[n].step.is_free]
     if not lost:
         return {}
     first, *behind = (steps[number] for number in lost)
@@ -78,8 +79,8 @@ def _others(steps: Sequence[Foreseen], worked: Mapping[str, bool], made: Mapping
     others = [
         one
         for number, one in enumerate(steps)
-        if one.fate is Fate.KEPT and not worked.get(one.step.label) and one.layer and one.layer.digest
-        if number in made and made[number].digest != one.layer.digest
+        if one.fate is Fate.KEPT and (one.step.is_free or not worked.get(one.step.label))
+        if number in made and one.layer and made[number].digest != one.layer.digest
     ]
     if not others:
         return []

@@ -119,6 +119,20 @@ def test_hosts_of_both_kinds_are_reckoned_with() -> None:
     assert list(told(found, 0.0))[-1] == "a host will pull 10 B"
 
 
+def test_what_is_laid_upon_what_is_there_stays_and_what_stands_on_both_does_not() -> None:
+    text = "FROM python\nCOPY requirements.txt /\nCOPY --link docs /docs\nRUN make\n"
+
+    def linked(files: Mapping[str, str]) -> Graph:
+        return graph(parse(text), Inputs(files=files, platform=Platform.parse("linux/amd64"), merges=True))
+
+    found = predict(linked(FILES | {"requirements.txt": "2"}), linked(FILES).keys, ["requirements.txt"])
+    assert fates(found) == [Fate.KEPT, Fate.REBUILT, Fate.KEPT, Fate.REBUILT]
+    assert found.steps[3].why == "line 2 is made anew"
+    assert fates(predict(linked(FILES | {"docs/readme.md": "2"}), linked(FILES).keys, ["docs/readme.md"])) == [
+        *(Fate.KEPT, Fate.KEPT, Fate.REBUILT, Fate.REBUILT)
+    ]
+
+
 def test_an_argument_that_changes_each_time_is_named() -> None:
     text = "FROM python\nARG COMMIT\nRUN pip install -r /requirements.txt\n"
     found = predict(of(text, COMMIT="2"), of(text, COMMIT="1").keys, ())
