@@ -15,6 +15,7 @@ from watcher.dockerfile.stages import mounts
 from watcher.dockerfile.told import told
 from watcher.dockerfile.verify import verify
 from watcher.image import Reference
+from watcher.inert import inert
 from watcher.rollout import Built
 from watcher.settings import RegistrySettings
 from watcher.units import size
@@ -73,15 +74,16 @@ class _Build:
             self._report(f"{self._recipe.tag} is there already")
             if is_finished(there):
                 return self._built(there.manifest, recalled(there, self._store), 0, began)
-            manifest, sent = finish(there, self._store, self._recipe.tag, self._journal(None, there))
-            return self._built(manifest, Journal(), sent, began)
+            journal = self._journal(Progress(()), there)
+            manifest, sent = finish(there, self._store, self._recipe.tag, journal)
+            return self._built(manifest, journal, sent, began)
         for line in self._told():
             self._report(line)
         secrets = Secrets.written(self._settings.secrets, self._directory)
         plan = self._plan(secrets)
         try:
             progress = self._engine.build(plan)
-            self._check(secrets, plan, progress)
+            self._check(secrets, plan)
             ids = self._engine.push(plan.tag)
         finally:
             # Under the name of a registry an engine would show for ever what is not there.
@@ -159,14 +161,16 @@ class _Build:
 
     # --- after ---
 
-    def _check(self, secrets: Secrets, plan: Plan, progress: Progress) -> None:
+    def _check(self, secrets: Secrets, plan: Plan) -> None:
         """Refuses to push an image that tells a secret."""
         hint = "mount it only where it is used (RUN --mount=type=secret), and write it nowhere"
         if secrets.are_told(self._engine.texts(plan.tag)):
             raise BuildRefused(self._settings.file, "the image's configuration or history tells a secret", hint)
-        # What was kept was looked at when it was made.
-        ran = [step for step in self._draft.graph.steps if self._worked(progress).get(step.label)]
-        if any(mount["type"] == "secret" for step in ran for mount in mounts(step.instruction)):
+        # What an image was made of that was published has been looked at. What the builder has kept, for all that is
+        # known, is of a build that was refused.
+        seen = self._draft.before.steps if self._draft.before else ()
+        fresh = [step for step in self._draft.graph.steps if step.key not in seen]
+        if any(mount["type"] == "secret" for step in fresh for mount in mounts(step.instruction)):
             archive = self._directory / "image.tar"
             self._engine.save(plan.tag, archive)
             base = self._base()[1]
@@ -174,20 +178,20 @@ class _Build:
                 raise BuildRefused(self._settings.file, "a file in the image holds a secret", hint)
             archive.unlink()
 
-    def _worked(self, progress: Progress) -> Mapping[str, bool]:
-        return {label: not vertex.cached for label, vertex in progress.steps.items()}
-
-    def _journal(self, progress: Progress | None, made: Earlier) -> Journal:
-        sketch, worked = self._draft, self._worked(progress) if progress else {}
+    def _journal(self, progress: Progress, made: Earlier) -> Journal:
+        sketch, worked = self._draft, {label: not vertex.cached for label, vertex in progress.steps.items()}
         # Without an image before it, everything was to be made.
         placed = layers_of(sketch.graph, made.layers)
         warnings = verify(sketch.prediction, worked, sketch.changes, placed) if sketch.before else ()
+        if progress.lost_cache:
+            lost = f"the cache could not be kept in {self._settings.cache}: {inert(progress.lost_cache, 300)}"
+            warnings = (*warnings, lost)
         for warning in warnings:
             self._report(f"warning: {warning}")
         timings = {
             step.said: progress.steps[step.label].seconds
             for step in sketch.graph.steps
-            if progress and step.instruction.keyword == "RUN" and worked.get(step.label)
+            if step.instruction.keyword == "RUN" and worked.get(step.label)
         }
         return Journal(
             foreseen=sketch.prediction.pulled(self._recipe.classic) if sketch.starts else None,

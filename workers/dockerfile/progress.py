@@ -49,6 +49,11 @@ class Progress:
         return steps[-1].name if steps else ""
 
     @property
+    def lost_cache(self) -> str:
+        """Why the cache of all stages could not be kept; empty if it could, or if there was none to keep."""
+        return next((one.error for one in self.vertices if one.error and one.name.startswith("exporting cache")), "")
+
+    @property
     def failure(self) -> str:
         """The failing step and the last lines that it wrote; empty if none failed."""
         # A cache that cannot be had is an error, too, and fails nothing.

@@ -302,8 +302,10 @@ def test_secrets_are_neither_in_the_image_nor_in_what_is_said(shop: Shop, monkey
     with pytest.raises(BuildRefused, match="tells a secret"):
         shop.build(secrets=secrets)
     shop.write({"Dockerfile": "FROM {base}\nRUN --mount=type=secret,id=index cp /run/secrets/index /token\n"})
-    with pytest.raises(BuildRefused, match="a file in the image holds a secret"):
-        shop.build(secrets=secrets)
+    # Once more, and the builder has the step in its cache.
+    for _ in range(2):
+        with pytest.raises(BuildRefused, match="a file in the image holds a secret"):
+            shop.build(secrets=secrets)
     assert not any("hunter2" in line for line in shop.said)
     assert not list((shop.root / "scratch").glob("*/secret*"))
     assert not shop.store.manifest(f"commit-{f'{shop.commits:040x}'[::-1][:12]}")

@@ -145,7 +145,10 @@ def test_a_directory_by_a_name_of_its_own_is_followed_as_the_context_is(shop: Sh
 
 def test_a_cache_that_cannot_be_kept_costs_no_build(shop: Shop) -> None:
     shop.write({"Dockerfile": SOUND})
-    assert shop.build(cache=f"127.0.0.1:{free_port()}/nobody:cache").new_layers
+    cache = f"127.0.0.1:{free_port()}/nobody:cache"
+    built = shop.build(cache=cache)
+    assert built.new_layers
+    assert built.warning.startswith(f"the cache could not be kept in {cache}: ")
 
 
 def test_what_travelled_is_counted_and_a_base_that_only_the_engine_has_is_taken(shop: Shop) -> None:
