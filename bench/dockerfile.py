@@ -42,8 +42,11 @@ from watcher.rollout import Built
 from watcher.settings import ImageSettings, IndexSettings
 from watcher.wheels import Wheels
 from workers.composer import Composer
-from workers.dockerfile import build as dockerfile
+from workers.dockerfile.build import build as build_dockerfile
+from workers.dockerfile.earlier import earlier
 from workers.dockerfile.project import project
+from workers.dockerfile.recipe import Recipe as DockerfileRecipe
+from workers.dockerfile.recipe import tag_of
 from workers.image import build as layers
 from workers.image.base import open_base
 from workers.image.recipe import Recipe
@@ -182,7 +185,7 @@ class Bench:
         )
 
     def build(self, way: str, docker: RealEngine, previous: Digest | None) -> Built:
-        recipe = dockerfile.Recipe(
+        recipe = DockerfileRecipe(
             image=self.settings(way, docker),
             tree=self.shop.tree,
             commit=self.commit(),
@@ -190,7 +193,7 @@ class Bench:
             previous=previous,
         )
         store = open_store(recipe.image.repository, {})
-        return dockerfile.build(recipe, store, {}, scratch=self.root / "scratch")
+        return build_dockerfile(recipe, store, {}, scratch=self.root / "scratch")
 
     def lay(self, previous: Digest | None, cache: Path) -> Built:
         image = ImageSettings(
@@ -339,7 +342,7 @@ def fixed(bench: Bench, text: str, way: str) -> str:
     file = bench.shop.tree / "Dockerfile"
     file.write_text(text)
     store = open_store(f"{bench.registry.address}/{way}", {})
-    found = project(file, bench.shop.tree, 30, dockerfile.earlier(store, dockerfile.tag_of(f"{1:040x}"[::-1])))
+    found = project(file, bench.shop.tree, 30, earlier(store, tag_of(f"{1:040x}"[::-1])))
     past = tuple(frozenset({path}) for path in HISTORY)
     moved = tuple({LOCKS[0]: frozenset({"lib7"})} if path == LOCKS[0] else {} for path in HISTORY)
     return lint(parse(text), replace(found, history=past, moved=moved)).fixed
