@@ -31,7 +31,8 @@ def test_a_release_becomes_a_pull_request_and_its_merge_an_image_on_the_host(tmp
             (pull,) = hub.all()
             assert pull.title == "Bump alpha from 1.0 to 1.1"
             assert "### What a host downloads" in pull.body
-            assert "with the containerd image store: about" in pull.body
+            assert "with the containerd image store (1 host): about" in pull.body
+            assert "classic graph driver" not in pull.body
             (bump,) = world.json("status")["bumps"]
             assert (bump["stage"], bump["url"]) == ("proposed", f"{server.url}/{PROJECT}/pulls/1")
             assert running(tmp_path / "h1") == "1.0"
