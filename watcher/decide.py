@@ -10,7 +10,7 @@ it acts, because its message may be late, or the second of its kind. Nothing els
 """
 
 import zlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -19,7 +19,19 @@ from watcher.bump import Bump, BumpStage, Part
 from watcher.errors import Temporary
 from watcher.head import Head
 from watcher.lookup import IndexState
-from watcher.plan import BROKEN, WAITING, Plan, ahead, chosen, verdict, waits_for
+from watcher.plan import (
+    BROKEN,
+    GIVEN_UP_AFTER,
+    WAITING,
+    Plan,
+    ahead,
+    awaited,
+    chosen,
+    missing,
+    recalled,
+    verdict,
+    waits_for,
+)
 from watcher.policy import Policy
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from watcher.turn import Turn
@@ -27,8 +39,6 @@ from watcher.versions import Scheme
 from watcher.window import Wait, wait
 
 MINUTE = timedelta(minutes=1)
-GIVEN_UP_AFTER = 3
-"""Attempts after which a host that went away in the middle no longer holds a newer rollout back."""
 
 
 # --- a bump ---------------------------------------------------------------------------------------------------------
@@ -167,24 +177,43 @@ def next_bump(
 # --- a rollout ------------------------------------------------------------------------------------------------------
 
 
-def wanted(head: Head, rollouts: Sequence[Rollout], merged: Collection[Bump], now: datetime) -> Rollout | None:
-    """The rollout of the branch's tip, if no rollout of this commit exists. `rollouts` are the app's, newest first.
+def is_wanted(head: Head, last: Rollout | None) -> bool:
+    """Whether the branch's tip is to be rolled out. `last` is the last rollout that came of the branch.
 
-    `merged` are the app's merged bumps; those that ended since the newest rollout are what this one brings.
+    One that came of a person's `rollback` or `retry` says nothing about the branch: what was rolled back still stands
+    there, and is not wanted again. A commit that the branch has come back to is.
     """
-    if not head.commit or any(rollout.commit == head.commit for rollout in rollouts):
-        return None
-    newest = rollouts[0] if rollouts else None
-    fresh = [b.released_at for b in merged if b.ended_at and (not newest or b.ended_at > newest.wanted_at)]
-    generation = newest.generation + 1 if newest else 1
+    return bool(head.commit) and (last is None or last.commit != head.commit)
+
+
+def wanted(
+    head: Head,
+    generation: int,
+    last: Rollout | None,
+    merged: Collection[Bump],
+    now: datetime,
+    *,
+    cause: str = "commit",
+    held: bool = False,
+) -> Rollout:
+    """A rollout of the branch's tip. `last` is the last one that came of the branch.
+
+    `merged` are the app's merged bumps; those that ended since `last` are what this one brings, unless `last` was of
+    the same commit: then both bring the same.
+    """
+    again = last is not None and last.commit == head.commit
+    fresh = [b.released_at for b in merged if b.ended_at and (not last or b.ended_at > last.wanted_at)]
+    released_at = min((at for at in fresh if at), default=None)
     return Rollout(
         id=Rollout.id_of(head.app, generation),
         app=head.app,
         generation=generation,
         commit=head.commit,
+        cause=cause,
+        held=held,
         merged_at=head.committed_at,
         wanted_at=now,
-        released_at=min((at for at in fresh if at), default=None),
+        released_at=last.released_at if last and again else released_at,
     )
 
 
@@ -207,10 +236,10 @@ def turned(
 ) -> tuple[Rollout, tuple[HostState, ...]]:
     """The rollout's next turn: the rollout as it now stands, and the hosts whose stage changes with it.
 
-    `hosts` are the rollout's, in the fleet's order; `others` the other rollouts of the same app that are not over
-    (or whose hosts are still on their way back, or being put right). No turn is taken: the same rollout and no hosts.
+    `hosts` are the rollout's, in the fleet's order; `others` the other rollouts of the same app that are open, or hold
+    it up (see `holds_up`). No turn is taken: the same rollout and no hosts.
     """
-    stage = rollout.stage
+    stage, plan = rollout.stage, plan.of(rollout)
     newer = [other for other in others if other.generation > rollout.generation and not other.held]
     if stage is RolloutStage.WANTED and newer:
         return rollout.at(RolloutStage.SUPERSEDED, now, reason=f"{newer[0].id} is newer"), ()
@@ -227,9 +256,18 @@ def turned(
     if stage is RolloutStage.DONE and not paused and not any(other.image for other in newer):
         return rollout, _kept_at(rollout, hosts, plan, now)
     if stage is RolloutStage.HALTED:
-        # Fetched at most, and not yet touched: it simply keeps what it runs.
-        return rollout, tuple(host.at(HostStage.PENDING, now) for host in hosts if host.stage in _UNTOUCHED)
+        return rollout, _taken_back(hosts, plan, now)
     return rollout, ()
+
+
+def _taken_back(hosts: Sequence[HostState], plan: Plan, now: datetime) -> tuple[HostState, ...]:
+    """The hosts of a halted rollout whose stage changes: who was not touched keeps what it runs, and of those that were
+    done some begin to go back."""
+    called = recalled(hosts, plan, now)
+    return (
+        *(host.at(HostStage.PENDING, now) for host in hosts if host.stage in _UNTOUCHED),
+        *(host.at(HostStage.RECALLED, now) for host in hosts if host.host in called),
+    )
 
 
 def _rolling(
@@ -241,25 +279,32 @@ def _rolling(
     if overtaken:
         free = not is_busy(hosts, plan, now)
         return (rollout.at(RolloutStage.SUPERSEDED, now, reason="a newer image is ready") if free else rollout), ()
-    ended = [host for host in hosts if _has_ended(host)]
     left = any(not _has_ended(host) and not _is_left_out(host, plan) for host in hosts)
+    ended = any(map(_has_ended, hosts))
     counts = plan.counts(hosts)
     asks = any(_unapproved(rollout, plan, wave) for wave in range(rollout.wave + 1, len(counts) + 1))
-    if len(ended) == len(hosts) or (ended and not left and not asks):
+    if all(map(_has_ended, hosts)) or (ended and not left and not asks):
         return rollout.at(RolloutStage.DONE, now), ()
     if paused:
         return rollout, ()
-    allowed = counts[min(rollout.wave, len(counts)) - 1]
-    touched = [host for host in hosts if host.stage not in WAITING]
-    if len(ended) == len(touched) >= allowed and rollout.wave < len(counts):
-        proven_at = max((host.since for host in ended if host.since), default=now)
-        if now - proven_at >= plan.soak:
-            if _unapproved(rollout, plan, rollout.wave + 1):
-                rollout = _awaits(rollout, rollout.wave + 1)
-            else:
-                rollout = rollout.with_wave(rollout.wave + 1, now)
-                allowed = counts[rollout.wave - 1]
-    return rollout, _called(rollout, hosts, allowed, plan, now)
+    rollout = _opened(rollout, hosts, counts, plan, now)
+    return rollout, _called(rollout, hosts, counts[min(rollout.wave, len(counts)) - 1], plan, now)
+
+
+def _opened(rollout: Rollout, hosts: Sequence[HostState], counts: Sequence[int], plan: Plan, now: datetime) -> Rollout:
+    """The rollout with its next wave open, if it is time, or with what that waits for."""
+    lost, away = awaited(hosts, plan), missing(hosts, plan)
+    if lost is not None:
+        said = f"waits for {lost.host}, which went away before anybody else of its class had the image"
+        return replace(rollout, reason=f"{said}; `toplayer cordon {lost.host}` goes on without it")
+    touched = [host for host in hosts if host.stage not in WAITING and host.host not in away]
+    proven_at = max((host.since for host in touched if host.since), default=now)
+    stood = all(map(_has_ended, touched)) and now - proven_at >= plan.soak
+    if rollout.wave >= len(counts) or len(touched) < counts[rollout.wave - 1] or not stood:
+        return replace(rollout, reason="")
+    if _unapproved(rollout, plan, rollout.wave + 1):
+        return _awaits(rollout, rollout.wave + 1)
+    return rollout.with_wave(rollout.wave + 1, now)
 
 
 def is_busy(hosts: Collection[HostState], plan: Plan, now: datetime) -> bool:
@@ -267,8 +312,20 @@ def is_busy(hosts: Collection[HostState], plan: Plan, now: datetime) -> bool:
 
     One that only waits for its hour was not touched, and one that went away holds nobody up for ever.
     """
-    moving = [host for host in hosts if _moves(host) and host.attempts < GIVEN_UP_AFTER]
+    moving = [host for host in hosts if _moves(host) and not plan.is_gone(host)]
     return any(host.stage is not HostStage.FETCHED or plan.may_touch(host, now) for host in moving)
+
+
+def holds_up(rollout: Rollout, hosts: Collection[HostState], plan: Plan, now: datetime) -> bool:
+    """Whether a newer image has to wait for the hosts of a rollout that has ended.
+
+    Those that are on their way back are waited for, but not for ever: who is gone is called by the newer one when it
+    returns, and who is cordoned when it is uncordoned.
+    """
+    if rollout.stage is not RolloutStage.HALTED:
+        return is_busy(hosts, plan, now)
+    left = (host for host in hosts if host.stage.is_touched and _unsettled(host) and not plan.is_gone(host))
+    return any(host.stage is not HostStage.DONE or host.host not in plan.cordoned for host in left)
 
 
 def _moves(host: HostState) -> bool:
@@ -281,16 +338,7 @@ def _has_ended(host: HostState) -> bool:
 
 def _is_left_out(host: HostState, plan: Plan) -> bool:
     """Whether a person keeps the host out. It gets the image once it is uncordoned."""
-    return host.stage in WAITING and host.host in plan.cordoned
-
-
-def kept(rollouts: Iterable[Rollout]) -> Rollout | None:
-    """The rollout whose image the fleet is at, of an app's rollouts, newest first.
-
-    None while one is under way, and if the last one went back: then a person has the next word.
-    """
-    last = next((rollout for rollout in rollouts if rollout.rolling_at is not None), None)
-    return last if last is not None and last.stage is RolloutStage.DONE else None
+    return host.host in plan.cordoned and (host.stage in WAITING or plan.is_gone(host))
 
 
 def _kept_at(rollout: Rollout, hosts: Sequence[HostState], plan: Plan, now: datetime) -> tuple[HostState, ...]:
@@ -350,19 +398,19 @@ def host_due(host: HostState, rollout: Rollout, now: datetime, plan: Plan | None
 
     What is there is only touched at the hours of `plan`; without one, at any.
     """
-    if not host.is_due(now):
+    if not host.is_due(now) or not host.stage.is_moving:
         return False
     if rollout.stage is RolloutStage.HALTED:
-        return host.stage in (HostStage.FETCHED, HostStage.PROVING, HostStage.DONE, *BROKEN[:2])
+        return host.stage.is_touched
     if rollout.stage in (RolloutStage.ROLLING, RolloutStage.DONE):
-        touches = host.stage is HostStage.FETCHED and plan is not None
-        return host.stage.is_moving and not (touches and plan is not None and not plan.may_touch(host, now))
+        waits = host.stage is HostStage.FETCHED and plan is not None and not plan.of(rollout).may_touch(host, now)
+        return not waits
     return False
 
 
 def goes_back(host: HostState, rollout: Rollout) -> bool:
     """Whether the host's next step is towards what it ran before."""
-    return rollout.stage is RolloutStage.HALTED or host.stage in (HostStage.FAILED, HostStage.RETURNING)
+    return rollout.stage is RolloutStage.HALTED or host.stage.goes_back
 
 
 def is_over(rollout: Rollout, hosts: Collection[HostState]) -> bool:

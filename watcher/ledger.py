@@ -27,7 +27,7 @@ from watcher.entry import Entry
 from watcher.errors import Overtaken, ToplayerError
 from watcher.event import Event, told
 from watcher.holder import is_dead, new_holder
-from watcher.rows import Updates, query
+from watcher.rows import SOME, Updates, query
 from watcher.standing import Standing, Weighing
 from watcher.tables import SHELVES, events, holds, leases
 from watcher.transfers import Transfer
@@ -73,21 +73,23 @@ class Ledger:
         return found[0] if found else None
 
     def all(self, kind: type[E], *, order: str = "", limit: int | None = None, **where: Any) -> tuple[E, ...]:
-        """The entries with these fields; a list as a value means "one of". `order` names a field, `-field` falls."""
+        """The entries with these fields; a list as a value means "one of", SOME "not None". `order` names a field,
+        `-field` falls."""
         several = frozenset(name for name, value in where.items() if isinstance(value, (list, tuple, set)))
-        where |= {name: list(where[name]) for name in several}
-        asked = query(SHELVES[kind], tuple(where), several, order)
+        some = frozenset(name for name, value in where.items() if value is SOME)
+        where = {name: list(value) if name in several else value for name, value in where.items() if name not in some}
+        asked = query(SHELVES[kind], tuple(where), several, some, order)
         with self._database.reading() as connection:
             rows = connection.execute(asked.limit(limit) if limit is not None else asked, where)
             fields = tuple(rows.keys())
             return tuple(kind(**dict(zip(fields, row, strict=True))) for row in rows)
 
     def rows(self, kind: type[Entry], *columns: str, **where: Any) -> list[tuple[Any, ...]]:
-        """Some fields of entries, without reading the rest."""
+        """Some fields of entries, without reading the rest; a list as a value means "one of"."""
         table = SHELVES[kind]
         query = select(*(table.c[name] for name in columns))
         for name, wanted in where.items():
-            query = query.where(table.c[name] == wanted)
+            query = query.where(table.c[name].in_(wanted) if isinstance(wanted, list) else table.c[name] == wanted)
         with self._database.reading() as connection:
             return [tuple(row) for row in connection.execute(query)]
 
@@ -112,14 +114,16 @@ class Ledger:
         """`after` as written over `before`. `Overtaken` if the entry is no longer as `before` has it."""
         return self.write([(before, after)], now)[0]
 
-    def write(self, changes: Iterable[tuple[E | None, E]], now: datetime) -> list[E]:
-        """All changes and their events, in one transaction or not at all."""
+    def write(self, changes: Iterable[tuple[E | None, E]], now: datetime, ordered: Event | None = None) -> list[E]:
+        """All changes and their events, in one transaction or not at all; and what a person `ordered` that they are."""
         written: list[E] = []
         changes = list(changes)
-        if all(before == after for before, after in changes):
+        if ordered is None and all(before == after for before, after in changes):
             return [after for _, after in changes]
         with self._database.writing() as connection:
             updates = Updates(connection)
+            if ordered is not None:
+                _note(connection, ordered)
             for before, after in changes:
                 if before is not None and before == after:
                     written.append(after)

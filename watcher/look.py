@@ -4,12 +4,13 @@ It never waits for anybody and does nothing itself. Two looks at once do no harm
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
-from watcher import decide, tend
+from watcher import decide, rollouts, tend
 from watcher.bump import Bump, BumpStage
 from watcher.desk import Desk
 from watcher.entry import Entry
@@ -94,57 +95,70 @@ def _settled(
 def _look_at_rollouts(
     desk: Desk, name: str, app: AppSettings, head: Head, paused: bool, now: datetime, result: Round
 ) -> None:
-    ledger, plan = desk.ledger, plan_of(desk, app)
-    rollouts = list(ledger.all(Rollout, app=name, order="-generation"))
-    fresh = decide.wanted(head, rollouts, ledger.all(Bump, app=name, stage=[BumpStage.MERGED]), now)
-    if fresh is not None and ledger.add(fresh, now) is not None:
-        rollouts.insert(0, fresh)
-        result.turned += 1
-    hosts = {rollout.id: _hosts(desk.settings, ledger, app, rollout, now) for rollout in rollouts if _may_move(rollout)}
-    moving = [rollout for rollout in rollouts if rollout.id in hosts and not decide.is_over(rollout, hosts[rollout.id])]
-    kept = decide.kept(rollouts)
-    if kept is not None:
-        result.due += [(Order.INSPECT, host.name) for host in inspections(desk, app, kept, plan, now)]
-        if _strays(desk, app, kept, plan):
-            hosts[kept.id] = _hosts(desk.settings, ledger, app, kept, now)
-            moving.append(kept)
-    blind = would_be_blind(head, rollouts, desk)
+    ledger, plan = desk.ledger, plan_of(desk, name, app, now)
+    if decide.is_wanted(head, rollouts.of_branch(ledger, name)):
+        result.turned += ledger.add(rollouts.of_head(ledger, head, now), now) is not None
+    newest, current = rollouts.newest(ledger, name), rollouts.current(ledger, name)
+    moving = list(rollouts.unfinished(ledger, name))
+    hosts = {rollout.id: _hosts(desk.settings, ledger, app, rollout, now) for rollout in moving}
+    if current is not None:
+        result.due += [(Order.INSPECT, host.name) for host in inspections(desk, app, current, plan, now)]
+        if current not in moving and _has_more_to_do(desk, app, current, plan):
+            hosts[current.id] = _hosts(desk.settings, ledger, app, current, now)
+            moving.append(current)
+    blind = would_be_blind(head, desk)
     for rollout in moving:
         others = [one for one in moving if one is not rollout]
-        others = [one for one in others if one is not kept or decide.is_busy(hosts[one.id], plan, now)]
+        others = [one for one in others if one.stage.is_open or decide.holds_up(one, hosts[one.id], plan, now)]
         after, called = decide.turned(rollout, hosts[rollout.id], others, plan, paused, now)
         before = {host.name: host for host in hosts[rollout.id]}
         written = _write(ledger, [(rollout, after), *((before[host.name], host) for host in called)], now, result)
         states = before | {host.name: host for host in written if isinstance(host, HostState)}
-        if decide.build_due(after, after if rollout is rollouts[0] else rollouts[0], paused, blind, now):
+        if decide.build_due(after, after if rollout == newest else newest or after, paused, blind, now):
             result.due.append((Order.BUILD, rollout.id))
         result.due += [(Order.ROLL, host.name) for host in states.values() if decide.host_due(host, after, now, plan)]
 
 
-def would_be_blind(head: Head, rollouts: Iterable[Rollout], desk: Desk) -> bool:
+def would_be_blind(head: Head, desk: Desk) -> bool:
     """Whether an image that is built now would be the app's first, with the same rate of change for every package.
 
     The next bump would then lay its layers anew, and send all of them once more.
     """
-    if desk.settings.apps[head.app].image.builder != "layers" or any(rollout.image for rollout in rollouts):
+    if desk.settings.apps[head.app].image.builder != "layers" or rollouts.has_images(desk.ledger, head.app):
         return False
     return Watchlist.read(desk.settings, desk.ledger, head.pins).is_unasked(desk.ledger)
 
 
-def plan_of(desk: Desk, app: AppSettings) -> Plan:
-    """How the app's fleet is rolled, with the hosts that a person has cordoned."""
+def plan_of(desk: Desk, name: str, app: AppSettings, now: datetime) -> Plan:
+    """How the app's fleet is rolled: with the hosts that a person has cordoned, and what other apps do at its sites."""
     fleet, mine = desk.settings.fleets[app.fleet], host_scope(app.fleet, "")
     cordoned = {scope.removeprefix(mine): said for scope, said in desk.ledger.holds().items() if scope.startswith(mine)}
-    return replace(fleet.plan, cordoned=cordoned)
+    plan = replace(fleet.plan, cordoned=cordoned)
+    if all(site.at_once is None for site in fleet.sites.values()):
+        return plan
+    others = [other for other, its in desk.settings.apps.items() if other != name and its.fleet == app.fleet]
+    at_sites = [plan.place(host).site for other in others for host in _moved(desk.ledger, other, plan, now)]
+    return replace(plan, elsewhere=Counter(at_sites))
 
 
-def inspections(desk: Desk, app: AppSettings, kept: Rollout, plan: Plan, now: datetime) -> list[HostState]:
+def _moved(ledger: Ledger, app: str, plan: Plan, now: datetime) -> list[HostState]:
+    """The hosts on which something of an app is under way."""
+    current = rollouts.current(ledger, app)
+    if current is None or current.stage is RolloutStage.SUPERSEDED:
+        return []
+    return plan.of(current).moving(ledger.all(HostState, rollout=current.id, stage=_MOVING), now)
+
+
+_MOVING = [stage for stage in HostStage if stage.is_moving]
+
+
+def inspections(desk: Desk, app: AppSettings, current: Rollout, plan: Plan, now: datetime) -> list[HostState]:
     """The hosts that should be asked now what they really run: some at once, and the others soon."""
     fleet = desk.settings.fleets[app.fleet]
-    if fleet.drift == "ignore":
+    if current.stage is not RolloutStage.DONE or fleet.drift == "ignore":
         return []
     oldest = desk.ledger.all(
-        HostState, rollout=kept.id, stage=HostStage.DONE, order="inspected_at", limit=_INSPECTED_AT_ONCE
+        HostState, rollout=current.id, stage=HostStage.DONE, order="inspected_at", limit=_INSPECTED_AT_ONCE
     )
     known = {host.name for host in fleet.hosts} - plan.cordoned.keys()
     return [one for one in oldest if one.host in known and decide.inspection_due(one, fleet.drift_every, now)]
@@ -153,18 +167,19 @@ def inspections(desk: Desk, app: AppSettings, kept: Rollout, plan: Plan, now: da
 _INSPECTED_AT_ONCE = 20
 
 
-def _strays(desk: Desk, app: AppSettings, kept: Rollout, plan: Plan) -> bool:
-    """Whether a host is not at the fleet's image and may come to it. Of ten thousand that are, only names are read."""
-    stages = dict(desk.ledger.rows(HostState, "host", "stage", rollout=kept.id))
+def _has_more_to_do(desk: Desk, app: AppSettings, current: Rollout, plan: Plan) -> bool:
+    """Whether a rollout that has ended still has to see to a host. Of ten thousand that it has not, only names are
+    read."""
+    stages = dict(desk.ledger.rows(HostState, "host", "stage", rollout=current.id))
+    if current.stage is RolloutStage.HALTED:
+        return any(stage.is_moving or stage in (HostStage.DONE, HostStage.READY) for stage in stages.values())
+    if current.stage is not RolloutStage.DONE:
+        return False
     for host in desk.settings.fleets[app.fleet].hosts:
         stage = stages.get(host.name, HostStage.PENDING)
         if stage.is_moving or (stage in WAITING and host.name not in plan.cordoned):
             return True
     return False
-
-
-def _may_move(rollout: Rollout) -> bool:
-    return rollout.stage.is_open or rollout.stage is RolloutStage.HALTED
 
 
 def _hosts(

@@ -3,10 +3,10 @@
 import math
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from watcher.rollout import HostStage, HostState
+from watcher.rollout import HostStage, HostState, Rollout
 from watcher.wave import Share, plan_waves
 from watcher.window import Freeze, Wait, Window, wait
 
@@ -31,6 +31,8 @@ class Place:
 
 
 ANYWHERE = Place()
+GIVEN_UP_AFTER = 3
+"""Attempts in a row after which nobody waits any longer for a host that went away in the middle of something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class Plan:
     `max_failures` is a number of hosts; `max_share` (0 to 1) allows as many as that share of the hosts that were
     reached, once these are `min_sample`. `jitter` spreads the hosts of a wave over that time. `approve` has the waves
     that a person must approve. With `ahead` the bytes travel before a host's turn. `places` and `cordoned` (who and
-    why) are by host.
+    why) are by host; `elsewhere` is how many hosts of each site other apps are moving. A `hurried` plan has no hours.
     """
 
     waves: tuple[Share, ...] = (1, "100%")
@@ -54,6 +56,14 @@ class Plan:
     ahead: bool = False
     places: Mapping[str, Place] = field(default_factory=dict)
     cordoned: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: Mapping[str, int] = field(default_factory=dict)
+    hurried: bool = False
+
+    def of(self, rollout: Rollout) -> "Plan":
+        """The plan as it is for this rollout: an urgent one is as careful as ever, and waits for nobody's hour."""
+        if not rollout.urgent:
+            return self
+        return replace(self, hurried=True, soak=timedelta(0), jitter=timedelta(0), approve=())
 
     def place(self, host: HostState) -> Place:
         """Where the host stands."""
@@ -61,7 +71,21 @@ class Plan:
 
     def may_touch(self, host: HostState, now: datetime) -> bool:
         """Whether the hour is right for the host. What was begun on it is finished at any hour."""
-        return self.place(host).wait(now) is None
+        return self.wait(host, now) is None
+
+    def wait(self, host: HostState, now: datetime) -> Wait | None:
+        """What keeps the host from being touched at `now`, or None."""
+        return None if self.hurried else self.place(host).wait(now)
+
+    def moving(self, hosts: Iterable[HostState], now: datetime) -> list[HostState]:
+        """The hosts that use up the limits. One that is gone uses nothing, nor does one that waits for its hour."""
+        moving = (host for host in hosts if host.stage.is_moving and not self.is_gone(host))
+        return [host for host in moving if host.stage is not HostStage.FETCHED or self.may_touch(host, now)]
+
+    def is_gone(self, host: HostState) -> bool:
+        """Whether the host does not answer, and nobody waits for it: not after some attempts, and not after one if a
+        person keeps it out. What was begun on it is finished when it returns."""
+        return host.attempts >= GIVEN_UP_AFTER or (host.attempts > 0 and host.host in self.cordoned)
 
     def counts(self, hosts: Sequence[HostState]) -> tuple[int, ...]:
         """How many hosts may be touched in all once each wave is open. The first has a canary of each class."""
@@ -81,36 +105,60 @@ def verdict(hosts: Collection[HostState], plan: Plan, now: datetime) -> str:
     A class whose first host failed halts it whatever the budget says: a bad image reaches its canaries at most.
     """
     failed = sorted((h for h in hosts if h.stage in BROKEN), key=lambda host: host.since or now)
-    proven = {plan.place(host).kind for host in hosts if host.stage is HostStage.DONE}
-    canary = next((host for host in failed if plan.place(host).kind not in proven), None)
+    good = {plan.place(host).kind for host in hosts if host.stage is HostStage.DONE}
+    canary = next((host for host in failed if plan.place(host).kind not in good), None)
     reached = sum(host.stage is HostStage.DONE for host in hosts) + len(failed)
     share = math.floor(plan.max_share * reached) if reached >= plan.min_sample else 0
     first = canary or (failed[0] if len(failed) > max(plan.max_failures, share) else None)
     return f"{first.host}: {first.reason}" if first else ""
 
 
+def proven(hosts: Iterable[HostState], plan: Plan) -> set[str]:
+    """The classes in which a host runs the image well."""
+    return {plan.place(host).kind for host in hosts if host.stage is HostStage.DONE and not plan.is_gone(host)}
+
+
+def missing(hosts: Collection[HostState], plan: Plan) -> set[str]:
+    """The hosts that are gone and count as if their turn had not come: others take their places meanwhile.
+
+    The first of a class is none of them. Perhaps its new image is why it is gone, and then the next host would be, too;
+    so its class waits for it, until it is cordoned or a newer image comes.
+    """
+    classes = proven(hosts, plan)
+    return {
+        host.host
+        for host in hosts
+        if host.stage not in WAITING and plan.is_gone(host)
+        if host.host in plan.cordoned or plan.place(host).kind in classes
+    }
+
+
+def awaited(hosts: Collection[HostState], plan: Plan) -> HostState | None:
+    """A host that is gone and for which its class waits, if there is one."""
+    away = missing(hosts, plan)
+    gone = (host for host in hosts if host.stage not in WAITING and plan.is_gone(host))
+    return next((host for host in gone if host.host not in away), None)
+
+
 def chosen(hosts: Sequence[HostState], allowed: int, since: datetime | None, plan: Plan, now: datetime) -> list[str]:
     """The hosts whose turn it is, in the order of the fleet: the wave may touch `allowed`, and opened at `since`."""
-    moving = [host for host in hosts if host.stage.is_moving and not _rests(host, plan, now)]
-    room = min(allowed - sum(host.stage not in WAITING for host in hosts), plan.at_once - len(moving))
-    at_site = _counted(plan.place(host).site for host in moving)
-    busy = {plan.place(host).kind for host in hosts if host.stage.is_moving and host.stage is not HostStage.AHEAD}
-    proven = {plan.place(host).kind for host in hosts if host.stage is HostStage.DONE}
+    away = missing(hosts, plan)
+    touched = [host for host in hosts if host.stage not in WAITING and host.host not in away]
+    room, begun, good = _Room.left(hosts, plan, now), {plan.place(host).kind for host in touched}, proven(hosts, plan)
+    room.hosts = min(room.hosts, allowed - len(touched))
     found: list[str] = []
-    for host in _canaries_first(hosts, proven, plan):
-        place = plan.place(host)
-        if len(found) >= room:
+    for host in sorted(hosts, key=lambda host: plan.place(host).kind in good):
+        if room.hosts <= 0:
             break
+        kind = plan.place(host).kind
         if host.stage not in (HostStage.PENDING, HostStage.READY) or not host.is_due(now) or host.host in plan.cordoned:
             continue
-        full = place.at_once is not None and at_site.get(place.site, 0) >= place.at_once
-        unproven = place.kind in busy and place.kind not in proven
+        unproven = kind in begun and kind not in good
         early = since is not None and now < since + plan.jitter * _spread(host)
-        if full or unproven or early or place.wait(now):
+        if unproven or early or plan.wait(host, now) or not room.takes(host):
             continue
         found.append(host.host)
-        busy.add(place.kind)
-        at_site[place.site] = at_site.get(place.site, 0) + 1
+        begun.add(kind)
     return found
 
 
@@ -118,18 +166,52 @@ def ahead(hosts: Sequence[HostState], plan: Plan, now: datetime) -> list[str]:
     """The hosts that may fetch before their turn, within the limits on hosts that move."""
     if not plan.ahead:
         return []
-    moving = [host for host in hosts if host.stage.is_moving and not _rests(host, plan, now)]
-    at_site = _counted(plan.place(host).site for host in moving)
-    found: list[str] = []
-    for host in hosts:
-        place = plan.place(host)
-        if len(moving) + len(found) >= plan.at_once:
-            break
-        full = place.at_once is not None and at_site.get(place.site, 0) >= place.at_once
-        if host.stage is HostStage.PENDING and host.is_due(now) and host.host not in plan.cordoned and not full:
-            found.append(host.host)
-            at_site[place.site] = at_site.get(place.site, 0) + 1
-    return found
+    room = _Room.left(hosts, plan, now)
+    return [
+        host.host
+        for host in hosts
+        if host.stage is HostStage.PENDING and host.is_due(now) and host.host not in plan.cordoned and room.takes(host)
+    ]
+
+
+def recalled(hosts: Sequence[HostState], plan: Plan, now: datetime) -> list[str]:
+    """The hosts that were done and go back now, within the limits on hosts that move: they serve well until then.
+
+    Those that failed wait for nobody.
+    """
+    room = _Room.left(hosts, plan, now)
+    return [
+        host.host
+        for host in hosts
+        if host.stage is HostStage.DONE and host.host not in plan.cordoned and room.takes(host)
+    ]
+
+
+@dataclass(slots=True)
+class _Room:
+    """How many `hosts` may begin to move, beside those that do; `at_site` counts by site."""
+
+    plan: Plan
+    hosts: int
+    at_site: dict[str, int]
+
+    @classmethod
+    def left(cls, hosts: Sequence[HostState], plan: Plan, now: datetime) -> "_Room":
+        moving, at_site = plan.moving(hosts, now), dict(plan.elsewhere)
+        for host in moving:
+            site = plan.place(host).site
+            at_site[site] = at_site.get(site, 0) + 1
+        return cls(plan, plan.at_once - len(moving), at_site)
+
+    def takes(self, host: HostState) -> bool:
+        """Whether there is room for one more, which then has it."""
+        place = self.plan.place(host)
+        there = self.at_site.get(place.site, 0)
+        if self.hosts <= 0 or (place.at_once is not None and there >= place.at_once):
+            return False
+        self.hosts -= 1
+        self.at_site[place.site] = there + 1
+        return True
 
 
 def waits_for(host: HostState, plan: Plan, now: datetime) -> str | None:
@@ -138,7 +220,7 @@ def waits_for(host: HostState, plan: Plan, now: datetime) -> str | None:
         return None
     if host.host in plan.cordoned:
         return f"{CORDONED}{plan.cordoned[host.host]}"
-    held = plan.place(host).wait(now)
+    held = plan.wait(host, now)
     if held is not None:
         return host.reason if host.attempts else held.said
     # What it said of an hour or a person is not so any more; that it could not be reached still is.
@@ -148,21 +230,5 @@ def waits_for(host: HostState, plan: Plan, now: datetime) -> str | None:
 CORDONED = "cordoned by "
 
 
-def _rests(host: HostState, plan: Plan, now: datetime) -> bool:
-    """Whether it has the bytes and waits for its hour: it is in nobody's way."""
-    return host.stage is HostStage.FETCHED and not plan.may_touch(host, now)
-
-
-def _canaries_first(hosts: Sequence[HostState], proven: Collection[str], plan: Plan) -> list[HostState]:
-    return sorted(hosts, key=lambda host: plan.place(host).kind in proven)
-
-
 def _spread(host: HostState) -> float:
     return zlib.crc32(host.name.encode()) / 0xFFFFFFFF
-
-
-def _counted(names: Iterable[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for name in names:
-        found[name] = found.get(name, 0) + 1
-    return found

@@ -59,9 +59,10 @@ class Rollout(Entry):
     """One image's way to a fleet. `generation` grows by one per rollout of an app; hosts refuse an older one.
 
     `commit` is what the image is built from; `image` is known from BUILT on. `cause` says why it exists: a commit, or
-    a person's `deploy` or `rollback`. A `held` rollout is built and then waits for `toplayer deploy`. `wave` counts the
-    waves that have been opened, `approved` is the last one that a person approved. Times are UTC; `released_at` is the
-    oldest upstream release that this commit brings, `merged_at` when the commit was made.
+    a person's `deploy` or `rollback`. An `urgent` one waits for no hour, no soak and no approval. A `held` rollout is
+    built and then waits for `toplayer deploy`. `wave` counts the waves that have been opened, `approved` is the last
+    one that a person approved. Times are UTC; `released_at` is the oldest upstream release that this commit brings,
+    `merged_at` when the commit was made.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Rollout(Entry):
     stage: RolloutStage = RolloutStage.WANTED
     cause: str = "commit"
     held: bool = False
+    urgent: bool = False
     image: Digest | None = None
     built: Built | None = None
     wave: int = 0
@@ -119,7 +121,7 @@ class HostStage(StrEnum):
 
     pending → called → fetched → proving → done; what fails goes failed → returning → returned, or ends as stuck. What
     fails before anything was touched is returned at once: it runs what it ran. Where bytes travel before a host's turn:
-    pending → ahead → ready → fetched.
+    pending → ahead → ready → fetched. A host that was done when its rollout halted: done → recalled → returning.
     """
 
     PENDING = "pending"
@@ -129,6 +131,7 @@ class HostStage(StrEnum):
     FETCHED = "fetched"
     PROVING = "proving"
     DONE = "done"
+    RECALLED = "recalled"
     FAILED = "failed"
     RETURNING = "returning"
     RETURNED = "returned"
@@ -145,6 +148,11 @@ class HostStage(StrEnum):
         return self in (HostStage.CALLED, HostStage.AHEAD)
 
     @property
+    def goes_back(self) -> bool:
+        """Whether the host is on its way to what it ran before, whatever becomes of the rollout."""
+        return self in (HostStage.RECALLED, HostStage.FAILED, HostStage.RETURNING)
+
+    @property
     def is_touched(self) -> bool:
         """Whether the host may run, or may have run, the new image."""
         return self not in (HostStage.PENDING, HostStage.CALLED, HostStage.AHEAD, HostStage.READY)
@@ -155,15 +163,17 @@ _ENDS = (HostStage.DONE, HostStage.RETURNED, HostStage.STUCK)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostState(Entry):
-    """One host in one rollout. `previous` is the digest that it ran when it was called (None: nothing).
+    """One host in one rollout. `previous` is the digest that it ran when it was called (None: nothing), and `found` the
+    generation that had been at work there.
 
     `bytes` is what really travelled to the host (compressed layers, configuration, manifest); `seconds` the
     time from the call to the end. Of these, `pull_seconds` went into the pull, `swap_seconds` into stopping the old and
     starting the new, and `healthy_seconds` is how long the new one took to prove itself. All are None until known.
 
-    `pulling_since` is since when the host has been bringing the image to itself, so that nobody waits for it (None: it
-    is not, as far as is known). `inspected_at` is when the host was last asked what it really runs, and `drift` what
-    was not as it should be then.
+    `restarts` is how often the engine had started what runs again by the time that it was proven. `pulling_since` is
+    since when the host has been bringing the image to itself, so that nobody waits for it (None: it is not, as far as
+    is known). `inspected_at` is when the host was last asked what it really runs, and `drift` what was not as it should
+    be then.
     """
 
     rollout: str
@@ -171,6 +181,8 @@ class HostState(Entry):
     position: int
     stage: HostStage = HostStage.PENDING
     previous: Digest | None = None
+    found: int = 0
+    restarts: int = 0
     bytes: int | None = None
     seconds: float | None = None
     pull_seconds: float | None = None
@@ -214,6 +226,5 @@ class HostState(Entry):
             # `previous` may not be known yet, and a host is never put back to what it did not run.
             stage = HostStage.RETURNED
         else:
-            going_back = self.stage in (HostStage.FAILED, HostStage.RETURNING)
-            stage = HostStage.STUCK if going_back else HostStage.FAILED
+            stage = HostStage.STUCK if self.stage.goes_back else HostStage.FAILED
         return self.at(stage, now, reason=inert(str(error)))

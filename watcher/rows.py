@@ -13,11 +13,17 @@ from watcher.tables import SHELVES
 E = TypeVar("E", bound=Entry)
 
 
+SOME: Any = object()
+"""In a question for entries: whatever the field has, but not None."""
+
+
 @lru_cache(maxsize=256)
-def query(table: Table, names: tuple[str, ...], several: frozenset[str], order: str) -> Select[Any]:
-    """The entries whose fields `names` are as given; those in `several` one of the given. A step asks some ten times,
-    and putting the question into words took longer than the answer."""
-    query = select(table)
+def query(
+    table: Table, names: tuple[str, ...], several: frozenset[str], some: frozenset[str], order: str
+) -> Select[Any]:
+    """The entries whose fields `names` are as given; those in `several` one of the given, those in `some` not None.
+    A step asks some ten times, and putting the question into words took longer than the answer."""
+    query = select(table).where(*(table.c[name].is_not(None) for name in sorted(some)))
     for name in names:
         column, given = table.c[name], bindparam(name, expanding=name in several, type_=table.c[name].type)
         query = query.where(column.in_(given) if name in several else column == given)

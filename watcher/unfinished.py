@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from watcher import decide
+from watcher import decide, rollouts
 from watcher.bump import Bump, BumpStage
 from watcher.entry import Entry
 from watcher.head import Head
@@ -72,7 +72,7 @@ def _waits_for_an_hour(bump: Bump, app: AppSettings, now: datetime) -> bool:
 
 def _of_kept(app: str, ledger: Ledger) -> list[str]:
     """The hosts that come to the image of a rollout that is done."""
-    kept = decide.kept(ledger.all(Rollout, app=app, order="-generation"))
+    kept = rollouts.kept(ledger, app)
     stages = [stage for stage in HostStage if stage.is_moving or stage is HostStage.PENDING]
     hosts = ledger.all(HostState, rollout=kept.id, stage=stages, order="position") if kept else ()
     return [

@@ -77,6 +77,7 @@ def rollout_row(ledger: Ledger, rollout: Rollout) -> Row:
         "stage": str(rollout.stage),
         "cause": rollout.cause,
         "held": rollout.held,
+        "urgent": rollout.urgent,
         "reason": rollout.reason,
         "wave": rollout.wave,
         "layers": built.layers if built else None,

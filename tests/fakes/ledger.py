@@ -10,6 +10,7 @@ from watcher.entry import Entry
 from watcher.errors import Overtaken
 from watcher.event import Event, told
 from watcher.ledger import EVERYTHING
+from watcher.rows import SOME
 from watcher.tables import SHELVES
 
 E = TypeVar("E", bound=Entry)
@@ -30,7 +31,7 @@ class FakeLedger:
     def all(self, kind: type[E], *, order: str = "", limit: int | None = None, **where: Any) -> tuple[E, ...]:
         def fits(entry: Entry) -> bool:
             wanted = ((getattr(entry, name), value) for name, value in where.items())
-            return all(has in value if isinstance(value, (list, tuple, set)) else has == value for has, value in wanted)
+            return all(_fits(has, value) for has, value in wanted)
 
         found: list[Any] = [entry for entry in self._rows[kind].values() if fits(entry)]
         if order:
@@ -49,13 +50,14 @@ class FakeLedger:
     def replace(self, before: E, after: E, now: datetime) -> E:
         return self.write([(before, after)], now)[0]
 
-    def write(self, changes: Iterable[tuple[E | None, E]], now: datetime) -> list[E]:
+    def write(self, changes: Iterable[tuple[E | None, E]], now: datetime, ordered: Event | None = None) -> list[E]:
         changes = list(changes)
         for before, after in changes:
             known = self._rows[type(after)].get(_key(after))
             if (known.revision if known else None) != (before.revision if before else None):
                 raise Overtaken(after.name)
         written = []
+        self._events += [ordered] if ordered else []
         for before, after in changes:
             if before is not None and before != after:
                 after = replace(after, revision=before.revision + 1)
@@ -96,6 +98,12 @@ class FakeLedger:
 
     def post(self, names: Collection[str], now: datetime) -> list[str]:
         return list(names)
+
+
+def _fits(has: Any, wanted: Any) -> bool:
+    if wanted is SOME:
+        return has is not None
+    return has in wanted if isinstance(wanted, (list, tuple, set)) else has == wanted
 
 
 def _key(entry: Entry) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from watcher.head import Head
 from watcher.image import Digest
 from watcher.lookup import IndexState
 from watcher.pin import Pin
-from watcher.plan import Plan
+from watcher.plan import Place, Plan
 from watcher.policy import DEFAULT, Policy
 from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
 from watcher.turn import Turn
@@ -234,25 +234,6 @@ def test_a_bump_that_failed_for_a_moment_waits_its_time(now: datetime) -> None:
     assert next_bump(waiting, now=waiting.due_at) == waiting
 
 
-def test_a_commit_is_wanted_once(now: datetime) -> None:
-    first = decide.wanted(head(now), (), (), now)
-    assert first is not None
-    assert (first.id, first.commit) == ("shop:1", "c1")
-    assert decide.wanted(head(now), (first,), (), now) is None
-    assert decide.wanted(Head(app="shop"), (), (), now) is None
-
-
-def test_a_rollout_knows_the_oldest_release_that_it_brings(now: datetime) -> None:
-    before = rollout(now, RolloutStage.DONE, generation=1, commit="c0")
-    carried = bump(now, "1.5", released_at=now - 90 * MINUTE).at(BumpStage.MERGED, now - MINUTE)
-    brought = [
-        bump(now, f"2.{n}", released_at=now - n * MINUTE).at(BumpStage.MERGED, now + MINUTE) for n in range(1, 4)
-    ]
-    fresh = decide.wanted(head(now), (before,), (carried, *brought), now + MINUTE)
-    assert fresh is not None
-    assert fresh.released_at == now - 3 * MINUTE
-
-
 def test_only_the_newest_commit_is_built(now: datetime) -> None:
     older, newer = rollout(now, RolloutStage.WANTED, 1), rollout(now, RolloutStage.WANTED, 2)
     assert decide.build_due(newer, newer, False, False, now)
@@ -331,11 +312,13 @@ def test_a_failed_canary_halts_the_rollout_and_goes_back(now: datetime) -> None:
 def test_the_hosts_that_were_done_go_back_too_when_the_rollout_halts(now: datetime) -> None:
     halted = rollout(now, RolloutStage.HALTED)
     done, called, returned, stuck = hosts(now, HostStage.DONE, HostStage.CALLED, HostStage.RETURNED, HostStage.STUCK)
-    assert decide.host_due(done, halted, now)
     assert not decide.host_due(returned, halted, now)
     assert not decide.host_due(stuck, halted, now), "never a rollback of a rollback"
     _, turned = decide.turned(halted, (done, called), (), Plan(), False, now)
-    assert [host.stage for host in turned] == [HostStage.PENDING]
+    assert {host.host: host.stage for host in turned} == {"h1": HostStage.RECALLED, "h2": HostStage.PENDING}
+    recalled = next(host for host in turned if host.host == "h1")
+    assert decide.host_due(recalled, halted, now)
+    assert decide.goes_back(recalled, halted)
     assert not decide.is_over(halted, (done,))
     assert decide.is_over(halted, (returned, stuck))
 
@@ -370,6 +353,27 @@ def test_a_host_that_went_away_in_the_middle_does_not_hold_a_newer_image_back_fo
     for _ in range(decide.GIVEN_UP_AFTER):
         gone = gone.again(now, Temporary())
     assert decide.turned(older, (gone,), (newer,), Plan(), False, now)[0].stage is RolloutStage.SUPERSEDED
+
+
+def test_a_host_that_is_away_does_not_hold_up_what_comes_after_a_halted_rollout(now: datetime) -> None:
+    halted = rollout(now, RolloutStage.HALTED)
+    returned, lost = hosts(now, HostStage.RETURNED, HostStage.PROVING)
+    assert decide.holds_up(halted, (returned, lost), Plan(), now)
+    once = lost.again(now, Temporary())
+    assert decide.holds_up(halted, (returned, once), Plan(), now)
+    assert not decide.holds_up(halted, (returned, once), Plan(cordoned={"h2": "anna"}), now), "a person keeps it out"
+    gone = once.again(now, Temporary()).again(now, Temporary())
+    assert not decide.holds_up(halted, (returned, gone), Plan(), now)
+    assert not decide.is_over(halted, (returned, gone)), "when it returns, and nothing newer came, it goes back"
+
+
+def test_hosts_that_were_done_go_back_within_the_limits_and_what_failed_waits_for_nobody(now: datetime) -> None:
+    slow = {f"h{n}": Place(site="seoul", at_once=1) for n in (3, 4, 5)}
+    halted, fleet = rollout(now, RolloutStage.HALTED), hosts(now, HostStage.FAILED, *[HostStage.DONE] * 6)
+    _, changed = decide.turned(halted, fleet, (), Plan(at_once=4, places=slow), False, now)
+    assert [host.host for host in changed] == ["h2", "h3", "h6"]
+    assert decide.host_due(fleet[0], halted, now)
+    assert not decide.host_due(fleet[3], halted, now), "it serves well until its turn comes"
 
 
 def test_an_index_is_not_asked_in_the_first_minute_of_an_hour(now: datetime) -> None:

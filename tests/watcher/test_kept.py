@@ -76,14 +76,6 @@ def test_what_failed_on_its_first_host_is_not_tried_on_the_next(now: datetime) -
     assert "it failed on h1" in changed[0].reason
 
 
-def test_the_fleet_is_at_the_last_image_that_was_done_unless_a_later_one_went_back(now: datetime) -> None:
-    done = rollout(now, RolloutStage.DONE, 3, rolling_at=now)
-    unbuilt = rollout(now, RolloutStage.HALTED, 4, image=None)
-    assert decide.kept((unbuilt, done)) == done
-    assert decide.kept((rollout(now, RolloutStage.ROLLING, 4, rolling_at=now), done)) is None
-    assert decide.kept((rollout(now, RolloutStage.HALTED, 4, rolling_at=now), done)) is None
-
-
 def test_a_host_is_inspected_when_its_time_has_come_and_only_once_it_is_done(now: datetime) -> None:
     (proving,) = hosts(now, HostStage.PROVING)
     assert not decide.inspection_due(proving, HOUR, now + HOUR)

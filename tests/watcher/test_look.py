@@ -12,6 +12,7 @@ from watcher import config, decide
 from watcher.bump import Bump, BumpStage
 from watcher.desk import Desk
 from watcher.errors import IndexUnreachable
+from watcher.fleet import FleetSettings
 from watcher.head import Head
 from watcher.http import Http
 from watcher.image import Digest
@@ -285,7 +286,7 @@ def test_a_fresh_run_asks_again_whatever_the_intervals_say(desk: Desk, clock: Cl
 def test_a_halted_rollout_takes_its_hosts_back_before_anything_newer_starts(desk: Desk, clock: Clock) -> None:
     surveyed(desk, commit="c2")
     polled(desk)
-    halted = replace(rollout(clock.now, stage=RolloutStage.HALTED), reason="h1: unhealthy")
+    halted = replace(rollout(clock.now, stage=RolloutStage.HALTED), reason="h1: unhealthy", rolling_at=clock.now)
     desk.ledger.add(halted, clock.now)
     desk.ledger.add(rollout(clock.now, 2), clock.now)
     failed = HostState(rollout="shop:1", host="h1", position=0, stage=HostStage.FAILED, previous=IMAGE)
@@ -343,3 +344,33 @@ def test_drift_is_an_event_and_so_is_its_end(desk: Desk, clock: Clock) -> None:
         ("host.drifted", "runs nothing"),
         ("host.runs_what_it_should", None),
     ]
+
+
+def test_what_a_halted_rollout_left_on_a_host_that_is_away_is_the_next_ones_business(desk: Desk, clock: Clock) -> None:
+    surveyed(desk)
+    halted = replace(rollout(clock.now, stage=RolloutStage.HALTED), reason="h1: unhealthy", rolling_at=clock.now)
+    lost = HostState(rollout="shop:1", host="h1", position=0, stage=HostStage.PROVING, previous=IMAGE, attempts=9)
+    desk.ledger.write([(None, halted), (None, rollout(clock.now, 2))], clock.now)
+    desk.ledger.add(lost, clock.now)
+    look(desk)
+    look(desk)
+    second = desk.ledger.find(Rollout, id="shop:2")
+    assert second is not None
+    assert second.stage is RolloutStage.ROLLING
+    sent(desk)
+    clock.now += 2 * MINUTE
+    look(desk)
+    assert {id for order, id in sent(desk) if order is Order.ROLL} == {"shop:2:h1"}
+
+
+def test_apps_of_one_fleet_share_what_its_sites_bear(tmp_path: Path, desk: Desk, clock: Clock) -> None:
+    hosts = [{"name": name, "address": f"dir:/{name}", "site": "seoul"} for name in ("h1", "h2")]
+    site = FleetSettings.model_validate({"sites": {"seoul": {"at_once": 1}}, "hosts": hosts})
+    both = dict.fromkeys(("shop", "till"), desk.settings.apps["shop"])
+    shared = replace(desk, settings=desk.settings.model_copy(update={"apps": both, "fleets": {"ff": site}}))
+    for name in both:
+        began = rollout(clock.now).at(RolloutStage.ROLLING, clock.now).with_wave(2, clock.now)
+        desk.ledger.add(replace(began, id=f"{name}:1", app=name), clock.now)
+    look(shared)
+    moving = [host.name for host in desk.ledger.all(HostState) if host.stage.is_moving]
+    assert moving == ["shop:1:h1"], "and not one of each"

@@ -8,11 +8,11 @@ import pytest
 from tests.watcher.test_decide import hosts, rollout
 from watcher import decide
 from watcher.errors import Temporary
-from watcher.plan import Place, Plan, verdict
+from watcher.plan import GIVEN_UP_AFTER, Place, Plan, verdict
 from watcher.rollout import HostStage, HostState, RolloutStage
 from watcher.window import Freeze, Window
 
-MINUTE = timedelta(minutes=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 PENDING, DONE, PROVING, RETURNED = HostStage.PENDING, HostStage.DONE, HostStage.PROVING, HostStage.RETURNED
 
 
@@ -151,3 +151,61 @@ def test_offline_hosts_are_pending_again_wherever_they_were_called_from(now: dat
     (host,) = hosts(now, stage)
     away = decide.offline(host, now, Temporary("away"))
     assert (away.stage, away.called_at) == (PENDING, None)
+
+
+def gone(host: HostState, now: datetime) -> HostState:
+    for _ in range(GIVEN_UP_AFTER):
+        host = host.again(now, Temporary("h did not answer"))
+    return host
+
+
+def test_a_host_that_went_away_in_the_middle_holds_no_wave_and_no_place(now: datetime) -> None:
+    first, lost, *rest = hosts(now, DONE, PROVING, *[PENDING] * 4)
+    fleet = (first, gone(lost, now), *rest)
+    plan = Plan(waves=(1, 2, "100%"), at_once=1)
+    assert called(fleet, plan, now) == ["h3"], "somebody else takes its place in the wave"
+    taken = (*fleet[:2], replace(rest[0], stage=DONE), *rest[1:])
+    rolling = rollout(now, RolloutStage.ROLLING, wave=2, wave_at=now)
+    opened, changed = decide.turned(rolling, taken, (), plan, False, now)
+    assert (opened.wave, [host.host for host in changed]) == (3, ["h4"])
+    assert opened.stage is RolloutStage.ROLLING, "it is waited for in the end"
+    all_others = (first, gone(lost, now), *(replace(host, stage=DONE) for host in rest))
+    assert decide.turned(rolling, all_others, (), plan, False, now)[0].stage is RolloutStage.ROLLING
+    cordoned = replace(plan, cordoned={"h2": "anna"})
+    assert decide.turned(rolling, all_others, (), cordoned, False, now)[0].stage is RolloutStage.DONE
+
+
+def test_the_first_of_its_class_that_went_away_with_the_new_image_has_nobody_in_its_place(now: datetime) -> None:
+    """Perhaps the image is why it is gone."""
+    lost, *rest = hosts(now, PROVING, PENDING, PENDING)
+    arm = {"h3": Place(kind="arm")}
+    fleet, rolling = (gone(lost, now), *rest), rollout(now, RolloutStage.ROLLING, wave_at=now)
+    waiting, changed = decide.turned(rolling, fleet, (), Plan(places=arm), False, now)
+    assert [host.host for host in changed] == ["h3"], "another class has its own first host"
+    assert waiting.reason.startswith("waits for h1, which went away")
+    assert "toplayer cordon h1" in waiting.reason
+    opened, changed = decide.turned(waiting, fleet, (), Plan(cordoned={"h1": "anna"}), False, now)
+    assert ([host.host for host in changed], opened.reason) == (["h2"], ""), "a person has decided"
+    back = (replace(lost, stage=DONE), *rest)
+    assert decide.turned(waiting, back, (), Plan(), False, now)[0].reason == ""
+
+
+def test_two_apps_at_one_site_share_its_link(now: datetime) -> None:
+    slow = Place(site="seoul", at_once=2)
+    plan = Plan(at_once=9, places=at(h2=slow, h3=slow, h4=slow), elsewhere={"seoul": 1})
+    assert called(hosts(now, DONE, PENDING, PENDING, PENDING), plan, now) == ["h2"]
+    assert called(hosts(now, DONE, PENDING, PENDING, PENDING), replace(plan, elsewhere={"seoul": 2}), now) == []
+
+
+def test_an_urgent_rollout_waits_for_no_hour_no_soak_and_no_approval_and_is_as_careful_as_ever(now: datetime) -> None:
+    frozen = Place(freezes=(Freeze(now.date(), now.date(), "UTC"),))
+    plan = Plan(waves=(1, "100%"), soak=HOUR, jitter=HOUR, approve=(1, 2), places={f"h{n}": frozen for n in (1, 2, 3)})
+    urgent = rollout(now, RolloutStage.BUILT, urgent=True)
+    started, _ = decide.turned(urgent, (), (), plan, False, now)
+    assert started.stage is RolloutStage.ROLLING
+    fleet = hosts(now, PENDING, PENDING, PENDING)
+    _, changed = decide.turned(started, fleet, (), plan, False, now)
+    assert [host.host for host in changed] == ["h1"], "a canary first"
+    assert decide.host_due(hosts(now, HostStage.FETCHED)[0], started, now, plan)
+    opened, changed = decide.turned(started, hosts(now, DONE, PENDING, PENDING), (), plan, False, now)
+    assert (opened.wave, len(changed)) == (2, 2)

@@ -68,8 +68,9 @@ class _Roll:
     def called(self, state: HostState) -> HostState:
         """Notes what runs, and fetches. Fetching touches nothing, so the note is written before anything is."""
         before = self.host.running(self.service)
+        state = replace(state, found=before.generation)
         if before.generation > self.rollout.generation:
-            raise Fenced(state.host, self.rollout.generation, before.generation)
+            return state.refused(self.clock(), Fenced(state.host, self.rollout.generation, before.generation))
         state = replace(state, previous=before.image)
         if before.image == self.image and not before.differs:
             proof = self.host.prove(self.service, self.image, self.service.steady)

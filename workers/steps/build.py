@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime
 
-from watcher import decide, lockfiles
+from watcher import decide, lockfiles, rollouts
 from watcher.desk import Desk
 from watcher.head import Head
 from watcher.http import Http
@@ -34,12 +34,12 @@ log = logging.getLogger("toplayer")
 
 
 def _due(desk: Desk, rollout: Rollout, now: datetime) -> bool:
-    rollouts = desk.ledger.all(Rollout, app=rollout.app, order="-generation")
+    newest = rollouts.newest(desk.ledger, rollout.app)
     head = desk.ledger.find(Head, app=rollout.app)
-    if head is None or rollout.app not in desk.settings.apps:
+    if head is None or newest is None or rollout.app not in desk.settings.apps:
         return False
-    blind = would_be_blind(head, rollouts, desk)
-    return decide.build_due(rollout, rollouts[0], desk.ledger.is_held(rollout.app), blind, now)
+    blind = would_be_blind(head, desk)
+    return decide.build_due(rollout, newest, desk.ledger.is_held(rollout.app), blind, now)
 
 
 def _do(desk: Desk, rollout: Rollout) -> Rollout:

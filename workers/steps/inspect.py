@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from watcher import decide
+from watcher import decide, rollouts
 from watcher.desk import Desk
 from watcher.errors import Refused, Temporary
 from watcher.inert import inert
@@ -12,7 +12,7 @@ from workers.carry import Step
 from workers.fleet.drift import difference
 from workers.fleet.targets import connect
 from workers.oci.stores import open_store
-from workers.steps.roll import host_state, kept_of
+from workers.steps.roll import host_state
 from workers.steps.service import service_of
 
 
@@ -24,7 +24,7 @@ def _due(desk: Desk, state: HostState, now: datetime) -> bool:
     fleet = desk.settings.fleets[app.fleet]
     if fleet.drift == "ignore" or all(host.name != state.host for host in fleet.hosts):
         return False
-    return kept_of(desk, rollout.app) == rollout and decide.inspection_due(state, fleet.drift_every, now)
+    return rollouts.kept(desk.ledger, rollout.app) == rollout and decide.inspection_due(state, fleet.drift_every, now)
 
 
 def _do(desk: Desk, state: HostState) -> HostState:

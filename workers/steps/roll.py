@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from watcher import decide
+from watcher import decide, rollouts
 from watcher.desk import Desk
-from watcher.rollout import HostState, Rollout, RolloutStage
+from watcher.rollout import HostState, Rollout
 from workers.carry import Step
 from workers.fleet.roll import step as roll_step
 from workers.fleet.targets import connect
@@ -21,17 +21,10 @@ def host_state(desk: Desk, id: str) -> HostState | None:
     return desk.ledger.find(HostState, rollout=rollout, host=host)
 
 
-def kept_of(desk: Desk, app: str) -> Rollout | None:
-    """The rollout whose image the app's fleet is at."""
-    return decide.kept(desk.ledger.all(Rollout, app=app, order="-generation"))
-
-
 def _due(desk: Desk, state: HostState, now: datetime) -> bool:
-    rollout = desk.ledger.find(Rollout, id=state.rollout)
-    app = desk.settings.apps.get(rollout.app) if rollout is not None else None
-    if rollout is None or app is None:
-        return False
-    if rollout.stage is RolloutStage.DONE and kept_of(desk, rollout.app) != rollout:
+    name = state.rollout.rpartition(":")[0]
+    rollout, app = rollouts.current(desk.ledger, name), desk.settings.apps.get(name)
+    if rollout is None or app is None or rollout.id != state.rollout:
         return False
     return decide.host_due(state, rollout, now, desk.settings.fleets[app.fleet].plan)
 

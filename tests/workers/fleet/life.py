@@ -9,7 +9,7 @@ from tests.fakes.host import Died, FakeHost, Slot
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.store import FakeStore
 from tests.workers.fleet.worlds import made, service
-from watcher import config, decide, wish
+from watcher import config, decide, rollouts, wish
 from watcher.desk import Desk
 from watcher.errors import Refused, Temporary
 from watcher.head import Head
@@ -325,7 +325,7 @@ class Life:
         return [self.ledger.all(Rollout), states]
 
     def _kept(self) -> list[Rollout | None]:
-        return [decide.kept(self.ledger.all(Rollout, order="-generation"))]
+        return [rollouts.kept(cast(Ledger, self.ledger), "shop")]
 
     def _newest(self) -> Rollout | None:
         found = self.ledger.all(Rollout, order="-generation")

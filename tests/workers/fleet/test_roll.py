@@ -14,6 +14,7 @@ from tests.rig.image import layer, publish
 from watcher import decide
 from watcher.errors import Refused, Temporary
 from watcher.image import Digest
+from watcher.plan import Plan
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from workers.fleet.host import HostRefused, HostUnreachable, Service
 from workers.fleet.roll import PULLING, step
@@ -72,6 +73,8 @@ class Site:
 
     def halt(self, reason: str = "h9: not healthy") -> None:
         self.rollout = self.rollout.at(RolloutStage.HALTED, self.now, reason=reason)
+        _, turned = decide.turned(self.rollout, (self.state,), (), Plan(), False, self.now)
+        self.state = turned[0] if turned else self.state
 
 
 def test_a_host_goes_all_the_way_and_reports_bytes_and_seconds() -> None:

@@ -1,0 +1,15 @@
+"""Rollouts that wait for nothing; what a host showed when it was called, and how often what is proven was restarted."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0023"
+down_revision = "0022"
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("rollouts") as batch:
+        batch.add_column(sa.Column("urgent", sa.Boolean(), nullable=False, server_default=sa.false()))
+    with op.batch_alter_table("host_states") as batch:
+        batch.add_column(sa.Column("found", sa.Integer(), nullable=False, server_default="0"))
+        batch.add_column(sa.Column("restarts", sa.Integer(), nullable=False, server_default="0"))
