@@ -4,12 +4,16 @@ These functions decide nothing about the sequence. They put an entry where the l
 """
 
 import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
+from watcher import rollouts
 from watcher.bump import Bump
 from watcher.entry import Entry
-from watcher.errors import NotFound, Refused
+from watcher.errors import NotFound, Overtaken, Refused
 from watcher.event import Event, Fact
 from watcher.head import Head
 from watcher.inventory import inventory
@@ -42,7 +46,31 @@ class Person:
     why: str
     now: datetime
 
+    def orders(self, what: str, app: str, subject: str, **more: Fact) -> Event:
+        """The row of the audit that says so. It is written together with what the order changes."""
+        facts = {"by": self.by, "why": self.why, **{name: fact for name, fact in more.items() if fact is not None}}
+        return Event(at=self.now, kind=f"order.{what}", app=app, subject=subject, facts=facts)
 
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_TRIES = 4
+
+
+def insistent(order: Callable[P, T]) -> Callable[P, T]:
+    """The order, given anew if somebody else wrote while it was: a person does not have to say it twice."""
+
+    @wraps(order)
+    def insisted(*args: P.args, **more: P.kwargs) -> T:
+        for _ in range(_TRIES - 1):
+            with contextlib.suppress(Overtaken):
+                return order(*args, **more)
+        return order(*args, **more)
+
+    return insisted
+
+
+@insistent
 def bump(settings: Settings, ledger: Ledger, app: str, package: str, version: str, person: Person) -> Bump:
     """A bump of `package` to `version` (empty: the newest that can take the pin's place), whatever cooldown and policy
     say.
@@ -65,11 +93,10 @@ def bump(settings: Settings, ledger: Ledger, app: str, package: str, version: st
     before = ledger.find(Bump, id=made.id)
     if before is not None and before.stage.is_open:
         # It was found already; now it is a person's, so no window and no cooldown keeps it.
-        return ledger.replace(before, replace(before, by=person.by, due_at=None), person.now)
-    opened = replace(made, revision=before.revision) if before else made
-    (written,) = ledger.write([(before, opened)], person.now)
-    _note(ledger, "order.bump", app, made.id, person)
-    return written
+        opened = replace(before, by=person.by, due_at=None)
+    else:
+        opened = replace(made, revision=before.revision) if before else made
+    return ledger.write([(before, opened)], person.now, person.orders("bump", app, made.id))[0]
 
 
 def _move(settings: Settings, ledger: Ledger, app: str, package: str, version: str) -> tuple[Pin, Release]:
@@ -100,108 +127,123 @@ def _move(settings: Settings, ledger: Ledger, app: str, package: str, version: s
     return pin, found
 
 
+@insistent
 def deploy(ledger: Ledger, app: str, held: bool, person: Person) -> Rollout:
     """A rollout of the branch's tip: the one that waits for this, or a new one. `held`: build it and stop there."""
     head = ledger.find(Head, app=app) or Head(app=app)
     if not head.commit:
         raise NothingTo("deploy", f"{app} has not been surveyed yet", "run `toplayer check` and see what it says")
-    rollouts = ledger.all(Rollout, app=app, order="-generation")
-    newest = rollouts[0] if rollouts else None
-    _note(ledger, "order.build" if held else "order.deploy", app, app, person)
+    newest, cause = rollouts.newest(ledger, app), "build" if held else "deploy"
+    changes: list[tuple[Rollout | None, Rollout]] = []
     if newest is not None and newest.commit == head.commit and newest.stage.is_open:
-        return newest if newest.held == held else ledger.replace(newest, replace(newest, held=held), person.now)
-    generation = newest.generation + 1 if newest else 1
-    fresh = Rollout(
-        id=Rollout.id_of(app, generation),
-        app=app,
-        generation=generation,
-        commit=head.commit,
-        cause="build" if held else "deploy",
-        held=held,
-        wanted_at=person.now,
-    )
-    return ledger.write([(None, fresh)], person.now)[0]
-
-
-def rollback(ledger: Ledger, app: str, to: str, person: Person) -> Rollout:
-    """A rollout of an image that there was before.
-
-    `to` is its digest, the beginning of it, or a rollout's id; without it, the last one that was done and is not what
-    the newest rollout brought.
-    """
-    rollouts = ledger.all(Rollout, app=app, order="-generation")
-    newest = next((rollout for rollout in rollouts if rollout.image), None)
-    built = [r for r in rollouts if r.image and (to or (newest and r.image != newest.image))]
-    if to:
-        found = [r for r in built if r.id == to or (r.image or "").removeprefix("sha256:").startswith(_hex(to))]
-        if len({r.image for r in found}) != 1:
-            raise NotFound(f"image of {app}", to, sorted({str(r.image) for r in built}))
+        changes.append((newest, replace(newest, held=held)))
     else:
-        found = [r for r in built if r.stage in (RolloutStage.DONE, RolloutStage.ROLLED_BACK)]
-    if not found or newest is None:
+        changes.append((None, rollouts.of_head(ledger, head, person.now, cause=cause, held=held)))
+    return ledger.write(changes, person.now, person.orders(cause, app, app))[0]
+
+
+@insistent
+def rollback(ledger: Ledger, app: str, to: str, person: Person, *, urgent: bool = False) -> Rollout:
+    """A rollout of an image that there was before. An `urgent` one waits for no hour, no soak and no approval.
+
+    `to` is its digest, the beginning of it, or a rollout's id; without it, the last one that was done before the image
+    that the fleet is at came there.
+    """
+    known = ledger.all(Rollout, app=app, order="-generation")
+    running = rollouts.current(ledger, app)
+    target = _named(known, app, to) if to else _before(known, running)
+    if target is None:
         raise NothingTo("roll back", f"{app} has no earlier image", "`toplayer history` shows what there was")
-    target, generation = found[0], rollouts[0].generation + 1
-    fresh = _anew(target, generation, "rollback", person.now)
+    fresh = _anew(target, rollouts.next_generation(ledger, app), "rollback", person.now)
+    fresh = replace(fresh, urgent=urgent, merged_at=None, released_at=None)
     changes: list[tuple[Rollout | None, Rollout]] = [(None, fresh)]
-    if newest.stage is RolloutStage.DONE:
+    if running is not None and running.stage is RolloutStage.DONE:
         said = f"rolled back by {person.by}{f': {person.why}' if person.why else ''}"
-        changes.append((newest, replace(newest, stage=RolloutStage.ROLLED_BACK, reason=said)))
-    written = ledger.write(changes, person.now)[0]
-    _note(ledger, "order.rollback", app, fresh.id, person)
-    return written
+        changes.append((running, replace(running, stage=RolloutStage.ROLLED_BACK, reason=said)))
+    return ledger.write(changes, person.now, person.orders("rollback", app, fresh.id, urgent=urgent or None))[0]
 
 
-def abort(ledger: Ledger, app: str, person: Person) -> Rollout:
-    """Stops the app's open rollout; hosts that it touched go back to what they ran."""
-    rollouts = ledger.all(Rollout, app=app, order="-generation")
-    going = next((rollout for rollout in rollouts if rollout.stage.is_open), None)
+def _named(known: Sequence[Rollout], app: str, to: str) -> Rollout:
+    """The last rollout of the image that a person named. `NotFound` if that is none, or more than one."""
+    built = [one for one in known if one.image]
+    found = [one for one in built if one.id == to or (one.image or "").removeprefix("sha256:").startswith(_hex(to))]
+    if len({one.image for one in found}) != 1:
+        raise NotFound(f"image of {app}", to, sorted({str(one.image) for one in built}))
+    return found[0]
+
+
+def _before(known: Sequence[Rollout], running: Rollout | None) -> Rollout | None:
+    """The last rollout that was done before the image of `running` came, whichever way that came the last time.
+
+    What was rolled back is not done, and what came after it neither counts: two rollbacks go two images back.
+    """
+    if running is None:
+        return None
+    first = next((one for one in known if one.image == running.image and one.cause != "rollback"), running)
+    earlier = (one for one in known if one.generation < first.generation and one.image != running.image)
+    return next((one for one in earlier if one.image and one.stage is RolloutStage.DONE), None)
+
+
+@insistent
+def abort(ledger: Ledger, app: str, person: Person) -> tuple[Rollout, Rollout]:
+    """Stops the app's open rollout, and hosts that it touched go back: as it was, and as it is now.
+
+    Of several it is the one that touches hosts, or would be the next to.
+    """
+    going = _first(rollouts.unfinished(ledger, app), RolloutStage.ROLLING, RolloutStage.BUILT, RolloutStage.WANTED)
     if going is None:
         raise NothingTo("abort", f"{app} has no rollout under way")
     said = f"aborted by {person.by}{f': {person.why}' if person.why else ''}"
-    _note(ledger, "order.abort", app, going.id, person)
-    return ledger.replace(going, going.at(RolloutStage.HALTED, person.now, reason=said), person.now)
+    stopped = going.at(RolloutStage.HALTED, person.now, reason=said)
+    return going, ledger.write([(going, stopped)], person.now, person.orders("abort", app, going.id))[0]
 
 
+@insistent
 def approve(ledger: Ledger, app: str, wave: int | None, person: Person) -> Rollout:
-    """Approves the next wave of the app's open rollout, or all up to `wave`. The approval is for this image only."""
-    rollouts = ledger.all(Rollout, app=app, order="-generation")
-    going = next((rollout for rollout in rollouts if rollout.stage.is_open and not rollout.held), None)
+    """Approves the next wave of the app's rollout, or all up to `wave`. The approval is for its image only."""
+    waiting = [one for one in rollouts.unfinished(ledger, app) if not one.held]
+    going = _first(waiting, RolloutStage.ROLLING, RolloutStage.BUILT)
     upto = wave or (going.wave + 1 if going else 1)
-    if going is None or going.approved >= upto:
-        why = "it is approved already" if going else f"{app} has no rollout under way"
-        raise NothingTo("approve", why)
-    written = ledger.replace(
-        going, replace(going, approved=upto, reason="" if going.image else going.reason), person.now
-    )
-    _note(ledger, "order.approve", app, going.id, person, wave=upto, image=going.image or "")
-    return written
+    if going is None:
+        raise NothingTo(
+            "approve", f"{app} has no image on its way", "an approval is for one image, which has to be built"
+        )
+    if going.approved >= upto:
+        raise NothingTo("approve", "it is approved already")
+    approved = replace(going, approved=upto, reason="")
+    ordered = person.orders("approve", app, going.id, wave=upto, image=going.image or "")
+    return ledger.write([(going, approved)], person.now, ordered)[0]
 
 
+def _first(going: Sequence[Rollout], *stages: RolloutStage) -> Rollout | None:
+    """The first of these rollouts in the first of these stages in which there is one."""
+    return next((one for stage in stages for one in going if one.stage is stage), None)
+
+
+@insistent
 def retry(ledger: Ledger, app: str, person: Person) -> Rollout:
     """Tries again at once what waits for its next attempt; if the app's rollout has ended, the same one once more.
 
     Hosts that run its image are left alone. A host never takes back a generation that was taken from it, so a rollout
     that has ended comes again as a new one.
     """
-    rollouts = ledger.all(Rollout, app=app, order="-generation")
-    if not rollouts:
+    newest, current = rollouts.newest(ledger, app), rollouts.current(ledger, app)
+    if newest is None:
         raise NothingTo("retry", f"{app} has no rollout")
-    newest = rollouts[0]
-    hosts = ledger.all(HostState, rollout=newest.id)
-    failed = [host for host in hosts if host.stage in (HostStage.RETURNED, HostStage.STUCK)]
-    if newest.stage.is_open and not failed:
-        now_due: list[tuple[Entry | None, Entry]] = [(e, replace(e, due_at=None)) for e in (newest, *hosts) if e.due_at]
-        if not now_due:
-            raise NothingTo("retry", f"{newest.id} is under way")
-        ledger.write(now_due, person.now)
-        _note(ledger, "order.retry", app, newest.id, person)
-        return ledger.find(Rollout, id=newest.id) or newest
-    if newest.stage is RolloutStage.DONE and not failed:
-        raise NothingTo("retry", f"{newest.id} is done")
-    fresh = _anew(newest, newest.generation + 1, "retry", person.now)
-    written = ledger.write([(None, fresh)], person.now)[0]
-    _note(ledger, "order.retry", app, fresh.id, person)
-    return written
+    going = {one.id: one for one in (*rollouts.unfinished(ledger, app), *filter(None, [current]))}
+    hosts = [host for id in going for host in ledger.all(HostState, rollout=id)]
+    failed = [h for h in hosts if h.rollout == newest.id and h.stage in (HostStage.RETURNED, HostStage.STUCK)]
+    due: list[tuple[Entry | None, Entry]] = [
+        (e, replace(e, due_at=None)) for e in (*going.values(), *hosts) if e.due_at
+    ]
+    if failed or not (newest.stage.is_open or newest.stage is RolloutStage.DONE):
+        fresh = _anew(newest, rollouts.next_generation(ledger, app), "retry", person.now)
+        ledger.write([(None, fresh), *due], person.now, person.orders("retry", app, fresh.id))
+        return fresh
+    if not due:
+        raise NothingTo("retry", f"{newest.id} is {'under way' if newest.stage.is_open else 'done'}")
+    ledger.write(due, person.now, person.orders("retry", app, newest.id))
+    return ledger.find(Rollout, id=newest.id) or newest
 
 
 def cordon(ledger: Ledger, scope: str, person: Person) -> bool:
@@ -223,6 +265,7 @@ def _anew(rollout: Rollout, generation: int, cause: str, now: datetime) -> Rollo
         cause=cause,
         stage=RolloutStage.BUILT if rollout.image else RolloutStage.WANTED,
         held=False,
+        urgent=False,
         wave=0,
         approved=0,
         reason="",
@@ -230,8 +273,6 @@ def _anew(rollout: Rollout, generation: int, cause: str, now: datetime) -> Rollo
         due_at=None,
         wanted_at=now,
         built_at=now if rollout.image else None,
-        merged_at=None,
-        released_at=None,
         rolling_at=None,
         wave_at=None,
         done_at=None,
@@ -241,8 +282,3 @@ def _anew(rollout: Rollout, generation: int, cause: str, now: datetime) -> Rollo
 
 def _hex(text: str) -> str:
     return text.removeprefix("sha256:") or "-"
-
-
-def _note(ledger: Ledger, kind: str, app: str, subject: str, person: Person, **more: Fact) -> None:
-    facts = {"by": person.by, "why": person.why, **more}
-    ledger.note(Event(at=person.now, kind=kind, app=app, subject=subject, facts=facts))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from watcher import view, wish
+from watcher import rollouts, view, wish
 from watcher.bump import BumpStage
 from watcher.cli.context import Context
 from watcher.cli.out import emit, progress, say, short, talk
@@ -99,12 +99,15 @@ def _deploy(context: Context, app: str, held: bool, no_wait: bool, why: str, as_
 @click.command()
 @click.argument("app")
 @click.option("--to", default="", metavar="DIGEST", help="The image, or a rollout's id; the one before if not given.")
+@click.option("--now", "urgent", is_flag=True, help="Wait for no window, no freeze, no soak and no approval.")
 @_options
 @click.pass_obj
-def rollback(context: Context, app: str, to: str, no_wait: bool, why: str, as_json: bool) -> int:
+def rollback(context: Context, app: str, to: str, urgent: bool, no_wait: bool, why: str, as_json: bool) -> int:
     """Roll an earlier image out again."""
     (name,) = context.apps(app)
-    fresh = wish.rollback(context.ledger, name, to, person_of(why))
+    fresh = wish.rollback(context.ledger, name, to, person_of(why), urgent=urgent)
+    if context.ledger.is_held(name):
+        talk(f"{name} is paused, and so is this: `toplayer resume {name}` lets it begin")
     talk(f"the branch still holds what was rolled back: revert it there, or `toplayer pause {name}`")
     return _ended(context, fresh, no_wait, as_json)
 
@@ -116,7 +119,10 @@ def rollback(context: Context, app: str, to: str, no_wait: bool, why: str, as_js
 def abort(context: Context, app: str, no_wait: bool, why: str, as_json: bool) -> int:
     """Stop the app's rollout, and take its hosts back."""
     (name,) = context.apps(app)
-    stopped = wish.abort(context.ledger, name, person_of(why))
+    before, stopped = wish.abort(context.ledger, name, person_of(why))
+    talk(f"stopped {stopped.id}, which was {before.stage} (commit {short(stopped.commit)})")
+    for other in rollouts.unfinished(context.ledger, name):
+        talk(f"{other.id} is still {other.stage}, and comes next; `toplayer abort {name}` stops that one, too")
     _ended(context, stopped, no_wait, as_json)
     return 0
 

@@ -144,7 +144,9 @@ def rollout(
         released_at=now - timedelta(hours=3),
     )
     built_at = made.at(RolloutStage.BUILT, now, built=built)
-    return built_at if stage is RolloutStage.BUILT else built_at.at(stage, now + timedelta(minutes=1))
+    if stage is RolloutStage.BUILT:
+        return built_at
+    return built_at.at(RolloutStage.ROLLING, now).at(stage, now + timedelta(minutes=1))
 
 
 def seeded(line: Line, now: datetime) -> None:
