@@ -262,12 +262,15 @@ def turned(
 
 def _taken_back(hosts: Sequence[HostState], plan: Plan, now: datetime) -> tuple[HostState, ...]:
     """The hosts of a halted rollout whose stage changes: who was not touched keeps what it runs, and of those that were
-    done some begin to go back."""
-    called = recalled(hosts, plan, now)
-    return (
-        *(host.at(HostStage.PENDING, now) for host in hosts if host.stage in _UNTOUCHED),
-        *(host.at(HostStage.RECALLED, now) for host in hosts if host.host in called),
-    )
+    done some begin to go back; and so does who was in the middle of something before this one, and is there again."""
+    changed = {
+        host.host: host.at(HostStage.RECALLED if host.midway else HostStage.PENDING, now)
+        for host in hosts
+        if host.midway or host.stage in _UNTOUCHED
+    }
+    after = [changed.get(host.host, host) for host in hosts]
+    called = recalled(after, plan, now)
+    return (*changed.values(), *(host.at(HostStage.RECALLED, now) for host in after if host.host in called))
 
 
 def _rolling(
@@ -298,13 +301,19 @@ def _opened(rollout: Rollout, hosts: Sequence[HostState], counts: Sequence[int],
         said = f"waits for {lost.host}, which went away before anybody else of its class had the image"
         return replace(rollout, reason=f"{said}; `toplayer cordon {lost.host}` goes on without it")
     touched = [host for host in hosts if host.stage not in WAITING and host.host not in away]
-    proven_at = max((host.since for host in touched if host.since), default=now)
-    stood = all(map(_has_ended, touched)) and now - proven_at >= plan.soak
+    stood = all(_has_ended(host) and _has_stood(host, plan, now) for host in touched)
     if rollout.wave >= len(counts) or len(touched) < counts[rollout.wave - 1] or not stood:
         return replace(rollout, reason="")
     if _unapproved(rollout, plan, rollout.wave + 1):
         return _awaits(rollout, rollout.wave + 1)
     return rollout.with_wave(rollout.wave + 1, now)
+
+
+def _has_stood(host: HostState, plan: Plan, now: datetime) -> bool:
+    """Whether nothing speaks against the next wave: it has stood for a while, and was well when that was over."""
+    until = (host.since or now) + plan.soak
+    asked = host.stage is HostStage.DONE and host.host not in plan.cordoned and not plan.is_gone(host)
+    return until <= now and not (asked and host.inspected_at is not None and host.inspected_at < until)
 
 
 def is_busy(hosts: Collection[HostState], plan: Plan, now: datetime) -> bool:
@@ -324,7 +333,7 @@ def holds_up(rollout: Rollout, hosts: Collection[HostState], plan: Plan, now: da
     """
     if rollout.stage is not RolloutStage.HALTED:
         return is_busy(hosts, plan, now)
-    left = (host for host in hosts if host.stage.is_touched and _unsettled(host) and not plan.is_gone(host))
+    left = (host for host in hosts if _is_owed_a_way_back(host) and not plan.is_gone(host))
     return any(host.stage is not HostStage.DONE or host.host not in plan.cordoned for host in left)
 
 
@@ -351,6 +360,27 @@ def _kept_at(rollout: Rollout, hosts: Sequence[HostState], plan: Plan, now: date
     return tuple(replace(h, reason=said) for h in hosts if h.stage is HostStage.PENDING and h.reason != said)
 
 
+WATCHED = timedelta(seconds=15)
+"""After which a host that is done is looked at again while its rollout goes on; later after as long as it has stood."""
+
+
+def watch_due(host: HostState, soak: timedelta, now: datetime) -> bool:
+    """Whether a host that is done should be looked at again, because its rollout goes on to others.
+
+    Ever more rarely, so that one that dies is noticed within the time that it lived; and once more when it has stood
+    for `soak`: only then the next wave may open.
+    """
+    if host.stage is not HostStage.DONE or host.since is None or not host.is_due(now):
+        return False
+    seen = max(host.inspected_at or host.since, host.since)
+    return now - seen >= max(WATCHED, seen - host.since) or seen < host.since + soak <= now
+
+
+def seen(host: HostState, now: datetime) -> HostState:
+    """The host after a look that found it well."""
+    return replace(host, reason="", attempts=0, due_at=None, inspected_at=now)
+
+
 def inspection_due(host: HostState, every: timedelta, now: datetime) -> bool:
     """Whether a host should be asked what it really runs. Its rollout is the one that the fleet is at."""
     return host.stage is HostStage.DONE and (host.inspected_at is None or now - host.inspected_at >= every)
@@ -358,8 +388,8 @@ def inspection_due(host: HostState, every: timedelta, now: datetime) -> bool:
 
 def inspected(host: HostState, drift: str, put_right: bool, now: datetime) -> HostState:
     """The host after an inspection that found this `drift` (empty: none). To be put right, it is called once more."""
-    seen = replace(host, drift=drift, reason="", inspected_at=now)
-    return seen.at(HostStage.PENDING, now, reason=drift) if drift and put_right else seen
+    looked_at = replace(seen(host, now), drift=drift)
+    return looked_at.at(HostStage.PENDING, now, reason=drift) if drift and put_right else looked_at
 
 
 def _called(
@@ -390,7 +420,7 @@ def _awaits(rollout: Rollout, wave: int) -> Rollout:
 
 
 _AT_WORK = (RolloutStage.ROLLING, RolloutStage.HALTED, RolloutStage.DONE)
-_UNTOUCHED = (HostStage.CALLED, HostStage.AHEAD, HostStage.READY)
+_UNTOUCHED = (HostStage.CALLED, HostStage.AHEAD, HostStage.READY, HostStage.FETCHED)
 
 
 def host_due(host: HostState, rollout: Rollout, now: datetime, plan: Plan | None = None) -> bool:
@@ -417,11 +447,12 @@ def is_over(rollout: Rollout, hosts: Collection[HostState]) -> bool:
     """Whether neither the rollout nor any of its hosts has a step left."""
     if rollout.stage.is_open:
         return False
-    return not (rollout.stage is RolloutStage.HALTED and any(h.stage.is_touched and _unsettled(h) for h in hosts))
+    return not (rollout.stage is RolloutStage.HALTED and any(map(_is_owed_a_way_back, hosts)))
 
 
-def _unsettled(host: HostState) -> bool:
-    return host.stage not in (HostStage.RETURNED, HostStage.STUCK)
+def _is_owed_a_way_back(host: HostState) -> bool:
+    """Whether a host of a halted rollout has not come back yet to what it ran before."""
+    return host.midway or (host.stage.is_touched and host.stage not in (HostStage.RETURNED, HostStage.STUCK))
 
 
 def offline(host: HostState, now: datetime, error: Temporary) -> HostState:

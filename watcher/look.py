@@ -102,7 +102,8 @@ def _look_at_rollouts(
     moving = list(rollouts.unfinished(ledger, name))
     hosts = {rollout.id: _hosts(desk.settings, ledger, app, rollout, now) for rollout in moving}
     if current is not None:
-        result.due += [(Order.INSPECT, host.name) for host in inspections(desk, app, current, plan, now)]
+        known = hosts.get(current.id, ())
+        result.due += [(Order.INSPECT, host.name) for host in inspections(desk, app, current, known, plan, now)]
         if current not in moving and _has_more_to_do(desk, app, current, plan):
             hosts[current.id] = _hosts(desk.settings, ledger, app, current, now)
             moving.append(current)
@@ -152,9 +153,16 @@ def _moved(ledger: Ledger, app: str, plan: Plan, now: datetime) -> list[HostStat
 _MOVING = [stage for stage in HostStage if stage.is_moving]
 
 
-def inspections(desk: Desk, app: AppSettings, current: Rollout, plan: Plan, now: datetime) -> list[HostState]:
-    """The hosts that should be asked now what they really run: some at once, and the others soon."""
+def inspections(
+    desk: Desk, app: AppSettings, current: Rollout, hosts: Iterable[HostState], plan: Plan, now: datetime
+) -> list[HostState]:
+    """The hosts that should be asked now what they really run: some at once, and the others soon. `hosts` are those of
+    a rollout that is under way."""
     fleet = desk.settings.fleets[app.fleet]
+    if current.stage is RolloutStage.ROLLING:
+        soak = plan.of(current).soak
+        due = [one for one in hosts if one.host not in plan.cordoned and decide.watch_due(one, soak, now)]
+        return sorted(due, key=lambda one: one.inspected_at or now)[:_INSPECTED_AT_ONCE]
     if current.stage is not RolloutStage.DONE or fleet.drift == "ignore":
         return []
     oldest = desk.ledger.all(
@@ -170,9 +178,11 @@ _INSPECTED_AT_ONCE = 20
 def _has_more_to_do(desk: Desk, app: AppSettings, current: Rollout, plan: Plan) -> bool:
     """Whether a rollout that has ended still has to see to a host. Of ten thousand that it has not, only names are
     read."""
-    stages = dict(desk.ledger.rows(HostState, "host", "stage", rollout=current.id))
+    rows = desk.ledger.rows(HostState, "host", "stage", "midway", rollout=current.id)
+    stages = {host: stage for host, stage, _ in rows}
     if current.stage is RolloutStage.HALTED:
-        return any(stage.is_moving or stage in (HostStage.DONE, HostStage.READY) for stage in stages.values())
+        left = any(stage.is_moving or stage in (HostStage.DONE, HostStage.READY) for stage in stages.values())
+        return left or any(midway for _, _, midway in rows)
     if current.stage is not RolloutStage.DONE:
         return False
     for host in desk.settings.fleets[app.fleet].hosts:
@@ -189,13 +199,24 @@ def _hosts(
     known = {state.host: state for state in ledger.all(HostState, rollout=rollout.id)}
     hosts = settings.fleets[app.fleet].hosts
     if rollout.stage in (RolloutStage.ROLLING, RolloutStage.DONE):
-        new = [
-            HostState(rollout=rollout.id, host=host.name, position=position)
+        fresh = {
+            host.name: HostState(rollout=rollout.id, host=host.name, position=position)
             for position, host in enumerate(hosts)
             if host.name not in known
-        ]
+        }
+        left = _left_by_the_one_before(ledger, rollout) if fresh and not known else {}
+        new = [replace(left.get(name, one), position=one.position) for name, one in fresh.items()]
         known |= {state.host: state for state in ledger.write([(None, state) for state in new], now)}
     return tuple(known[host.name] for host in hosts if host.name in known)
+
+
+def _left_by_the_one_before(ledger: Ledger, rollout: Rollout) -> dict[str, HostState]:
+    """The hosts of a rollout that begins, as the one before it left them."""
+    before = rollouts.before(ledger, rollout)
+    if before is None:
+        return {}
+    halted = before.stage is RolloutStage.HALTED
+    return {one.host: one.after(rollout.id, halted=halted) for one in ledger.all(HostState, rollout=before.id)}
 
 
 def _look_at_indexes(desk: Desk, now: datetime, result: Round) -> None:

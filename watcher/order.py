@@ -14,3 +14,16 @@ class Order(StrEnum):
     INSPECT = "inspect"
     TEND = "tend"
     TELL = "tell"
+
+
+class Lane(StrEnum):
+    """A queue of orders, with workers of its own: what waits in one is not waited for in another.
+
+    A pull over a slow link takes hours, and a service its time to stop; neither is to hold up a notice, a build, a
+    proof, or the way back from a bad image.
+    """
+
+    HERE = "here"
+    PULLS = "pulls"
+    HOSTS = "hosts"
+    BACK = "back"

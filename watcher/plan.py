@@ -147,7 +147,8 @@ def chosen(hosts: Sequence[HostState], allowed: int, since: datetime | None, pla
     room, begun, good = _Room.left(hosts, plan, now), {plan.place(host).kind for host in touched}, proven(hosts, plan)
     room.hosts = min(room.hosts, allowed - len(touched))
     found: list[str] = []
-    for host in sorted(hosts, key=lambda host: plan.place(host).kind in good):
+    # The first of each class, then who was not tried in vain: a hundred hosts that are away hold nobody else up.
+    for host in sorted(hosts, key=lambda host: (plan.place(host).kind in good, host.attempts > 0)):
         if room.hosts <= 0:
             break
         kind = plan.place(host).kind

@@ -119,9 +119,11 @@ class Rollout(Entry):
 class HostStage(StrEnum):
     """Where one host is in one rollout.
 
-    pending → called → fetched → proving → done; what fails goes failed → returning → returned, or ends as stuck. What
-    fails before anything was touched is returned at once: it runs what it ran. Where bytes travel before a host's turn:
-    pending → ahead → ready → fetched. A host that was done when its rollout halted: done → recalled → returning.
+    pending → called → fetched → swapping → proving → done; what fails goes failed → returning → returned, or ends as
+    stuck. What fails before anything was touched is returned at once: it runs what it ran. Where bytes travel before a
+    host's turn: pending → ahead → ready → fetched. One that is fetched has not been touched, and waits for its hour;
+    that it is swapping stands here before it is. A host that was done when its rollout halted goes done → recalled →
+    returning.
     """
 
     PENDING = "pending"
@@ -129,6 +131,7 @@ class HostStage(StrEnum):
     READY = "ready"
     CALLED = "called"
     FETCHED = "fetched"
+    SWAPPING = "swapping"
     PROVING = "proving"
     DONE = "done"
     RECALLED = "recalled"
@@ -155,16 +158,18 @@ class HostStage(StrEnum):
     @property
     def is_touched(self) -> bool:
         """Whether the host may run, or may have run, the new image."""
-        return self not in (HostStage.PENDING, HostStage.CALLED, HostStage.AHEAD, HostStage.READY)
+        return self not in _UNTOUCHED
 
 
+_UNTOUCHED = (HostStage.PENDING, HostStage.CALLED, HostStage.AHEAD, HostStage.READY, HostStage.FETCHED)
 _ENDS = (HostStage.DONE, HostStage.RETURNED, HostStage.STUCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostState(Entry):
     """One host in one rollout. `previous` is the digest that it ran when it was called (None: nothing), and `found` the
-    generation that had been at work there.
+    generation that had been at work there. `midway`: the rollout before left it in the middle of something, or on its
+    way back, and this one has not touched it yet; `previous` is then what it ran before that.
 
     `bytes` is what really travelled to the host (compressed layers, configuration, manifest); `seconds` the
     time from the call to the end. Of these, `pull_seconds` went into the pull, `swap_seconds` into stopping the old and
@@ -182,6 +187,7 @@ class HostState(Entry):
     stage: HostStage = HostStage.PENDING
     previous: Digest | None = None
     found: int = 0
+    midway: bool = False
     restarts: int = 0
     bytes: int | None = None
     seconds: float | None = None
@@ -214,12 +220,20 @@ class HostState(Entry):
             due_at=None,
             since=now,
             pulling_since=None,
+            midway=self.midway and not stage.is_touched,
             called_at=None if stage is HostStage.PENDING else called_at,
             seconds=(now - called_at).total_seconds() if stage in _ENDS and self.called_at else self.seconds,
             healthy_seconds=(now - self.since).total_seconds() if proven and self.since else self.healthy_seconds,
             inspected_at=now if stage is HostStage.DONE else self.inspected_at,
             drift="" if stage is HostStage.DONE else self.drift,
         )
+
+    def after(self, rollout: str, *, halted: bool) -> "HostState":
+        """The host in the rollout that comes next. What this one, if it was `halted`, owes it goes on to that."""
+        settled = (HostStage.RETURNED, HostStage.STUCK) if halted else _ENDS
+        owed = self.midway or (self.stage.is_touched and self.stage not in settled)
+        previous = self.previous if owed else None
+        return HostState(rollout=rollout, host=self.host, position=self.position, midway=owed, previous=previous)
 
     def refused(self, now: datetime, error: Refused) -> Self:
         if not self.stage.is_touched:

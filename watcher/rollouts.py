@@ -27,6 +27,12 @@ def current(ledger: Ledger, app: str) -> Rollout | None:
     return _last(ledger.all(Rollout, app=app, rolling_at=SOME, order="-generation", limit=1))
 
 
+def before(ledger: Ledger, rollout: Rollout) -> Rollout | None:
+    """The one that had the say before this one."""
+    began = ledger.all(Rollout, app=rollout.app, rolling_at=SOME, order="-generation", limit=2)
+    return next((one for one in began if one.generation < rollout.generation), None)
+
+
 def kept(ledger: Ledger, app: str) -> Rollout | None:
     """The rollout whose image the fleet is at. None while one is under way, and if the last one went back: then a
     person has the next word."""

@@ -207,6 +207,7 @@ host_states = Table(
     Column("called_at", Utc),
     Column("since", Utc),
     Column("found", Integer, nullable=False),
+    Column("midway", Boolean, nullable=False),
     Column("restarts", Integer, nullable=False),
     Column("pulling_since", Utc),
     Column("inspected_at", Utc),

@@ -7,24 +7,25 @@ from watcher.cli.hands import Finding
 from watcher.errors import ToplayerError
 from watcher.fleet import HostSettings
 from watcher.ledger import Ledger
+from watcher.plan import WAITING
+from watcher.rollout import HostStage
 from watcher.settings import Settings
 from workers.fleet.drift import difference
 from workers.fleet.targets import connect
 from workers.oci.stores import open_store
 from workers.steps.service import service_of
 
-MOVING = ("pending", "ahead", "ready", "called", "fetched", "proving", "failed", "returning")
-"""Stages in which the ledger does not say what a host runs, or is about to change it."""
-
 
 def drift(settings: Settings, ledger: Ledger, apps: Sequence[str]) -> Iterator[Finding]:
     """A finding for each host of these apps: whether it runs what it should, from today's specification, and well."""
     for row in view.fleet_rows(settings, ledger):
-        if row["app"] not in apps or row["stage"] in MOVING:
-            continue
-        app = settings.apps[row["app"]]
-        host = next(one for one in settings.fleets[app.fleet].hosts if one.name == row["name"])
-        yield _finding(settings, host, row)
+        if row["app"] in apps and _is_known(row["stage"]):
+            yield _finding(settings, settings.fleets[row["fleet"]].by_name[row["name"]], row)
+
+
+def _is_known(stage: str | None) -> bool:
+    """Whether the ledger says what a host in this stage runs, and is not about to change it."""
+    return stage is None or not (HostStage(stage).is_moving or HostStage(stage) in WAITING)
 
 
 def _finding(settings: Settings, host: HostSettings, row: view.Row) -> Finding:

@@ -1,14 +1,15 @@
 """A host in memory. It can be away, refuse, be slow, run sick images, and die between any two of its moves."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from watcher.errors import ToplayerError
 from watcher.image import Digest
 from watcher.machine import Takes
+from workers.fleet.health import lasting
 from workers.fleet.host import (
     OTHERWISE,
     Fenced,
@@ -38,12 +39,15 @@ class Slot:
     generation: int
     service: Service
     up: bool = False
+    since: datetime | None = field(default=None, compare=False)
 
 
 class FakeHost:
     """A host called `name`, which pulls from `store`.
 
-    `sick` images never get well, `slow` ones take their time. An image that it does not have is `away` for so many
+    `sick` images never get well, `slow` ones take their time, and some are well until they `sicken`: by the host's
+    `clock` or, without one, by the time that whoever asks says. `restarts` is how
+    often the engine has started what runs again. An image that it does not have is `away` for so many
     questions: it brings it to itself. `refuses` maps a move to the error that it raises.
     `dies_at` counts the changes that are still made before the process dies. `calls` are the moves that were asked for.
     """
@@ -54,6 +58,9 @@ class FakeHost:
         self.says = Takes("a fake", zstd=True, classic=False)
         self.sick: set[Digest] = set()
         self.slow: dict[Digest, timedelta] = {}
+        self.sicken: dict[Digest, timedelta] = {}
+        self.clock: Callable[[], datetime | None] = lambda: None
+        self.restarts = 0
         self.away = 0
         self.refuses: dict[str, ToplayerError] = {}
         self.dies_at: int | None = None
@@ -67,6 +74,8 @@ class FakeHost:
         self.received: Counter[Digest] = Counter()
         self.dropped: Counter[Digest] = Counter()
         """How often each layer came over the wire, and how often it was thrown away with its last image."""
+        self.started: set[tuple[Digest, int]] = set()
+        """Every image that ever ran here, and the generation that it was started by."""
 
     @property
     def serving(self) -> Digest | None:
@@ -101,11 +110,16 @@ class FakeHost:
 
     def prove(self, service: Service, image: Digest, elapsed: timedelta) -> Proof:
         self._asked("prove")
-        if not any(slot and slot.up and slot.image == image for slot in (self.next, self.current)):
+        slot = next((one for one in (self.next, self.current) if one and one.up and one.image == image), None)
+        if slot is None:
             return Proof(Health.UNHEALTHY, f"no container of {image.short} is there")
-        if image in self.sick:
+        now = self.clock()
+        stood = now - slot.since if now and slot.since else elapsed
+        if image in self.sick or (image in self.sicken and stood >= self.sicken[image]):
             return Proof(Health.UNHEALTHY, "it feels sick")
-        return Proof(Health.HEALTHY if elapsed >= self.slow.get(image, timedelta(0)) else Health.STARTING)
+        if stood < self.slow.get(image, timedelta(0)):
+            return Proof(Health.STARTING)
+        return lasting(Proof(Health.HEALTHY, restarts=self.restarts), service, elapsed)
 
     def settle(self, service: Service, image: Digest) -> None:
         self._asked("settle")
@@ -159,6 +173,7 @@ class FakeHost:
             raise HostRefused(self._name, f"no such image: {wanted.image}")
         if self.current and replace(self.current, up=False) == wanted:
             self._do(current=replace(wanted, up=True))
+            self.started.add((wanted.image, wanted.generation))
             return
         if self.next and replace(self.next, up=False) != wanted:
             self._do(next=None)
@@ -166,7 +181,8 @@ class FakeHost:
             self._do(next=wanted, newest=wanted.generation)
         if self.current and self.current.up and wanted.service.order == "stop-first":
             self._do(current=replace(self.current, up=False))
-        self._do(next=replace(wanted, up=True))
+        self._do(next=replace(wanted, up=True, since=self.clock()))
+        self.started.add((wanted.image, wanted.generation))
 
     def _fence(self, generation: int) -> None:
         if self.newest > generation:

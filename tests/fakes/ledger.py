@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import fields, replace
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
 from watcher.entry import Entry
@@ -25,15 +26,14 @@ class FakeLedger:
         self._holds: dict[str, str] = {}
 
     def find(self, kind: type[E], **key: Any) -> E | None:
-        found = self.all(kind, **key)
+        known: Any = self._rows[kind].get(tuple(key.values())) if list(key) == list(_keys(kind)) else None
+        found = (known,) if known is not None else self.all(kind, **key)
         return found[0] if found else None
 
     def all(self, kind: type[E], *, order: str = "", limit: int | None = None, **where: Any) -> tuple[E, ...]:
-        def fits(entry: Entry) -> bool:
-            wanted = ((getattr(entry, name), value) for name, value in where.items())
-            return all(_fits(has, value) for has, value in wanted)
-
-        found: list[Any] = [entry for entry in self._rows[kind].values() if fits(entry)]
+        found: list[Any] = list(self._rows[kind].values())
+        for name, value in where.items():
+            found = [entry for entry in found if _fits(getattr(entry, name), value)]
         if order:
             found.sort(key=lambda entry: getattr(entry, order.removeprefix("-")), reverse=order.startswith("-"))
         return tuple(found[:limit])
@@ -106,6 +106,12 @@ def _fits(has: Any, wanted: Any) -> bool:
     return has in wanted if isinstance(wanted, (list, tuple, set)) else has == wanted
 
 
+@cache
+def _keys(kind: type[Entry]) -> dict[str, None]:
+    """The names of the fields by which an entry is known, in order."""
+    names = {field.name for field in fields(kind)}
+    return {column.name: None for column in SHELVES[kind].primary_key if column.name in names}
+
+
 def _key(entry: Entry) -> tuple[Any, ...]:
-    names = {field.name for field in fields(entry)}
-    return tuple(getattr(entry, column.name) for column in SHELVES[type(entry)].primary_key if column.name in names)
+    return tuple(getattr(entry, name) for name in _keys(type(entry)))

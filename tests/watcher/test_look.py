@@ -374,3 +374,42 @@ def test_apps_of_one_fleet_share_what_its_sites_bear(tmp_path: Path, desk: Desk,
     look(shared)
     moving = [host.name for host in desk.ledger.all(HostState) if host.stage.is_moving]
     assert moving == ["shop:1:h1"], "and not one of each"
+
+
+def test_who_is_done_is_looked_at_while_the_rollout_goes_on_to_others(desk: Desk, clock: Clock) -> None:
+    surveyed(desk)
+    polled(desk)
+    began = rollout(clock.now).at(RolloutStage.ROLLING, clock.now).with_wave(1, clock.now)
+    desk.ledger.add(began, clock.now)
+    look(desk)
+    canary = desk.ledger.find(HostState, rollout="shop:1", host="h1")
+    assert canary is not None
+    desk.ledger.replace(canary, canary.at(HostStage.DONE, clock.now), clock.now)
+    sent(desk)
+    look(desk)
+    assert (Order.INSPECT, "shop:1:h1") not in sent(desk)
+    clock.now += MINUTE
+    look(desk)
+    assert (Order.INSPECT, "shop:1:h1") in sent(desk)
+
+
+def test_what_a_host_is_owed_goes_on_to_the_next_rollout_and_is_paid_when_that_one_halts(
+    desk: Desk, clock: Clock
+) -> None:
+    surveyed(desk)
+    first = replace(rollout(clock.now, stage=RolloutStage.SUPERSEDED), rolling_at=clock.now)
+    second = rollout(clock.now, 2).at(RolloutStage.ROLLING, clock.now).with_wave(1, clock.now)
+    desk.ledger.write([(None, first), (None, second)], clock.now)
+    old = Digest(f"sha256:{9:064x}")
+    lost = HostState(rollout="shop:1", host="h3", position=2, stage=HostStage.PROVING, previous=old, attempts=9)
+    desk.ledger.add(lost, clock.now)
+    look(desk)
+    owed = desk.ledger.find(HostState, rollout="shop:2", host="h3")
+    assert owed is not None
+    assert (owed.stage, owed.midway, owed.previous) == (HostStage.PENDING, True, old)
+    second = desk.ledger.find(Rollout, id="shop:2") or second
+    desk.ledger.replace(second, second.at(RolloutStage.HALTED, clock.now, reason="h1: sick"), clock.now)
+    look(desk)
+    back = desk.ledger.find(HostState, rollout="shop:2", host="h3")
+    assert back is not None
+    assert (back.stage, back.midway, back.previous) == (HostStage.RECALLED, False, old)

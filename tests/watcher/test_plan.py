@@ -209,3 +209,39 @@ def test_an_urgent_rollout_waits_for_no_hour_no_soak_and_no_approval_and_is_as_c
     assert decide.host_due(hosts(now, HostStage.FETCHED)[0], started, now, plan)
     opened, changed = decide.turned(started, hosts(now, DONE, PENDING, PENDING), (), plan, False, now)
     assert (opened.wave, len(changed)) == (2, 2)
+
+
+def looked_at(host: HostState, at: datetime) -> HostState:
+    return decide.seen(host, at)
+
+
+def test_a_host_that_is_done_is_looked_at_ever_more_rarely_and_once_more_when_it_has_stood(now: datetime) -> None:
+    (proving,) = hosts(now, PROVING)
+    assert not decide.watch_due(proving, 0 * MINUTE, now + HOUR)
+    done, times = proving.at(DONE, now), []
+    at = now
+    while at < now + 20 * MINUTE:
+        if decide.watch_due(done, 10 * MINUTE, at):
+            times.append((at - now).total_seconds())
+            done = looked_at(done, at)
+        at += timedelta(seconds=5)
+    assert times == [15, 30, 60, 120, 240, 480, 600], "the last one at the end of its soak"
+
+
+def test_a_wave_opens_when_everybody_was_well_at_the_end_of_the_soak(now: datetime) -> None:
+    plan = Plan(soak=10 * MINUTE)
+    done, *rest = hosts(now, PROVING, PENDING, PENDING)
+    done = done.at(DONE, now)
+    rolling = rollout(now, RolloutStage.ROLLING, wave_at=now)
+
+    def opens(host: HostState, at: datetime, plan: Plan = plan) -> bool:
+        return decide.turned(rolling, (host, *rest), (), plan, False, at)[0].wave == 2
+
+    later = now + 10 * MINUTE
+    assert not opens(looked_at(done, now + 9 * MINUTE), later), "that was before the end"
+    assert opens(looked_at(done, later), later)
+    silent = looked_at(done, now + 9 * MINUTE).again(later, Temporary("away"))
+    assert not opens(silent, later + HOUR)
+    lost = gone(silent, later)
+    assert not opens(lost, later + HOUR), "who was not looked at is not well"
+    assert not opens(lost, later + HOUR, replace(plan, cordoned={"h1": "anna"})), "and there is nobody else who is"

@@ -9,8 +9,10 @@ from watcher.rollout import HostStage, HostState
 
 AFTER_A_REFUSAL = {
     HostStage.CALLED: HostStage.RETURNED,
-    HostStage.FETCHED: HostStage.FAILED,
+    HostStage.FETCHED: HostStage.RETURNED,
+    HostStage.SWAPPING: HostStage.FAILED,
     HostStage.PROVING: HostStage.FAILED,
+    HostStage.RECALLED: HostStage.STUCK,
     HostStage.FAILED: HostStage.STUCK,
     HostStage.RETURNING: HostStage.STUCK,
 }

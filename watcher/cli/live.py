@@ -18,7 +18,17 @@ from watcher.units import size, span
 _EVERY = 1.0
 _SHOWN = 30
 """Hosts of one rollout; those that wait or are done are left out first."""
-_STEPS = {"called": 1, "ahead": 1, "ready": 2, "fetched": 2, "proving": 3, "done": 4, "returned": 4, "stuck": 4}
+_STEPS = {
+    "called": 1,
+    "ahead": 1,
+    "ready": 2,
+    "fetched": 2,
+    "swapping": 2,
+    "proving": 3,
+    "done": 4,
+    "returned": 4,
+    "stuck": 4,
+}
 
 
 def watch(context: Context, apps: list[str]) -> None:

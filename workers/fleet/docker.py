@@ -14,7 +14,7 @@ from workers.fleet import swap
 from workers.fleet.answer import NO_NETWORK
 from workers.fleet.changes import changes
 from workers.fleet.engine import Engine, Listed
-from workers.fleet.health import died, presentable, proof_of, proof_of_command
+from workers.fleet.health import died, lasting, presentable, proof_of, proof_of_command
 from workers.fleet.host import OTHERWISE, Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
 from workers.fleet.images import Images
 from workers.fleet.labels import BEFORE, SERVICE, container_of, policy_text
@@ -245,10 +245,13 @@ class DockerHost:
         why = died(inspected, fresh)
         if why:
             return Proof(Health.UNHEALTHY, f"{why}\n{self._engine.log(id)}")
+        proof = proof_of(inspected, service.steady, elapsed)
         if service.health_command:
             code, said = self._engine.run(id, service.health_command, service.health_timeout)
-            return proof_of_command(service, code, said)
-        return proof_of(inspected, service.steady, elapsed)
+            proof = proof_of_command(service, code, said)
+        if restarts := inspected.get("RestartCount") or 0:
+            proof = replace(proof, said=f"{proof.said}\n{self._engine.log(id)}", restarts=restarts)
+        return lasting(proof, service, elapsed)
 
 
 @contextlib.contextmanager
@@ -264,6 +267,8 @@ def _is_ours(found: Listed, service: Service) -> bool:
 
 def _differs(service: Service, found: Container) -> str:
     """What of the proven container is not as today's specification says."""
+    if not found.spec:
+        return "was made by somebody else"
     if found.spec != goal_of(service, found.image, found.generation).spec:
         return OTHERWISE
     if found.changed:

@@ -1,6 +1,7 @@
 """What a container's state says about its health. Pure: the engine's `inspect` answer → Proof."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -47,6 +48,12 @@ def proof_of(inspected: Mapping[str, Any], steady: timedelta, elapsed: timedelta
     return Proof(verdicts.get(status, Health.STARTING), said)
 
 
+def lasting(proof: Proof, service: Service, elapsed: timedelta) -> Proof:
+    """The proof once it counts: whatever says that a container is well, it has to have run for `steady`."""
+    early = proof.health is Health.HEALTHY and elapsed < service.steady
+    return replace(proof, health=Health.STARTING) if early else proof
+
+
 def proof_of_command(service: Service, code: int | None, said: str) -> Proof:
     """The proof that a health command gave by its exit code (None: it did not end in its time).
 
@@ -83,7 +90,7 @@ def presentable(proof: Proof, service: Service) -> Proof:
     said = proof.said
     for secret in filter(None, (*service.secrets, service.password)):
         said = said.replace(secret, "***")
-    return Proof(proof.health, inert(said.strip()[-_LONGEST:]))
+    return replace(proof, said=inert(said.strip()[-_LONGEST:]))
 
 
 def _lines(*parts: str) -> str:

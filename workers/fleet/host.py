@@ -80,10 +80,14 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The health of what runs, and why: the last lines of the probe or of the container's log."""
+    """The health of what runs, and why: the last lines of the probe or of the container's log.
+
+    `restarts` is how often it has been started again by itself, which a service can do and look well in between.
+    """
 
     health: Health
     said: str = ""
+    restarts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

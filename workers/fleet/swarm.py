@@ -16,7 +16,7 @@ from watcher.fleet import HostSettings
 from watcher.image import Digest
 from watcher.machine import Takes
 from workers.fleet.engine import Engine
-from workers.fleet.health import presentable
+from workers.fleet.health import lasting, presentable
 from workers.fleet.host import OTHERWISE, Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
 from workers.fleet.images import Images
 from workers.fleet.labels import GENERATION, SERVICE, SPEC, STATE
@@ -163,7 +163,8 @@ class SwarmHost:
             return Proof(Health.UNHEALTHY, f"{update.get('Message', '')}\n{said}{self._words(ended)}")
         up = sum(task["Status"]["State"] == "running" and task["DesiredState"] == "running" for task in tasks)
         if up >= service.replicas and update.get("State") != "updating":
-            return Proof(Health.HEALTHY if elapsed >= service.steady else Health.STARTING, self._well(service))
+            well = Proof(Health.HEALTHY, f"{self._well(service)}\n{said}", restarts=len(ended))
+            return lasting(well, service, elapsed)
         if ended and update.get("State") != "updating":
             return Proof(Health.UNHEALTHY, f"{said}{self._words(ended)}")
         return Proof(Health.STARTING, f"{up} of {service.replicas} tasks run\n{said}")

@@ -16,8 +16,8 @@ from watcher.errors import Refused, Temporary
 from watcher.image import Digest
 from watcher.plan import Plan
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
-from workers.fleet.host import HostRefused, HostUnreachable, Service
-from workers.fleet.roll import PULLING, step
+from workers.fleet.host import HostBusy, HostRefused, HostUnreachable, Service
+from workers.fleet.roll import PULLING, step, watch
 
 SECOND = timedelta(seconds=1)
 WITHIN = timedelta(minutes=2)
@@ -31,7 +31,7 @@ class Site:
     def __init__(self, *, runs: Digest | None = OLD, order: str = "stop-first") -> None:
         self.now = MONDAY
         self.host = FakeHost(STORE)
-        self.service = Service(name="shop", repository=STORE.where, order=order)
+        self.service = Service(name="shop", repository=STORE.where, order=order, steady=timedelta(0))
         self.rollout = Rollout(
             id="shop:2",
             app="shop",
@@ -83,10 +83,10 @@ def test_a_host_goes_all_the_way_and_reports_bytes_and_seconds() -> None:
     while site.state.stage is not HostStage.DONE:
         site.step()
         stages.append(site.state.stage)
-    assert stages == [HostStage.FETCHED, HostStage.PROVING, HostStage.DONE]
+    assert stages == [HostStage.FETCHED, HostStage.SWAPPING, HostStage.PROVING, HostStage.DONE]
     assert site.host.serving == NEW
     assert site.state.previous == OLD
-    assert site.state.seconds == 3
+    assert site.state.seconds == 4
     assert site.state.bytes
     assert 0 < site.state.bytes < 2_000
 
@@ -127,7 +127,7 @@ def test_another_specification_is_rolled_out_too() -> None:
 def test_a_slow_start_is_asked_for_ever_more_rarely() -> None:
     site = Site()
     site.host.slow[NEW] = 10 * SECOND
-    for _ in range(3):
+    for _ in range(4):
         site.step()
     assert site.state.stage is HostStage.PROVING
     assert site.state.due_at == site.now + SECOND
@@ -151,7 +151,7 @@ def test_a_sick_image_fails_at_once_and_the_host_goes_back() -> None:
     assert site.run() is HostStage.RETURNED
     assert site.state.reason == "not healthy: it feels sick"
     assert site.host.serving == OLD
-    assert site.state.seconds == 5
+    assert site.state.seconds == 6
 
 
 def test_a_host_that_ran_nothing_goes_back_to_nothing() -> None:
@@ -159,6 +159,105 @@ def test_a_host_that_ran_nothing_goes_back_to_nothing() -> None:
     site.host.sick.add(NEW)
     assert site.run() is HostStage.RETURNED
     assert site.host.serving is None
+
+
+def test_an_image_is_not_proven_before_it_has_run_for_a_while() -> None:
+    site = Site()
+    site.service = replace(site.service, steady=5 * SECOND)
+    for _ in range(4):
+        site.step()
+    assert site.state.stage is HostStage.PROVING
+    assert site.run() is HostStage.DONE
+    assert site.state.healthy_seconds is not None
+    assert site.state.healthy_seconds >= 5
+
+
+def test_a_clock_that_jumps_forward_proves_nothing_and_ends_nothing() -> None:
+    site = Site()
+    site.service = replace(site.service, steady=5 * SECOND)
+    site.host.slow[NEW] = 20 * SECOND
+    for _ in range(3):
+        site.step()
+    for _ in range(3):
+        site.now += timedelta(hours=1)
+        site.step()
+        assert site.state.stage is HostStage.PROVING, "neither steady for an hour nor starting for an hour"
+    assert site.run() is HostStage.DONE
+
+
+def test_a_swap_that_the_host_cannot_go_on_with_is_given_up_in_the_end() -> None:
+    """What ran may have been stopped for it."""
+    site = Site()
+    site.step()
+    site.now += timedelta(hours=9)
+    site.host.refuses["swap"] = HostBusy("h1", "the engine is shutting down")
+    site.step()
+    site.step()
+    assert (site.state.stage, site.state.attempts) == (HostStage.SWAPPING, 1), "its hours of waiting do not count"
+    assert site.run() is HostStage.RETURNED
+    assert site.state.reason == "not swapped within 2 min: h1 cannot do it now: the engine is shutting down"
+    assert site.host.serving == OLD
+
+
+def test_a_proof_that_cannot_be_had_is_no_proof_for_ever() -> None:
+    site = Site()
+    for _ in range(3):
+        site.step()
+    site.host.refuses["prove"] = HostBusy("h1", "it is restarting")
+    for _ in range(60):
+        if site.state.stage is HostStage.FAILED:
+            break
+        site.now = max(site.now, site.state.due_at or site.now)
+        site.step()
+    assert site.state.stage is HostStage.FAILED
+    assert "it is restarting" in site.state.reason
+
+
+def watched(site: Site) -> HostState:
+    return watch(site.state, site.rollout, site.host, site.service, site.clock)
+
+
+def test_a_host_that_is_well_stays_done_and_one_that_is_away_is_asked_again() -> None:
+    site = Site()
+    site.run()
+    site.state = site.state.again(site.now, Temporary("away"))
+    site.now += timedelta(minutes=1)
+    after = watched(site)
+    assert (after.stage, after.attempts, after.inspected_at) == (HostStage.DONE, 0, site.now)
+    site.host.offline = True
+    with pytest.raises(HostUnreachable):
+        watched(site)
+
+
+def test_an_image_that_sickens_after_its_proof_has_failed_and_goes_back() -> None:
+    site = Site()
+    site.host.sicken[NEW] = 30 * SECOND
+    assert site.run() is HostStage.DONE
+    site.now += timedelta(minutes=1)
+    site.state = watched(site)
+    assert (site.state.stage, site.state.reason) == (HostStage.FAILED, "not healthy any more: it feels sick")
+    assert site.run() is HostStage.RETURNED
+    assert site.host.serving == OLD
+
+
+def test_a_restart_after_the_proof_is_a_failure_and_one_before_it_is_not() -> None:
+    site = Site(runs=NEW)
+    site.host.restarts = 2
+    assert site.run() is HostStage.DONE
+    assert (site.state.restarts, watched(site).stage) == (2, HostStage.DONE), "that was last month"
+    site.host.restarts = 5
+    failed = watched(site)
+    assert (failed.stage, failed.reason) == (HostStage.FAILED, "restarted 3 times since it was proven: ")
+
+
+def test_a_host_whose_probe_does_not_answer_any_more_is_proven_anew() -> None:
+    site = Site()
+    assert site.run() is HostStage.DONE
+    site.host.slow[NEW] = timedelta(hours=1)
+    site.state = watched(site)
+    assert site.state.stage is HostStage.PROVING
+    site.host.slow[NEW] = timedelta(0)
+    assert site.run() is HostStage.DONE
 
 
 def test_a_rollback_is_never_rolled_back() -> None:
@@ -181,8 +280,8 @@ def test_a_host_that_is_away_when_it_is_called_is_pending_again() -> None:
 
 def test_a_host_that_goes_away_in_the_middle_is_waited_for() -> None:
     site = Site()
-    site.step()
-    site.step()
+    for _ in range(3):
+        site.step()
     site.host.offline = True
     for _ in range(3):
         site.step()
@@ -225,8 +324,8 @@ def test_a_host_whose_link_flaps_while_it_pulls_keeps_its_place() -> None:
 
 def test_a_way_back_that_has_to_travel_keeps_nobody_waiting_either() -> None:
     site = Site()
-    site.step()
-    site.step()
+    for _ in range(3):
+        site.step()
     site.host.current, site.host.images = None, {NEW: site.host.images[NEW]}
     site.host.away = 2
     site.halt()
@@ -268,7 +367,14 @@ def test_a_refused_way_back_is_stuck() -> None:
     assert site.run() is HostStage.STUCK
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_host_that_waits_for_its_hour_is_not_touched_by_a_halt() -> None:
+    site = Site()
+    site.step()
+    site.halt()
+    assert (site.run(), site.host.calls) == (HostStage.PENDING, ["running", "fetch"])
+
+
+@pytest.mark.parametrize("steps", [2, 3, 4])
 def test_a_halted_rollout_takes_back_what_it_touched(steps: int) -> None:
     site = Site()
     for _ in range(steps):
