@@ -21,7 +21,7 @@ from watcher.desk import Desk
 from watcher.head import Head
 from watcher.ledger import Ledger, utcnow
 from watcher.look import look
-from watcher.order import Order
+from watcher.order import Lane, Order
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from workers import steps
 from workers.carry import carry_out
@@ -49,9 +49,9 @@ class Counted(Threads):
 
     cost: Cost
 
-    def send(self, order: Order, id: str) -> None:
+    def send(self, order: Order, id: str, lane: Lane = Lane.HERE) -> None:
         self.cost.messages[str(order)] += 1
-        super().send(order, id)
+        super().send(order, id, lane)
 
     def nudge(self) -> None:
         # What was asked for and has not been answered is not asked for again: see `workers.app.Broker`.

@@ -10,7 +10,7 @@ it acts, because its message may be late, or the second of its kind. Nothing els
 """
 
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -19,6 +19,7 @@ from watcher.bump import Bump, BumpStage, Part
 from watcher.errors import Temporary
 from watcher.head import Head
 from watcher.lookup import IndexState
+from watcher.order import Lane
 from watcher.plan import (
     BROKEN,
     GIVEN_UP_AFTER,
@@ -441,6 +442,13 @@ def host_due(host: HostState, rollout: Rollout, now: datetime, plan: Plan | None
 def goes_back(host: HostState, rollout: Rollout) -> bool:
     """Whether the host's next step is towards what it ran before."""
     return rollout.stage is RolloutStage.HALTED or host.stage.goes_back
+
+
+def lane(host: HostState, rollout: Rollout) -> Lane:
+    """By which lane the order for a host's next step goes."""
+    if goes_back(host, rollout):
+        return Lane.BACK
+    return Lane.PULLS if host.stage.fetches else Lane.HOSTS
 
 
 def is_over(rollout: Rollout, hosts: Collection[HostState]) -> bool:

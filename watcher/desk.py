@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from watcher.ledger import Ledger
-from watcher.order import Order
+from watcher.order import Lane, Order
 from watcher.settings import Settings
 from watcher.turn import Turn
 
@@ -14,8 +14,8 @@ from watcher.turn import Turn
 class Post(Protocol):
     """How orders travel: through a broker, or to the next thread."""
 
-    def send(self, order: Order, id: str) -> None:
-        """Sends an order. It may arrive late, twice or never: the ledger decides what is true."""
+    def send(self, order: Order, id: str, lane: Lane = Lane.HERE) -> None:
+        """Sends an order by a lane. It may arrive late, twice or never: the ledger decides what is true."""
         ...
 
     def nudge(self) -> None:

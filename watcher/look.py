@@ -18,7 +18,7 @@ from watcher.errors import Overtaken
 from watcher.head import Head
 from watcher.ledger import Ledger, host_scope
 from watcher.lookup import IndexState
-from watcher.order import Order
+from watcher.order import Lane, Order
 from watcher.plan import WAITING, Plan
 from watcher.proposal import Proposals
 from watcher.receiver import Receiver
@@ -37,8 +37,12 @@ class Round:
     """What one look came to: entries that it turned, orders that are due, and how many of them it sent."""
 
     turned: int = 0
-    due: list[tuple[Order, str]] = field(default_factory=list)
+    due: dict[str, tuple[Order, str, Lane]] = field(default_factory=dict)
     sent: int = 0
+
+    def asks(self, order: Order, id: str, lane: Lane = Lane.HERE) -> None:
+        """Notes that an order is due."""
+        self.due[f"{order}:{id}"] = (order, id, lane)
 
 
 def look(desk: Desk) -> Round | None:
@@ -54,9 +58,8 @@ def look(desk: Desk) -> Round | None:
             with contextlib.suppress(Overtaken):
                 _look_at_app(desk, name, app, now, result)
         _look_at_indexes(desk, now, result)
-        names = {f"{order}:{id}": (order, id) for order, id in result.due}
-        for posted in desk.ledger.post(names, now):
-            desk.post.send(*names[posted])
+        for posted in desk.ledger.post(result.due, now):
+            desk.post.send(*result.due[posted])
             result.sent += 1
         return result
 
@@ -66,7 +69,7 @@ def _look_at_app(desk: Desk, name: str, app: AppSettings, now: datetime, result:
     head = ledger.find(Head, app=name) or ledger.add(Head(app=name), now) or Head(app=name)
     bumps = ledger.all(Bump, app=name, stage=[BumpStage.FOUND, BumpStage.PROPOSED])
     if decide.survey_due(head, bumps, desk.every(app.survey, now), now):
-        result.due.append((Order.SURVEY, name))
+        result.asks(Order.SURVEY, name)
     proposals = ledger.find(Proposals, app=name) or ledger.add(Proposals(app=name), now) or Proposals(app=name)
     pins = decide.locked(head)
     settled = [(bump, _settled(bump, bumps, head, pins, proposals, now)) for bump in bumps]
@@ -77,9 +80,9 @@ def _look_at_app(desk: Desk, name: str, app: AppSettings, now: datetime, result:
     paused = ledger.is_held(name)
     proposal = decide.next_bump(bumps, head, app.policy.of, paused, now, forge=app.forge is not None)
     if proposal is not None:
-        result.due.append((Order.PROPOSE, proposal.id))
+        result.asks(Order.PROPOSE, proposal.id)
     if app.propose == "branch" and tend.due(proposals, head, bumps, desk.every(app.survey, now), now):
-        result.due.append((Order.TEND, name))
+        result.asks(Order.TEND, name)
     _look_at_rollouts(desk, name, app, head, paused, now, result)
 
 
@@ -103,7 +106,8 @@ def _look_at_rollouts(
     hosts = {rollout.id: _hosts(desk.settings, ledger, app, rollout, now) for rollout in moving}
     if current is not None:
         known = hosts.get(current.id, ())
-        result.due += [(Order.INSPECT, host.name) for host in inspections(desk, app, current, known, plan, now)]
+        for host in inspections(desk, app, current, known, plan, now):
+            result.asks(Order.INSPECT, host.name, Lane.HOSTS)
         if current not in moving and _has_more_to_do(desk, app, current, plan):
             hosts[current.id] = _hosts(desk.settings, ledger, app, current, now)
             moving.append(current)
@@ -116,8 +120,10 @@ def _look_at_rollouts(
         written = _write(ledger, [(rollout, after), *((before[host.name], host) for host in called)], now, result)
         states = before | {host.name: host for host in written if isinstance(host, HostState)}
         if decide.build_due(after, after if rollout == newest else newest or after, paused, blind, now):
-            result.due.append((Order.BUILD, rollout.id))
-        result.due += [(Order.ROLL, host.name) for host in states.values() if decide.host_due(host, after, now, plan)]
+            result.asks(Order.BUILD, rollout.id)
+        for host in states.values():
+            if decide.host_due(host, after, now, plan):
+                result.asks(Order.ROLL, host.name, decide.lane(host, after))
 
 
 def would_be_blind(head: Head, desk: Desk) -> bool:
@@ -232,7 +238,7 @@ def _look_at_indexes(desk: Desk, now: datetime, result: Round) -> None:
         unseen = watched.is_unseen(name) if name in settings.indexes else watched.is_unheard(name, ledger)
         public = (settings.indexes.get(name) or settings.advisories[name]).is_everybodys
         if decide.poll_due(state, unseen, interval, desk.turn(interval, now), public=public):
-            result.due.append((Order.POLL, name))
+            result.asks(Order.POLL, name)
 
 
 def _look_at_receivers(desk: Desk, now: datetime, result: Round) -> None:
@@ -243,7 +249,7 @@ def _look_at_receivers(desk: Desk, now: datetime, result: Round) -> None:
             # Who is new hears what happens from now on, and not the whole past.
             desk.ledger.add(Receiver(receiver=name, cursor=newest), now)
         elif state.cursor < newest and state.is_due(now):
-            result.due.append((Order.TELL, name))
+            result.asks(Order.TELL, name)
 
 
 E = TypeVar("E", bound=Entry)

@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 from watcher.errors import Temporary, ToplayerError
 from watcher.ledger import Ledger, utcnow
 from watcher.look import NUDGE
-from watcher.order import Order
+from watcher.order import Lane, Order
 
 VISIBILITY = timedelta(minutes=30)
 """How long Redis waits before it gives an unacknowledged message to another worker. A step that takes longer is sent
@@ -24,6 +24,11 @@ def make_app(broker: str, look_every: timedelta) -> Celery:
     app = Celery("toplayer", broker=broker, set_as_current=False)
     app.conf.update(settings(look_every))
     return app
+
+
+def queue_of(lane: Lane) -> str:
+    """The queue of a lane."""
+    return f"toplayer-{lane}"
 
 
 def settings(look_every: timedelta) -> dict[str, Any]:
@@ -51,7 +56,7 @@ def settings(look_every: timedelta) -> dict[str, Any]:
         "broker_connection_max_retries": None,
         "broker_transport_options": transport,
         "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0.2, "interval_max": 1.0},
-        "task_default_queue": "toplayer",
+        "task_default_queue": queue_of(Lane.HERE),
         "enable_utc": True,
         "timezone": "UTC",
         # A look that was not taken before the next one is asked for is not needed any more.
@@ -80,9 +85,9 @@ class Broker:
     def __init__(self, app: Celery, ledger: Ledger) -> None:
         self._app, self._ledger = app, ledger
 
-    def send(self, order: Order, id: str) -> None:
+    def send(self, order: Order, id: str, lane: Lane = Lane.HERE) -> None:
         try:
-            self._app.send_task(str(order), args=[id])
+            self._app.send_task(str(order), args=[id], queue=queue_of(lane))
         except OperationalError as error:
             raise BrokerUnreachable(str(error)) from error
 

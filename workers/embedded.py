@@ -12,7 +12,7 @@ from watcher.desk import Desk
 from watcher.errors import ToplayerError
 from watcher.ledger import Ledger
 from watcher.look import look
-from watcher.order import Order
+from watcher.order import Lane, Order
 from watcher.settings import Settings
 from watcher.unfinished import unfinished
 
@@ -24,20 +24,21 @@ AWAKE = 0.25
 
 
 class Threads:
-    """Orders that travel to the next thread. `carry` is the function that every order goes through."""
+    """Orders that travel to the next thread, of which each lane has so many. `carry` is the function that every order
+    goes through."""
 
     def __init__(self, carry: Carry, workers: int) -> None:
         self._carry = carry
-        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="toplayer")
+        self._pools = {lane: ThreadPoolExecutor(workers, thread_name_prefix=f"toplayer-{lane}") for lane in Lane}
         self._changed, self._closed = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._busy = 0
         self.desk: Desk | None = None
 
-    def send(self, order: Order, id: str) -> None:
+    def send(self, order: Order, id: str, lane: Lane = Lane.HERE) -> None:
         with self._lock:
             self._busy += 1
-        self._pool.submit(self._run, order, id)
+        self._pools[lane].submit(self._run, order, id)
 
     def nudge(self) -> None:
         self._changed.set()
@@ -58,7 +59,10 @@ class Threads:
     def close(self) -> None:
         """Lets the running steps finish and takes no new ones."""
         self._closed.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=True)
 
     def _run(self, order: Order, id: str) -> None:
         assert self.desk is not None

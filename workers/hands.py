@@ -24,7 +24,7 @@ from watcher.fleet import HostSettings
 from watcher.head import Head
 from watcher.layers.outlook import Outlook
 from watcher.ledger import Ledger, utcnow
-from watcher.order import Order
+from watcher.order import Lane, Order
 from watcher.rollout import Rollout
 from watcher.settings import Settings
 from watcher.source import Source
@@ -51,7 +51,7 @@ class NoBroker(Refused):
 class Nobody:
     """A post that sends nothing, for looking without acting."""
 
-    def send(self, order: Order, id: str) -> None:
+    def send(self, order: Order, id: str, lane: Lane = Lane.HERE) -> None:
         return
 
     def nudge(self) -> None:
@@ -118,33 +118,18 @@ class Workers:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def worker(self, settings: Settings, concurrency: int, log_level: str) -> None:
-        from workers import sentry
-        from workers.app import Broker, make_app
-        from workers.steps import carry
-        from workers.tasks import register
+    def worker(self, settings: Settings, concurrency: int, lanes: Sequence[Lane], log_level: str) -> int:
+        from workers.lanes import run_each
 
-        logs.start(settings, log_level)
-        sentry.start(settings)
-        app = make_app(_broker(settings), settings.toplayer.look)
+        _broker(settings)
 
-        @cache
-        def desk_of(_process: int) -> Desk:
-            Path(settings.toplayer.state).mkdir(parents=True, exist_ok=True)
-            ledger = Ledger(settings.ledger_url)
-            return Desk(settings, ledger, utcnow, Broker(app, ledger))
+        def run(lane: Lane) -> None:
+            _work_for(settings, concurrency, lane, log_level)
 
-        # A connection to the database does not survive a fork, so each process of the pool opens its own.
-        register(app, lambda: desk_of(os.getpid()), carry)
-        app.Worker(
-            hostname=f"toplayer-{os.getpid()}@%h",
-            concurrency=concurrency,
-            pool="prefork",
-            loglevel=log_level.upper(),
-            without_gossip=True,
-            without_mingle=True,
-            quiet=True,
-        ).start()
+        if len(lanes) > 1:
+            return run_each(lanes, run)
+        run(lanes[0])
+        return 0
 
     def beat(self, settings: Settings, log_level: str) -> None:
         from workers import sentry
@@ -251,6 +236,38 @@ def _work_here(settings: Settings, ledger: Ledger, patience: timedelta, tell: Te
         embedded.run_until_idle(desk, threads, patience, tell)
     finally:
         threads.close()
+
+
+def _work_for(settings: Settings, concurrency: int, lane: Lane, log_level: str) -> None:
+    """A Celery worker of one lane, until it is told to stop."""
+    from workers import sentry
+    from workers.app import Broker, make_app, queue_of
+    from workers.steps import carry
+    from workers.tasks import register
+
+    logs.start(settings, log_level)
+    sentry.start(settings)
+    app = make_app(_broker(settings), settings.toplayer.look)
+
+    @cache
+    def desk_of(_process: int) -> Desk:
+        Path(settings.toplayer.state).mkdir(parents=True, exist_ok=True)
+        ledger = Ledger(settings.ledger_url)
+        return Desk(settings, ledger, utcnow, Broker(app, ledger))
+
+    # A connection to the database does not survive a fork, so each process of the pool opens its own.
+    register(app, lambda: desk_of(os.getpid()), carry)
+    app.Worker(
+        hostname=f"toplayer-{lane}-{os.getpid()}@%h",
+        queues=[queue_of(lane)],
+        concurrency=concurrency,
+        # Whoever waits for hosts needs no processor, and a thread is enough for that.
+        pool="prefork" if lane is Lane.HERE else "threads",
+        loglevel=log_level.upper(),
+        without_gossip=True,
+        without_mingle=True,
+        quiet=True,
+    ).start()
 
 
 def _broker(settings: Settings) -> str:

@@ -74,7 +74,7 @@ class World:
                 "command": ["python", "-m", "shop.worker"],
                 **(image or {}),
             },
-            "apps.shop.run": {**(run or {}), "health": {"command": list(health), "within": "20s"}},
+            "apps.shop.run": {**(run or {}), "health": {"command": list(health), "within": "20s", "steady": "1s"}},
             "advisories": {},
             "fleets.field": {"waves": [1, "100%"], **(fleet or {})},
         }

@@ -19,7 +19,7 @@ from watcher.image import Digest
 from watcher.ledger import EVERYTHING, Ledger, host_scope
 from watcher.look import look
 from watcher.lookup import IndexState, Lookup
-from watcher.order import Order
+from watcher.order import Lane, Order
 from watcher.pin import Pin
 from watcher.receiver import Receiver
 from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
@@ -62,7 +62,7 @@ class FakePost:
 
     sent: list[tuple[Order, str]] = field(default_factory=list)
 
-    def send(self, order: Order, id: str) -> None:
+    def send(self, order: Order, id: str, lane: Lane = Lane.HERE) -> None:
         self.sent.append((order, id))
 
     def nudge(self) -> None:
@@ -413,3 +413,13 @@ def test_what_a_host_is_owed_goes_on_to_the_next_rollout_and_is_paid_when_that_o
     back = desk.ledger.find(HostState, rollout="shop:2", host="h3")
     assert back is not None
     assert (back.stage, back.midway, back.previous) == (HostStage.RECALLED, False, old)
+
+
+def test_the_way_back_and_the_bytes_have_lanes_of_their_own(desk: Desk, clock: Clock) -> None:
+    surveyed(desk)
+    rolling = rollout(clock.now).at(RolloutStage.ROLLING, clock.now).with_wave(2, clock.now)
+    stages = {"h1": HostStage.FAILED, "h2": HostStage.CALLED, "h3": HostStage.PROVING}
+    hosts = [HostState(rollout="shop:1", host=host, position=0, stage=stage) for host, stage in stages.items()]
+    found = {host.host: decide.lane(host, rolling) for host in hosts}
+    assert found == {"h1": Lane.BACK, "h2": Lane.PULLS, "h3": Lane.HOSTS}
+    assert decide.lane(hosts[2], replace(rolling, stage=RolloutStage.HALTED)) is Lane.BACK

@@ -12,7 +12,7 @@ from watcher.bump import Bump, BumpStage
 from watcher.desk import Desk
 from watcher.errors import Refused, Temporary, Unfit
 from watcher.ledger import Ledger
-from watcher.order import Order
+from watcher.order import Lane, Order
 from watcher.retry import REFUSED_AGAIN
 from workers.carry import Step, carry_out
 
@@ -23,7 +23,7 @@ CONFIG = '[toplayer]\nstate = "/nowhere"\n'
 class FakePost:
     nudged: int = 0
 
-    def send(self, order: Order, id: str) -> None:
+    def send(self, order: Order, id: str, lane: Lane = Lane.HERE) -> None:
         raise AssertionError("a step never sends the next order")
 
     def nudge(self) -> None:

@@ -11,6 +11,7 @@ from watcher.dockerfile.project import Project
 from watcher.fleet import HostSettings
 from watcher.layers.outlook import Outlook
 from watcher.ledger import Ledger
+from watcher.order import Lane
 from watcher.settings import Settings
 
 
@@ -57,8 +58,8 @@ class Hands(Protocol):
         """The embedded service, until it is told to stop by SIGTERM or SIGINT."""
         ...
 
-    def worker(self, settings: Settings, concurrency: int, log_level: str) -> None:
-        """A Celery worker, until it is told to stop."""
+    def worker(self, settings: Settings, concurrency: int, lanes: Sequence[Lane], log_level: str) -> int:
+        """A Celery worker for each of these lanes, until they are told to stop; the worst exit code."""
         ...
 
     def beat(self, settings: Settings, log_level: str) -> None:

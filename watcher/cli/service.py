@@ -15,6 +15,7 @@ from watcher.errors import Refused
 from watcher.fields import duration
 from watcher.ledger import utcnow
 from watcher.notice import lines, notices
+from watcher.order import Lane
 from watcher.unfinished import unfinished
 
 FAILED, PARTLY = 1, 3
@@ -105,15 +106,25 @@ def serve(context: Context) -> None:
 
 
 @click.command()
-@click.option("-c", "--concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Steps at once.")
+@click.option(
+    "-c", "--concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Steps at once, of each lane."
+)
+@click.option(
+    "--lane",
+    "lanes",
+    type=click.Choice([lane.value for lane in Lane]),
+    multiple=True,
+    help="Only these orders; all if not given.",
+)
 @click.option("--log-level", type=LEVELS, default="info", show_default=True)
 @click.pass_obj
-def worker(context: Context, concurrency: int, log_level: str) -> None:
+def worker(context: Context, concurrency: int, lanes: tuple[str, ...], log_level: str) -> int:
     """Run a Celery worker (service mode).
 
-    Start as many as you like, on as many machines.
+    Start as many as you like, on as many machines. It is a process for each lane of orders: "pulls" brings images to
+    hosts, "hosts" swaps and proves them there, "back" takes them back, and "here" does the rest.
     """
-    context.hands.worker(context.settings, concurrency, log_level)
+    return context.hands.worker(context.settings, concurrency, [Lane(lane) for lane in lanes or Lane], log_level)
 
 
 @click.command()

@@ -21,6 +21,7 @@ from watcher.layers.outlook import Outlook
 from watcher.layers.part import Terms
 from watcher.ledger import Ledger
 from watcher.lookup import IndexState, Lookup, Outcome
+from watcher.order import Lane
 from watcher.pin import Pin
 from watcher.release import File, Release
 from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
@@ -77,8 +78,9 @@ class FakeHands:
     def serve(self, settings: Settings, ledger: Ledger) -> None:
         self.asked.append("serve")
 
-    def worker(self, settings: Settings, concurrency: int, log_level: str) -> None:
-        self.asked.append(f"worker {concurrency} {log_level}")
+    def worker(self, settings: Settings, concurrency: int, lanes: Sequence[Lane], log_level: str) -> int:
+        self.asked.append(f"worker {concurrency} {'+'.join(lanes)} {log_level}")
+        return 0
 
     def beat(self, settings: Settings, log_level: str) -> None:
         self.asked.append(f"beat {log_level}")
@@ -420,9 +422,21 @@ def test_doctor_says_what_is_bad_and_what_to_do(line: Line) -> None:
 
 
 def test_the_services_commands_reach_their_hands(line: Line) -> None:
-    for words in (("serve",), ("run",), ("worker", "-c", "2"), ("beat", "--log-level", "debug")):
+    for words in (
+        ("serve",),
+        ("run",),
+        ("worker", "-c", "2"),
+        ("worker", "--lane", "back"),
+        ("beat", "--log-level", "debug"),
+    ):
         assert line(*words) == 0
-    assert line.hands.asked == ["serve", "serve", "worker 2 info", "beat debug"]
+    assert line.hands.asked == [
+        "serve",
+        "serve",
+        "worker 2 here+pulls+hosts+back info",
+        "worker 4 back info",
+        "beat debug",
+    ]
 
 
 def test_names_of_strangers_are_inert_on_the_terminal(line: Line, now: datetime) -> None:

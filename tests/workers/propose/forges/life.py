@@ -14,7 +14,7 @@ from watcher.bump import Bump, BumpStage
 from watcher.desk import Desk
 from watcher.ledger import Ledger
 from watcher.look import look
-from watcher.order import Order
+from watcher.order import Lane, Order
 from watcher.proposal import Proposals
 from watcher.settings import Settings
 from workers.steps import carry
@@ -85,7 +85,7 @@ class Life:
     def _advisories(self) -> str:
         return f'advisories = true\n[advisories.osv]\nkind = "osv"\nurl = "{self.osv}"' if self.osv else ""
 
-    def send(self, order: Order, id: str) -> None:
+    def send(self, order: Order, id: str, lane: Lane = Lane.HERE) -> None:
         self.waiting.append((order, id))
 
     def nudge(self) -> None:
