@@ -93,13 +93,9 @@ def _of_rollout(rollout: Rollout, hosts: tuple[HostState, ...], plan: Plan, now:
     if rollout.stage is RolloutStage.BUILT:
         waits = rollout.held or bool(rollout.reason)  # for a person
         return [] if waits else [f"{rollout.id}: waiting for its turn"]
-    moving = [
-        h
-        for h in hosts
-        if h.attempts < TRIES and (h.stage.is_moving or decide.host_due(h, rollout, now, plan))
-        if h.stage is not HostStage.FETCHED or plan.may_touch(h, now)
-    ]
-    if moving:
+    moving = [host for host in hosts if host.attempts < TRIES and host.stage.is_moving]
+    moving = [host for host in moving if host.stage is not HostStage.FETCHED or plan.of(rollout).may_touch(host, now)]
+    if moving or rollout.stage is RolloutStage.HALTED:
         return [f"{rollout.id}: {host.host} {host.reason or host.stage}" for host in moving]
     pending = [host for host in hosts if host.stage in (HostStage.PENDING, HostStage.READY, HostStage.FETCHED)]
     if pending and (

@@ -1,4 +1,7 @@
-"""When a bump may begin: hours of the week, and days on which nothing does. By the clock on the wall of a place."""
+"""When a bump, or work on a host, may begin: hours of the week, and days on which nothing does.
+
+All by the clock on the wall of a place.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,7 +19,7 @@ _DATES = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.\.(\d{4}-\d\d-\d\d))?")
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Hours in which a bump may begin: on `days` (0 is Monday) from minute `start` up to, without it, minute `end`.
+    """Hours in which something may begin: on `days` (0 is Monday) from minute `start` up to, without it, minute `end`.
 
     One that ends before it starts reaches into the next day. Where the clock is put forward over its start, it opens
     with the jump; where the clock is put back into it, it is open again, because the clock on the wall says so.
@@ -51,7 +54,7 @@ class Window:
         return f"{days} {_hours(self.start)}-{_hours(self.end)} {self.zone}"
 
     def is_open(self, now: datetime) -> bool:
-        """Whether a bump may begin at `now`."""
+        """Whether something may begin at `now`."""
         local = now.astimezone(_zone(self.zone))
         minute, today = local.hour * 60 + local.minute, local.weekday()
         if self.start < self.end:
@@ -78,7 +81,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """Days on which no bump begins: all of `first`, all of `last`, and all between them."""
+    """Days on which nothing begins: all of `first`, all of `last`, and all between them."""
 
     first: date
     last: date
@@ -112,14 +115,14 @@ class Freeze:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Why a bump may not begin now, and when it may (UTC)."""
+    """Why something may not begin now, and when it may (UTC)."""
 
     until: datetime
     said: str
 
 
 def wait(windows: Iterable[Window], freezes: Iterable[Freeze], now: datetime) -> Wait | None:
-    """What keeps a bump from beginning at `now`, or None. Without windows every hour is one."""
+    """What keeps something from beginning at `now`, or None. Without windows every hour is one."""
     windows, freezes = tuple(windows), tuple(freezes)
     at, said = now, ""
     for _ in range(1 + 2 * len(freezes) + len(windows)):

@@ -66,7 +66,7 @@ def _scope(context: Context, host: str, fleet: str | None) -> str:
 
 def _host(context: Context, host: str, fleet: str | None) -> tuple[str, HostSettings]:
     """The host that a person named, and its fleet. `NotFound` if there is none, or more than one."""
-    hosts = [(name, one) for name, found in context.settings.fleets.items() for one in found.hosts]
+    hosts = [(name, one) for name, found in context.settings.fleets.items() for one in found.by_name.values()]
     named = [place for place in hosts if place[1].name == host and fleet in (None, place[0])]
     if len(named) != 1:
         known = [f"{one.name} --fleet {place}" for place, one in named] or [one.name for _, one in hosts][:20]

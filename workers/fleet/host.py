@@ -199,7 +199,7 @@ class HostRefused(Refused):
 class Fenced(Refused):
     """This step is from the past: a `newer` generation was at work on the host, or this very one was taken back."""
 
-    hint = "if the ledger was lost and starts again from 1: take the service off the host by hand, once"
+    hint = "if the ledger was lost and starts again from 1: `toplayer retry APP` goes on above what the host has seen"
 
     def __init__(self, host: str, generation: int, newer: int) -> None:
         self.host, self.generation, self.newer = host, generation, newer

@@ -82,7 +82,8 @@ class _Roll:
         before = self.host.running(self.service)
         state = replace(state, found=before.generation)
         if before.generation > self.rollout.generation:
-            return state.refused(self.clock(), Fenced(state.host, self.rollout.generation, before.generation))
+            fenced = Fenced(state.host, self.rollout.generation, before.generation)
+            return replace(state.refused(self.clock(), fenced), reason=f"{fenced} ({fenced.hint})")
         state = replace(state, previous=before.image)
         if before.image == self.image and not before.differs:
             proof = self.host.prove(self.service, self.image, self.service.steady)

@@ -395,6 +395,8 @@ def test_a_late_step_of_an_older_rollout_changes_nothing() -> None:
     site.host.current = replace(site.host.current, generation=7)
     assert site.run() is HostStage.RETURNED
     assert "already belongs to generation 7" in site.state.reason
+    assert "`toplayer retry APP`" in site.state.reason
+    assert site.state.found == 7, "what the ledger may have forgotten"
     assert site.host.serving == OLD
 
 
