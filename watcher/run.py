@@ -44,7 +44,7 @@ class HealthSettings(Model):
 
     With a `command` it has to exit with 0, inside the container (or the release directory). With `http` the image's own
     Python asks this address from inside, and every status below 400 is well. Without either, the image's HEALTHCHECK
-    decides if it has one, and else the container has to run for `steady` without a restart.
+    decides if it has one. Whatever decides, the container has to run for `steady` without a restart.
     """
 
     command: tuple[str, ...] = ()

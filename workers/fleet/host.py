@@ -25,7 +25,7 @@ class Service:
     `repository` is where the host pulls from; `env` has its secrets filled in, and is never logged or stored, and what
     a probe or a container said is shown without the values in `secrets`. `username` and `password` are for that
     registry. `memory` is in bytes. With a `health_command` it decides what is healthy, else the image's own HEALTHCHECK
-    if it has one, else running for `steady` without a restart. `puller` is
+    if it has one; and it has to have run for `steady` without a restart. `puller` is
     the image of the helper that pulls on the host; without one, the connection of the worker is the pull's. `patience`
     is how long the bytes may stand still on their way, and `keep` how many images a host keeps besides the one that it
     runs.

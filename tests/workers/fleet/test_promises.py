@@ -6,7 +6,7 @@ import pytest
 
 from tests.workers.fleet.life import live
 
-LIVES = int(os.environ.get("TOPLAYER_LIVES", "60"))
+LIVES = int(os.environ.get("TOPLAYER_LIVES", "40"))
 FIRST = int(os.environ.get("TOPLAYER_FIRST_LIFE", "0"))
 
 
