@@ -24,6 +24,7 @@ _ADDRESS = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*@")
 # What tools write on top of their work. The next run of such a tool would undo what we do to it.
 _MADE = re.compile(r"(?i)\bauto-?(?:matically )?generated\b")
 _CHOICE = re.compile(r"\b(?:extras|dependency_groups)\b")
+_NO_WHEEL = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:==\S+)? has no usable wheels")
 _FORMAT = Requirements()
 _SEVERAL = "only a person knows what each of them is for: move them by hand, or pin it once"
 
@@ -86,12 +87,23 @@ def _needed(
 
     uv is given the pins as we read them and not the file: no path and no option of it counts but its indexes.
     """
-    excluded = "".join(f"{name}\n" for name in elsewhere)
+    excluded, unread = "".join(f"{name}\n" for name in elsewhere), {*elsewhere}
     with uv.bench({"elsewhere.txt": excluded}) as bench:
-        words = ["pip", "compile", "-", "--excludes", "elsewhere.txt", "--no-header", "--no-annotate", "--quiet"]
+        words = ["-", "--excludes", "elsewhere.txt", "--no-header", "--no-annotate", "--quiet"]
         words += [word for move in moves for word in ("--refresh-package", move.package)]
         words += uv.for_target
-        resolved = bench.uv(words, input="\n".join([*indexes, *map(_requirement, pins), ""]))
+        while True:
+            asked = [_requirement(pin) for pin in pins if pin.package not in unread]
+            try:
+                resolved = bench.compile(words, input="\n".join([*indexes, *asked, ""]))
+                break
+            except Unsolved as error:
+                # What has no wheel and does not say what it needs is pinned all the same: of it nothing is known.
+                more = {canonicalize_name(name) for name in _NO_WHEEL.findall(error.said)} & {p.package for p in pins}
+                if not more - unread:
+                    raise
+                unread |= more
+                bench.write("elsewhere.txt", "".join(f"{name}\n" for name in sorted(unread)))
     return sorted(_names(resolved) - {pin.package for pin in pins})
 
 

@@ -64,16 +64,10 @@ class PdmLock:
                 pdm("--update-reuse")
                 bench.write(manifest, text)
             pdm("--update-reuse")
-            if moves:
-                # Without building anything, it saw no source distributions: now it only notes their hashes.
-                pdm("--refresh", **{_WHEELS: ""})
             made = grafted(files[path], bench.read(path))
             bench.write(path, made)
             pdm("--check")
             return {**edits, path: made}
-
-
-_WHEELS = "PDM_ONLY_BINARY"
 
 
 class _Pdm:
@@ -82,10 +76,10 @@ class _Pdm:
     def __init__(self, bench: UvBench, program: Program, directory: str, env: Mapping[str, str]) -> None:
         self._bench, self._program, self._directory, self._env = bench, program, directory, env
 
-    def __call__(self, *words: str, **env: str) -> None:
+    def __call__(self, *words: str) -> None:
         # Its hooks are commands of the project.
         where = ["--project", ".", "--lockfile", "pdm.lock", "--skip", ":all"]
-        self._bench.tool(self._program, ["lock", *words, *where], self._directory, **{**self._env, **env})
+        self._bench.tool(self._program, ["lock", *words, *where], self._directory, **self._env)
 
 
 def _harmless(manifest: str, path: str) -> None:
@@ -154,7 +148,6 @@ def _environment(bench: UvBench, uv: Uv, manifest: str) -> dict[str, str]:
         "PDM_NON_INTERACTIVE": "1",
         "PDM_USE_VENV": "0",
         "PDM_PYTHON": str(bench.python(str(project.get("requires-python", ""))) / "bin" / "python"),
-        # It starts a build backend in an environment of its own, in which nothing of ours stands in the way.
+        # It would else start a build backend in an environment of its own, in which nothing of ours stands in the way.
         "PDM_BUILD_ISOLATION": "0",
-        _WHEELS: ":all:",
     }

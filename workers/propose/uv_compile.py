@@ -20,7 +20,7 @@ from workers.propose.workshop import Workshop
 _KNOWN = options(
     {
         Kind.FLAG: "--all-extras --emit-build-options --emit-index-annotation --generate-hashes --no-annotate "
-        "--no-build --no-deps --no-sources --no-strip-extras --no-strip-markers --strip-extras --universal",
+        "--no-deps --no-sources --no-strip-extras --no-strip-markers --strip-extras --universal",
         Kind.VALUE: "--annotation-style --exclude-newer --exclude-newer-package --extra --fork-strategy --group "
         "--index-strategy --no-binary --no-emit-package --no-sources-package --only-binary --prerelease "
         "--prerelease-package --python-platform --python-version --resolution --torch-backend",
@@ -28,8 +28,8 @@ _KNOWN = options(
         Kind.INDEX: "-i --default-index --extra-index-url --index --index-url",
         Kind.PYTHON: "-p --python",
         Kind.OUTPUT: "-o --output-file",
-        Kind.PAST: "-U --upgrade -n --no-cache --no-progress --offline -q --quiet --refresh --system-certs -v "
-        "--verbose --emit-index-url --emit-find-links",
+        Kind.PAST: "--no-build -U --upgrade -n --no-cache --no-progress --offline -q --quiet --refresh --system-certs "
+        "-v --verbose --emit-index-url --emit-find-links",
         Kind.PAST_VALUE: "--color -P --refresh-package --upgrade-package",
     }
 )
@@ -63,11 +63,11 @@ class UvCompile:
         edits = raised_in(files, asked, moves, shop.uv.target.environment)
         target = _target(files[path], path, shop.uv)
         with shop.uv.bench(unbuilt({**files, **edits})) as bench:
-            bench.uv(argv(made, path, moves, target), made.directory)
+            bench.compile(argv(made, path, moves, target), made.directory)
             new = {**edits, path: like(files[path], bench.read(path))}
             if moves:
                 bench.write(path, new[path])
-                bench.uv(argv(made, path, (), target), made.directory)
+                bench.compile(argv(made, path, (), target), made.directory)
                 unsettled(path, {**files, **new}, bench.read(path))
             if path.endswith(".toml"):
                 valid(new[path], path)
@@ -92,9 +92,9 @@ def words(made: Compiled) -> Iterator[Word]:
 
 
 def argv(made: Compiled, path: str, moves: Sequence[Move], target: Iterable[str]) -> list[str]:
-    """The words behind `uv`: the header's, the moves, and of `target` (`--option=value`) what is still open."""
+    """The words behind `uv pip compile`: the header's, the moves, and what is still open of `target` (`--option=value`)."""
     given = [word for word in words(made) if word.kind != Kind.OUTPUT]
     said = [text for word in given for text in word.spelled()]
     output = ["--output-file", posixpath.relpath(path, made.directory or ".")]
     free = [] if "--universal" in said else [word for word in target if word.partition("=")[0] not in said]
-    return ["pip", "compile", *said, *output, *upgrades(moves), *free, "--quiet"]
+    return [*said, *output, *upgrades(moves), *free, "--quiet"]

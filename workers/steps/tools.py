@@ -26,8 +26,8 @@ def tools_of(settings: Settings, app: AppSettings) -> Tools:
 
     def resolve(requirements: Sequence[str]) -> Sequence[Pin]:
         with uv.bench({}) as bench:
-            words = ("pip", "compile", *uv.for_target, "--no-header", "--no-annotate", "-")
-            said = bench.uv(words, input="\n".join(requirements))
+            words = (*uv.for_target, "--no-header", "--no-annotate", "-")
+            said = bench.compile(words, input="\n".join(requirements))
         return lockfiles.format_of("requirements.txt").pins(said, "build-system.requires", {})
 
     return Tools(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.rig.sdist import sdist
 from tests.rig.simple_index import SimpleIndex
 from tests.workers.propose.world import (
     after,
@@ -103,3 +104,16 @@ def test_a_pin_moves_in_whichever_of_the_included_files_it_stands(index: SimpleI
         "base.txt": "side==1.1 ; python_version > '3'  # why\r\n",
         "limits.txt": "core==1.0\nside == 1.1\n",
     }
+
+
+def test_a_pin_without_a_wheel_is_in_nobodys_way(index: SimpleIndex, uv: Uv) -> None:
+    for version in ("1.0", "1.1"):
+        about = f"Metadata-Version: 1.0\nName: old\nVersion: {version}\n"
+        index.add("old", f"old-{version}.tar.gz", sdist(f"old-{version}", {"setup.py": "1 / 0", "PKG-INFO": about}))
+    index.publish("side", "1.1", requires=["old>=1", "core"])
+    files = {"requirements.txt": "old==1.0\nside==1.0\ncore==1.0\n"}
+
+    assert "side==1.1" in after(files, "requirements.txt", move_to(index, "side", "1.1"), uv)
+    assert "old==1.1" in after(files, "requirements.txt", move_to(index, "old", "1.1"), uv)
+    with pytest.raises(LockRefused, match="needs core now"):
+        move({"requirements.txt": "old==1.0\nside==1.0\n"}, "requirements.txt", move_to(index, "side", "1.1"), uv)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.rig.lock_tools import lock_tool
+from tests.rig.sdist import sdist
 from tests.rig.simple_index import SimpleIndex
 from tests.workers.propose.world import after, behind_a_password, changed_lines, move, move_to, release, write
 from watcher.release import Release
@@ -84,6 +85,28 @@ def test_a_lock_moves_by_the_least_and_what_it_needs_moves_with_it(
     both = move(files, "pdm.lock", move_to(index, "api", "2.0"), uv)
     assert [(c.after.package, c.after.version) for c in both.diff.changed] == [("api", "2.0"), ("core", "2.0")]
     assert set(both.files) == {"pdm.lock"}
+
+
+@pytest.mark.journey
+def test_what_is_locked_and_has_no_wheel_is_read_and_not_built(
+    index: SimpleIndex, uv: Uv, files: dict[str, str], tmp_path: Path
+) -> None:
+    trap = f"import pathlib; pathlib.Path({str(tmp_path / 'built')!r}).touch(); raise SystemExit(1)"
+    old = {"setup.py": trap, "PKG-INFO": "Metadata-Version: 2.1\nName: old\nVersion: 1.0\n"}
+    index.add("old", "old-1.0.tar.gz", sdist("old-1.0", old | {"old.egg-info/requires.txt": "core\n"}))
+    files["pyproject.toml"] = files["pyproject.toml"].replace('"api>=1,<3",', '"api>=1,<3", "old",')
+    row = f'{{file = "old-1.0.tar.gz", hash = "sha256:{release(index, "old", "1.0").files[0].hashes["sha256"]}"}}'
+    mine = (
+        f'[[package]]\nname = "old"\nversion = "1.0"\nsummary = ""\ngroups = ["default"]\nfiles = [\n    {row},\n]\n\n'
+    )
+    head, tail = files["pdm.lock"].split('[[package]]\nname = "side"')
+    mine = mine.replace("groups", 'dependencies = [\n    "core",\n]\ngroups')
+    files["pdm.lock"] = f'{head}{mine}[[package]]\nname = "side"{tail}'
+
+    changed = changed_lines(files["pdm.lock"], after(files, "pdm.lock", move_to(index, "side", "1.1"), uv))
+
+    assert [line for line in changed if "version" in line] == ['- version = "1.0"\n', '+ version = "1.1"\n']
+    assert not (tmp_path / "built").exists()
 
 
 @pytest.mark.journey
