@@ -92,7 +92,7 @@ def words(made: Compiled) -> Iterator[Word]:
 
 
 def argv(made: Compiled, path: str, moves: Sequence[Move], target: Iterable[str]) -> list[str]:
-    """The words behind `uv pip compile`: the header's, the moves, and what is still open of `target` (`--option=value`)."""
+    """The words behind `uv pip compile`: the header's, the moves, and of `target` (`--option=value`) what is open."""
     given = [word for word in words(made) if word.kind != Kind.OUTPUT]
     said = [text for word in given for text in word.spelled()]
     output = ["--output-file", posixpath.relpath(path, made.directory or ".")]
