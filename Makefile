@@ -46,7 +46,8 @@ promises: $(VENV)/.test  ## 5,000 random lives of a fleet: orders, faults, jumps
 
 faults: $(VENV)/.test  ## what can go wrong with a rollout, on four real engines behind links, with all the rest (as root)
 	CI=true $(BIN)/pytest tests/workers/fleet/test_docker_deaths.py tests/workers/fleet/test_docker.py \
-	  tests/workers/fleet/test_pull.py tests/workers/fleet/test_tunnel.py tests/journeys/faults.py
+	  tests/workers/fleet/test_pull.py tests/workers/fleet/test_tunnel.py tests/journeys/faults.py \
+	  tests/journeys/faults_of_celery.py
 
 dockerfiles: $(VENV)/.test  ## fifty Dockerfiles: every prediction compared with a real BuildKit (as root)
 	EXHAUSTIVE=1 $(BIN)/pytest tests/watcher/dockerfile tests/workers/dockerfile/test_prediction.py

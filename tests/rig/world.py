@@ -34,6 +34,8 @@ class World:
     origin: Origin
     index_url: str = ""
     env: dict[str, str] = field(default_factory=dict)
+    prelude: str = ""
+    """Python that every process runs before it is toplayer."""
 
     @property
     def config(self) -> Path:
@@ -92,7 +94,10 @@ class World:
 
     def command(self, *words: str) -> list[str]:
         """The command line of `toplayer`, as a person would type it."""
-        return [sys.executable, "-m", "workers.main", "--config", str(self.config), *words]
+        program = (
+            ["-c", f"{self.prelude}\nfrom workers.main import main\nmain()"] if self.prelude else ["-m", "workers.main"]
+        )
+        return [sys.executable, *program, "--config", str(self.config), *words]
 
     @property
     def environment(self) -> dict[str, str]:
