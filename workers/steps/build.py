@@ -8,11 +8,11 @@ from watcher.desk import Desk
 from watcher.head import Head
 from watcher.http import Http
 from watcher.image import Digest, Platform
-from watcher.known import Known
 from watcher.layers.part import Terms
 from watcher.layers.rates import rates
 from watcher.ledger import Ledger
 from watcher.look import would_be_blind
+from watcher.lookup import Lookup
 from watcher.machine import packings, share
 from watcher.rollout import Built, Rollout, RolloutStage
 from watcher.wheels import Wheels
@@ -50,7 +50,6 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
     repository, place = repository_of(settings, rollout.app), state_of(settings) / "tmp"
     store, hosts = open_store(app.image.repository, settings.registries, scratch=place), machines_of(desk, app)
     address = address_of(app.image, lambda path: repository.read(rollout.commit, path))
-    lookups = Known.read(settings, desk.ledger).lookups
     with scratch(place) as mine, Http(settings.toplayer.contact) as http:
         tree = mine / "tree"
         tree.mkdir()
@@ -73,12 +72,15 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
             rates=rates(rollout.app, pins, settings, desk.ledger, desk.clock()),
         )
 
+        def looked(index: str, package: str) -> Lookup | None:
+            return desk.ledger.find(Lookup, index=index, package=package)
+
         def build_one(part: Recipe) -> Built:
             return build(
                 part,
                 open_base(address, Platform.parse(part.image.platform), settings.registries, place),
                 store,
-                Wheelhouse(settings.indexes, Wheels.of(part.image), http, lambda *name: lookups.get(name)),
+                Wheelhouse(settings.indexes, Wheels.of(part.image), http, looked),
                 Composer(tuple(settings.indexes.values()), state_of(settings) / "composer"),
                 tools=tools_of(settings, app.model_copy(update={"image": part.image})),
                 scratch=place,
