@@ -28,6 +28,7 @@ unit: $(VENV)/.test
 
 journeys: $(VENV)/.test
 	$(BIN)/pytest -m journey
+	$(BIN)/pytest -m journey tests/journeys/faults.py
 
 # What takes too long for every change: everything tried, where `make test` takes samples.
 
@@ -84,6 +85,7 @@ bench-dockerfile: $(VENV)/.test  ## the origin story: four ways to build, four h
 bench-rollout: $(VENV)/.test  ## one bump to four real hosts beside other ways (as root), then 1,000 and 10,000 in memory
 	@$(BIN)/python -m bench.links
 	@$(BIN)/python -m bench.rollout
+	@$(BIN)/python -m bench.service
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: toplayer needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 2; }

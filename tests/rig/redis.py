@@ -39,6 +39,11 @@ class RealRedis:
         with Redis.from_url(self.url) as client:
             client.flushall()
 
+    def sent(self) -> int:
+        """Messages that were put into its queues so far."""
+        with Redis.from_url(self.url) as client:
+            return int(client.info("commandstats").get("cmdstat_lpush", {}).get("calls", 0))
+
     def kill(self) -> None:
         """Ends it with SIGKILL; what was in it is lost, unless it keeps things on disk."""
         assert self.process is not None

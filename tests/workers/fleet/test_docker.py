@@ -156,6 +156,21 @@ def test_a_registry_that_fails_half_of_the_time_is_enough(world: DockerWorld, re
         assert host.fetch(world.service, world.publish("1")) > 0
 
 
+def test_a_registry_that_is_asked_too_often_is_asked_again_later(world: DockerWorld, real_registry: Registry) -> None:
+    image, tired = world.publish("1"), threading.Event()
+    tired.set()
+
+    def behaves(asked: Asked) -> Instead | None:
+        said = b'{"errors": [{"code": "TOOMANYREQUESTS", "message": "slow down"}]}'
+        return Instead(429, {"Retry-After": "60"}, said) if tired.is_set() and "/v2/shop" in asked.path else None
+
+    with through_a_proxy(world, real_registry, behaves) as host:
+        with pytest.raises(Temporary, match=r"(?i)too ?many ?requests"):
+            host.fetch(world.service, image)
+        tired.clear()
+        assert host.fetch(world.service, image) > 0
+
+
 def test_a_registry_that_is_away_is_asked_again_later(world: DockerWorld) -> None:
     image = world.publish("1")
     world.service = replace(world.service, repository=f"127.0.0.1:{free_port()}/shop")
@@ -331,7 +346,8 @@ def test_a_container_is_on_all_of_its_networks_before_it_starts(tmp_path: Path) 
 
 def test_a_full_disk_is_told_and_what_runs_runs_on(real_registry: Registry) -> None:
     with engine(data_size="24m") as small, docker_world(small, real_registry) as world:
-        deploy(world, world.publish("1"), 1)
+        first = world.publish("1")
+        deploy(world, first, 1)
         large = publish(world.store, [busybox(), layer({"large": os.urandom(40_000_000)})], Cmd=list(RUNS))
         before = real_registry.pulled()
         with pytest.raises(
@@ -341,6 +357,7 @@ def test_a_full_disk_is_told_and_what_runs_runs_on(real_registry: Registry) -> N
         assert "disk space" in refused.value.hint
         assert real_registry.pulled() - before < 10_000, "no layer travelled"
         assert world.answers() == "1"
+        assert world.kept() == {first.short}, "what it may have to go back to is not what makes room"
         deploy(world, world.publish("2"), 2)
         assert world.answers() == "2"
 
