@@ -144,7 +144,9 @@ def chosen(hosts: Sequence[HostState], allowed: int, since: datetime | None, pla
     """The hosts whose turn it is, in the order of the fleet: the wave may touch `allowed`, and opened at `since`."""
     away = missing(hosts, plan)
     touched = [host for host in hosts if host.stage not in WAITING and host.host not in away]
-    room, begun, good = _Room.left(hosts, plan, now), {plan.place(host).kind for host in touched}, proven(hosts, plan)
+    room, good = _Room.left(hosts, plan, now), proven(hosts, plan)
+    # What has failed says nothing of its class any more: the verdict on that was passed, or there would be no next one.
+    begun = {plan.place(host).kind for host in touched if host.stage is HostStage.DONE or host.stage.is_moving}
     room.hosts = min(room.hosts, allowed - len(touched))
     found: list[str] = []
     # The first of each class, then who was not tried in vain: a hundred hosts that are away hold nobody else up.

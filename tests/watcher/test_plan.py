@@ -245,3 +245,9 @@ def test_a_wave_opens_when_everybody_was_well_at_the_end_of_the_soak(now: dateti
     lost = gone(silent, later)
     assert not opens(lost, later + HOUR), "who was not looked at is not well"
     assert not opens(lost, later + HOUR, replace(plan, cordoned={"h1": "anna"})), "and there is nobody else who is"
+
+
+def test_a_class_whose_only_good_host_is_gone_and_left_out_begins_anew(now: datetime) -> None:
+    done, failed, *rest = hosts(now, DONE, RETURNED, PENDING, PENDING)
+    plan = Plan(waves=("100%",), max_failures=1, cordoned={"h1": "anna"})
+    assert called((gone(done, now), failed, *rest), plan, now) == ["h3"]
