@@ -91,17 +91,24 @@ class Archived:
         if mark != b"PK\x03\x04":
             raise self._wrong("its place in the archive holds something else")
         archive.seek(name + extra, 1)
+        # Not a byte more than the table of contents promises: a small file may unpack to any size.
         left, packed = self.size + 1, self.packed
         unpacker = zlib.decompressobj(-zlib.MAX_WBITS) if self.deflated else None
         while packed and left > 0 and (raw := archive.read(min(packed, _CHUNK))):
             packed -= len(raw)
-            # Not a byte more than the table of contents promises: a small file may unpack to any size.
-            while raw and left > 0:
-                chunk = unpacker.decompress(raw, left) if unpacker else raw
-                raw = unpacker.unconsumed_tail if unpacker else b""
+            for chunk in _pieces(unpacker, raw) if unpacker else (raw,):
                 left -= len(chunk)
                 yield chunk
+                if left <= 0:
+                    break
 
     def _wrong(self, why: str) -> BuildRefused:
         hint = "tell its author, or keep the version that you have: `ignore` in the app's policy"
         return BuildRefused(f"{self.path.name}: {inert(self.name, 200)}", why, hint)
+
+
+def _pieces(unpacker: "zlib._Decompress", raw: bytes) -> Iterator[bytes]:
+    """What packed bytes unpack to, a piece at a time: a megabyte of them may be a gigabyte."""
+    while piece := unpacker.decompress(raw, _CHUNK):
+        yield piece
+        raw = unpacker.unconsumed_tail

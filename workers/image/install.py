@@ -13,22 +13,22 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from configparser import ConfigParser
 from configparser import Error as ConfigError
-from hashlib import sha256
 
 from watcher.inert import inert
 from watcher.settings import ImageSettings
 from workers.image.archived import Archived
-from workers.image.content import chunks, size_of, whole
+from workers.image.content import sha256_of, size_of, whole
 from workers.image.entry import Entry
 from workers.image.errors import BuildRefused
+from workers.image.script import script, shebang
 from workers.image.wheel import HINT, Wheel
 
 _LEFT_OUT = ("RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json")
 _OWN = re.compile(r"pyvenv\.cfg|lib64(/.*)?|bin/(python|python3|python3\.\d+)")
 _TARGET = re.compile(r"([A-Za-z_][\w.]*)\s*:\s*([A-Za-z_]\w*)((?:\.[A-Za-z_]\w*)*)\s*(\[.*\])?")
 _SCRIPT = re.compile(r"[\w][\w.+-]*")
-_LONGEST_SHEBANG = 127
-_SHEBANG = re.compile(rb"#!pythonw?([ \t][^\n]*)?\r?\n")
+_MOST_ENTRY_POINTS = 1024**2
+"""Bytes. Those of real wheels have some hundreds."""
 INSTALLER = b"toplayer\n"
 
 
@@ -74,30 +74,9 @@ def _unpacked(wheel: Wheel, image: ImageSettings) -> Iterator[Entry]:
         scheme, rest = wheel.scheme(name)
         path = posixpath.join(schemes[scheme], rest)
         if scheme == "scripts":
-            yield Entry(path, _script(file, f"{image.venv}/bin/python"), executable=True)
+            yield Entry(path, script(file, f"{image.venv}/bin/python"), executable=True)
         elif name not in left_out:
             yield Entry(path, file, executable=file.executable)
-
-
-def _script(file: Archived, interpreter: str) -> Archived | bytes:
-    """A script, with the environment's interpreter in its first line if the wheel leaves it open."""
-    head = next(file.chunks(), b"")
-    match = _SHEBANG.match(head)
-    if not match:
-        return file
-    return shebang(interpreter, (match[1] or b"").decode("ascii", "replace").strip()) + whole(file)[match.end() :]
-
-
-def shebang(interpreter: str, more: str = "") -> bytes:
-    """The first line of a script, or three: the kernel takes 127 characters without a space.
-
-    What is longer goes through a shell, as pip and uv do it.
-    """
-    words = " ".join(filter(None, (interpreter, more)))
-    if len(words) + 2 <= _LONGEST_SHEBANG and " " not in interpreter:
-        return f"#!{words}\n".encode()
-    more = f" {more}" if more else ""
-    return f"""#!/bin/sh\n'''exec' '{interpreter}'{more} "$0" "$@"\n' '''\n""".encode()
 
 
 def _scripts(wheel: Wheel, image: ImageSettings) -> Iterator[Entry]:
@@ -119,15 +98,16 @@ def _entry_points(wheel: Wheel) -> Mapping[str, str]:
     file = wheel.files.get(f"{wheel.info}/entry_points.txt")
     if file is None:
         return {}
+    where = f"{wheel.path.name}: {wheel.info}/entry_points.txt"
+    if file.size > _MOST_ENTRY_POINTS:
+        raise BuildRefused(where, f"it has more than {_MOST_ENTRY_POINTS} bytes", HINT)
     parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
         parser.read_string(whole(file).decode("utf-8"))
     except (ConfigError, UnicodeDecodeError) as error:
-        where = f"{wheel.path.name}: {wheel.info}/entry_points.txt"
-        raise BuildRefused(
-            where, f"expected entry points, got something else: {inert(str(error), 200)}", HINT
-        ) from None
+        why = f"expected entry points, got something else: {inert(str(error), 200)}"
+        raise BuildRefused(where, why, HINT) from None
     groups = (group for group in ("console_scripts", "gui_scripts") if parser.has_section(group))
     return {name: target for group in groups for name, target in parser.items(group)}
 
@@ -153,7 +133,5 @@ def _row(entry: Entry, site: str) -> tuple[str, str, str]:
     path, content = posixpath.relpath(entry.path, site), entry.content or b""
     if isinstance(content, Archived) and content.algorithm:
         return (path, *content.record)
-    digest = sha256()
-    for chunk in chunks(content):
-        digest.update(chunk)
-    return path, f"sha256={urlsafe_b64encode(digest.digest()).rstrip(b'=').decode()}", str(size_of(content))
+    digest = bytes.fromhex(sha256_of(content))
+    return path, f"sha256={urlsafe_b64encode(digest).rstrip(b'=').decode()}", str(size_of(content))

@@ -19,6 +19,7 @@ from packaging.version import InvalidVersion, Version
 
 from watcher.lockfiles.table import toml
 from workers.image.errors import BuildRefused
+from workers.image.unpack import small_text
 
 _PLAIN = {
     "hatchling.build",
@@ -85,7 +86,7 @@ def pyproject(root: Path, file: str, name: str = "") -> dict[str, Any]:
     """
     if not (root / file).resolve().is_relative_to(root.resolve()):
         raise BuildRefused(name or file, "expected a file of its own tree, got a link that leads out of it")
-    return toml((root / file).read_text("utf-8", "replace"), name or file)
+    return toml(small_text(root / file, name or file), name or file)
 
 
 def name_of(root: Path, path: str) -> str:

@@ -1,20 +1,32 @@
 """Archives from outside → files in a directory, and nowhere else."""
 
+import bz2
+import errno
+import gzip
+import lzma
 import posixpath
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from watcher.inert import inert
 from workers.image.errors import BuildRefused
 
 MOST_BYTES = 4 * 1024**3
 MOST_ENTRIES = 200_000
+_MOST_TEXT = _PIECE = 1024**2
+# What the libraries raise for bytes that nobody foresaw.
+_BROKEN = (
+    *(tarfile.TarError, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
+    *(OSError, ValueError, LookupError, OverflowError, RuntimeError),
+)
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def unpack(archive: Path, into: Path, name: str) -> None:
@@ -22,18 +34,52 @@ def unpack(archive: Path, into: Path, name: str) -> None:
 
     There come to be files, directories, and symbolic links that stay inside. Anything else is a `BuildRefused`.
     """
+    unpacking = _Unpacking(into, name)
     try:
-        # In this order: a tar whose last file is a zip looks like a zip, too.
-        if tarfile.is_tarfile(archive):
-            with tarfile.open(archive) as tar:
-                _Unpacking(into, name).run(_of_tar(tar))
-        else:
-            with zipfile.ZipFile(archive) as zipped:
-                _Unpacking(into, name).run(_of_zip(zipped))
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise BuildRefused(name, f"expected an archive, got something else: {inert(str(error), 200)}") from error
+        with _plain(archive) as stream:
+            # In this order: a tar whose last file is a zip looks like a zip, too.
+            if tar := _tar(stream):
+                unpacking.run(_of_tar(tar))
+                return
+        with zipfile.ZipFile(archive) as zipped:
+            unpacking.run(_of_zip(zipped))
     except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
         raise BuildRefused(name, "one of its entries is a file, and a directory for others") from error
+    except _BROKEN as error:
+        if isinstance(error, OSError) and error.errno in _DISK:
+            raise
+        raise BuildRefused(name, f"expected an archive, got something else: {inert(str(error), 200)}") from error
+
+
+def _plain(archive: Path) -> IO[bytes]:
+    """The bytes of a file, unpacked if they are packed as a whole."""
+    with archive.open("rb") as file:
+        head = file.read(6)
+    openers = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
+    opener = next((opener for magic, opener in openers if head.startswith(magic)), open)
+    return cast(IO[bytes], opener(archive, "rb"))
+
+
+def _tar(stream: IO[bytes]) -> tarfile.TarFile | None:
+    """The tar that begins there; None if it is none."""
+    try:
+        return tarfile.open(
+            fileobj=cast(IO[bytes], _InPieces(stream)), mode="r:", encoding="utf-8", errors="surrogateescape"
+        )
+    except tarfile.ReadError:
+        return None
+
+
+class _InPieces:
+    """A file that is read in small pieces or not at all. `tarfile` would take a name of any length into memory."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.seek, self.tell = file, file.seek, file.tell
+
+    def read(self, size: int) -> bytes:
+        if size > _PIECE + tarfile.BLOCKSIZE:
+            raise tarfile.TarError("a name or a header that is longer than all that anybody writes")
+        return self._file.read(size)
 
 
 Member = tuple[str, int, str, BinaryIO | None]
@@ -110,7 +156,7 @@ class _Unpacking:
         file = self._into / place
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("wb") as sink:
-            while chunk := content.read(1024 * 1024):
+            while chunk := content.read(_PIECE):
                 self._left -= len(chunk)
                 if self._left < 0:
                     raise BuildRefused(self._name, f"it unpacks to more than {MOST_BYTES} bytes")
@@ -124,6 +170,18 @@ def only_directory(place: Path, name: str) -> Path:
     if len(found) != 1 or not found[0].is_dir() or found[0].is_symlink():
         raise BuildRefused(name, f"expected one directory at its top, got {len(found)} entries")
     return found[0]
+
+
+def small_text(file: Path, name: str) -> str:
+    """What stands in a file from outside that somebody has to have written; a `BuildRefused` if it is larger than that.
+
+    `name` is what people call it.
+    """
+    with file.open("rb") as source:
+        raw = source.read(_MOST_TEXT + 1)
+    if len(raw) > _MOST_TEXT:
+        raise BuildRefused(name, f"it has more than {_MOST_TEXT} bytes")
+    return raw.decode("utf-8", "replace")
 
 
 def emptied(place: Path) -> Path:

@@ -25,7 +25,7 @@ from workers.image.errors import BuildRefused
 from workers.image.install import installed
 from workers.image.link import pyproject
 from workers.image.sandbox import Job, Sandbox
-from workers.image.unpack import emptied
+from workers.image.unpack import emptied, small_text
 from workers.image.venv import venv
 from workers.image.wheel import read_wheel
 from workers.image.wheelhouse import NO_WHEEL, Wheelhouse
@@ -169,7 +169,7 @@ def _asked(file: Path | None, source: Tree) -> tuple[str, ...]:
     if file is None:
         return ()
     try:
-        return tuple(str(Requirement(text)) for text in json.loads(file.read_text("utf-8")))
+        return tuple(str(Requirement(text)) for text in json.loads(small_text(file, source.name)))
     except (ValueError, TypeError) as error:
         raise BuildRefused(source.name, f"its build backend asks for {inert(str(error), 200)!r}") from None
 

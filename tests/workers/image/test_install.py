@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import tracemalloc
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from tests.rig.wheel import wheel
 from watcher.settings import ImageSettings
-from workers.image.content import whole
+from workers.image.content import chunks, size_of, whole
 from workers.image.entry import Entry
 from workers.image.errors import BuildRefused
 from workers.image.install import installed, site_packages
@@ -182,6 +183,27 @@ def test_a_console_script_may_be_the_method_of_a_class(install: Install, tmp_pat
 
     assert "from shop.cli import Main\n" in text(found["opt/venv/bin/shop"])
     assert "sys.exit(Main.run())" in text(found["opt/venv/bin/shop"])
+
+
+def test_a_script_of_any_size_needs_little_memory(install: Install) -> None:
+    data = wheel("shop", "1.0", files={"shop-1.0.data/scripts/tool": b"#!python\n" + bytes(50_000_000)})
+    tracemalloc.start()
+
+    found = install(data)["opt/venv/bin/tool"]
+    sizes = [len(chunk) for chunk in chunks(found.content or b"")]
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sum(sizes) == size_of(found.content or b"") == 50_000_000 + len("#!/opt/venv/bin/python\n")
+    assert peak < 10_000_000
+
+
+def test_entry_points_that_nobody_has_written_are_refused(install: Install) -> None:
+    lines = "".join(f"run-{number} = shop:main\n" for number in range(60_000))
+    files = {"shop/__init__.py": "", "shop-1.0.dist-info/entry_points.txt": f"[console_scripts]\n{lines}"}
+
+    with pytest.raises(BuildRefused, match=r"entry_points\.txt: it has more than 1048576 bytes"):
+        install(wheel("shop", "1.0", files=files))
 
 
 def test_what_was_installed_runs_from_any_directory(install: Install, tmp_path: Path) -> None:

@@ -1,16 +1,23 @@
 """Archives from outside: what they say lands in one directory, or nothing does."""
 
+import contextlib
+import gzip
+import io
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.rig.image import Entry, File, Link, layer
+from tests.rig.mutated import mutated
 from tests.rig.wheel import wheel
 from workers.image.errors import BuildRefused
-from workers.image.unpack import only_directory, unpack
+from workers.image.unpack import emptied, only_directory, small_text, unpack
 
 
 def unpacked(tmp_path: Path, entries: dict[str, Entry]) -> Path:
@@ -19,6 +26,14 @@ def unpacked(tmp_path: Path, entries: dict[str, Entry]) -> Path:
     into.mkdir()
     unpack(tmp_path / "archive", into, "x.tar")
     return into
+
+
+def zipped() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/one", "1" * 500)
+        archive.writestr("a/é", "2")
+    return out.getvalue()
 
 
 def test_files_directories_and_links_come_out(tmp_path: Path) -> None:
@@ -110,3 +125,44 @@ def test_two_directories_at_the_top_are_no_source_distribution(tmp_path: Path) -
 
     with pytest.raises(BuildRefused, match="one directory at its top, got 2"):
         only_directory(tmp_path / "into", "x.tar")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_name_of_many_megabytes_is_refused_before_it_is_read(tmp_path: Path, kind: bytes) -> None:
+    head = tarfile.TarInfo("x")
+    head.type, head.size = kind, 50_000_000
+    data = gzip.compress(head.tobuf(tarfile.GNU_FORMAT) + bytes(50_000_000))
+    (tmp_path / "archive").write_bytes(data)
+    tracemalloc.start()
+
+    with pytest.raises(BuildRefused, match="longer than all that anybody writes"):
+        unpack(tmp_path / "archive", tmp_path / "into", "x.tar.gz")
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+def test_a_name_that_no_disk_can_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BuildRefused, match="File name too long"):
+        unpacked(tmp_path, {"x" * 300: "1"})
+
+
+def test_a_file_that_nobody_has_written_is_not_taken_into_memory(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(bytes(2_000_000))
+
+    with pytest.raises(BuildRefused, match=r"x: pyproject\.toml: it has more than 1048576 bytes"):
+        small_text(tmp_path / "pyproject.toml", "x: pyproject.toml")
+
+
+@pytest.mark.parametrize("data", [layer({"a/one": "1", "é" * 80: "2", "a/hard": Link("a/one", hard=True)}), zipped()])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(choice=st.data())
+def test_whatever_an_archive_is_it_is_unpacked_or_refused(tmp_path: Path, data: bytes, choice: st.DataObject) -> None:
+    (tmp_path / "archive").write_bytes(choice.draw(mutated(data)))
+    into = emptied(tmp_path / "into")
+
+    with contextlib.suppress(BuildRefused):
+        unpack(tmp_path / "archive", into, "x")
+
+    assert {path.name for path in tmp_path.iterdir()} == {"archive", "into"}

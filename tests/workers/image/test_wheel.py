@@ -1,5 +1,6 @@
 """A wheel is what its RECORD says, or it is refused by name and entry. What uv would do with it is noted at each."""
 
+import contextlib
 import hashlib
 import io
 import re
@@ -10,10 +11,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
+from tests.rig.mutated import mutated
 from tests.rig.wheel import metadata, wheel
+from watcher.settings import ImageSettings
 from workers.image.content import whole
 from workers.image.errors import BuildRefused
+from workers.image.install import installed
+from workers.image.layer import write_layer
 from workers.image.wheel import read_wheel
 
 Rewrite = Callable[[bytes], bytes]
@@ -206,3 +212,48 @@ def test_a_wheel_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
 def test_a_wheel_with_too_many_entries_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BuildRefused, match="more than 3 entries"):
         read_wheel(put(tmp_path, wheel("evil", "1.0")), "evil", "1.0", most_entries=3)
+
+
+def test_a_small_file_that_unpacks_to_much_is_read_in_small_pieces(tmp_path: Path) -> None:
+    path = put(tmp_path, wheel("evil", "1.0", files={"evil/zeros": bytes(50_000_000)}))
+
+    found = read_wheel(path, "evil", "1.0").files["evil/zeros"]
+
+    assert max(len(chunk) for chunk in found.chunks()) <= 1024**2
+
+
+@pytest.mark.parametrize("name", ["METADATA", "RECORD"])
+def test_papers_that_nobody_has_written_are_refused(tmp_path: Path, name: str) -> None:
+    data = wheel("evil", "1.0")
+
+    def longer(raw: bytes) -> bytes:
+        return raw.rstrip() + b"\nX: " + bytes(70_000_000) if name == "RECORD" else b"X: y\n" * 1_000_000 + raw
+
+    spoilt = spoiled(data, change={f"evil-1.0.dist-info/{name}": longer})
+
+    assert re.search(rf"{name}: it.* more than \d+ bytes", refused(tmp_path, spoilt))
+
+
+def test_a_row_of_record_that_goes_on_for_ever_is_refused(tmp_path: Path) -> None:
+    def rewrite(raw: bytes) -> bytes:
+        return raw + b"x" * 200_000 + b",,\n"
+
+    data = spoiled(wheel("evil", "1.0"), change={"evil-1.0.dist-info/RECORD": rewrite})
+
+    assert "expected a wheel, got something else: field larger than field limit" in refused(tmp_path, data)
+
+
+def test_a_name_that_is_not_the_utf8_that_it_says_is_refused(tmp_path: Path) -> None:
+    data = wheel("evil", "1.0", files={"evil/é.py": ""})
+
+    assert "expected a wheel, got something else" in refused(tmp_path, data.replace("é".encode(), b"\xff\xff"))
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=mutated(wheel("evil", "1.0", files={"evil/é.py": "x\n" * 99}, scripts={"evil": "evil:main"})))
+def test_whatever_a_wheel_is_it_is_laid_out_or_refused(tmp_path: Path, data: bytes) -> None:
+    image = ImageSettings(repository="oci:/images", python="3.12")
+    path = put(tmp_path, data)
+
+    with contextlib.suppress(BuildRefused):
+        write_layer(installed(read_wheel(path, "evil", "1.0"), image), tmp_path / "layer")
