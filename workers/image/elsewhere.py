@@ -105,9 +105,10 @@ class Elsewhere:
             return None
         if made.package != source.package:
             raise BuildRefused(source.lock, f"it has `{source.package}` in {source.path}, where `{made.package}` is")
-        if made.to != "." and not any(path.startswith(f"{made.to}/") for path in self._code):
-            hint = "take it out of .toplayerignore or .dockerignore"
-            raise BuildRefused(source.lock, f"`{source.package}` links to {made.to}, which is not in the image", hint)
+        for to in made.to:
+            if to != "." and not any(path.startswith(f"{to}/") for path in self._code):
+                hint = "take it out of .toplayerignore or .dockerignore"
+                raise BuildRefused(source.lock, f"`{source.package}` links to {to}, which is not in the image", hint)
         return made
 
     def _component(self, source: Source) -> Component:

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import posixpath
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,26 +19,19 @@ from packaging.version import InvalidVersion, Version
 
 from watcher.lockfiles.table import toml
 from workers.image.errors import BuildRefused
+from workers.image.roots import Roots, roots, table
 from workers.image.unpack import small_text
 
-_PLAIN = {
-    "hatchling.build",
-    "setuptools.build_meta",
-    "flit_core.buildapi",
-    "pdm.backend",
-    "uv_build",
-    "poetry.core.masonry.api",
-}
-"""Backends whose packages are directories of Python, unless their own table says otherwise."""
+_DEFAULT = "setuptools.build_meta"
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The files of a wheel that links to the directory `to`, a path in the repository."""
+    """The files of a wheel that links to the directories `to`, paths in the repository."""
 
     package: str
     version: str
-    to: str
+    to: Roots
     files: Mapping[str, str]
 
     def write(self, directory: Path) -> Path:
@@ -65,15 +58,17 @@ def link(root: Path, path: str, code: str) -> Link | None:
             return None
         raise BuildRefused(file, "expected a project to install, got no such file")
     data = pyproject(root, file)
-    project, system, tool = _table(data, "project"), _table(data, "build-system"), _table(data, "tool")
-    backend = system.get("build-backend", "setuptools.build_meta")
-    package_root = _package_root(root / path, backend, tool)
-    if package_root is None or backend not in _PLAIN or not _is_static(project):
+    project, system, tool = table(data, "project"), table(data, "build-system"), table(data, "tool")
+    if not _is_static(project):
         return None
-    to = posixpath.normpath(posixpath.join(path, package_root))
+    found = roots(root / path, project["name"], str(system.get("build-backend", _DEFAULT)), tool)
+    if found is None:
+        return None
+    to = tuple(posixpath.normpath(posixpath.join(path, one)) for one in found)
     try:
         package, version = canonicalize_name(project["name"]), str(Version(project["version"]))
-        files = dict(_files(project, package, version, posixpath.normpath(posixpath.join(code, to))))
+        places = [posixpath.normpath(posixpath.join(code, one)) for one in to]
+        files = dict(_files(project, package, version, places))
     except (InvalidRequirement, InvalidVersion, KeyError, TypeError, AttributeError, ValueError) as error:
         raise BuildRefused(file, f"its [project] cannot be read: {error}") from None
     return Link(package, version, to, files)
@@ -94,7 +89,7 @@ def name_of(root: Path, path: str) -> str:
     file = posixpath.normpath(posixpath.join(path, "pyproject.toml"))
     if not (root / file).is_file():
         return ""
-    name = _table(pyproject(root, file), "project").get("name")
+    name = table(pyproject(root, file), "project").get("name")
     return canonicalize_name(name) if isinstance(name, str) else ""
 
 
@@ -105,51 +100,9 @@ def _is_static(project: Mapping[str, Any]) -> bool:
     return isinstance(project.get("name"), str) and isinstance(project.get("version"), str) and not ours & {*dynamic}
 
 
-def _package_root(directory: Path, backend: str, tool: Mapping[str, Any]) -> str | None:
-    """Where its packages lie, as seen from the project; None if that has to be asked of the backend."""
-    hatch, setuptools = _table(_table(tool, "hatch"), "build"), _table(tool, "setuptools")
-    uv, pdm = _table(_table(tool, "uv"), "build-backend"), _table(_table(tool, "pdm"), "build")
-    has_code = (directory / "setup.py").is_file() or "ext-modules" in setuptools
-    if "hooks" in hatch or "custom-hook" in pdm or (backend.startswith("setuptools") and has_code):
-        return None
-    packages = _table(setuptools, "packages")
-    said = {
-        "setuptools.build_meta": _table(setuptools, "package-dir").get("") or _first(_table(packages, "find"), "where"),
-        "uv_build": uv.get("module-root"),
-        "pdm.backend": pdm.get("package-dir"),
-        "hatchling.build": _first(hatch, "dev-mode-dirs") or _hatch(hatch),
-        "poetry.core.masonry.api": _poetry(_table(tool, "poetry")),
-    }.get(backend)
-    if isinstance(said, str):
-        return said or "."
-    return "src" if (directory / "src").is_dir() else "."
-
-
-def _hatch(build: Mapping[str, Any]) -> str | None:
-    packages = _table(_table(build, "targets"), "wheel").get("packages")
-    first = packages[0] if isinstance(packages, list) and packages and isinstance(packages[0], str) else None
-    return first and posixpath.dirname(first)
-
-
-def _poetry(poetry: Mapping[str, Any]) -> str | None:
-    packages = poetry.get("packages")
-    first = packages[0] if isinstance(packages, list) and packages and isinstance(packages[0], dict) else None
-    return None if first is None else str(first.get("from") or "")
-
-
-def _first(table: Mapping[str, Any], key: str) -> str | None:
-    value = table.get(key)
-    return value[0] if isinstance(value, list) and value and isinstance(value[0], str) else None
-
-
-def _table(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = data.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _files(project: Mapping[str, Any], package: str, version: str, to: str) -> Iterator[tuple[str, str]]:
+def _files(project: Mapping[str, Any], package: str, version: str, to: Sequence[str]) -> Iterator[tuple[str, str]]:
     info = f"{package.replace('-', '_')}-{version}.dist-info"
-    yield f"__editable__.{package.replace('-', '_')}.pth", f"{to}\n"
+    yield f"__editable__.{package.replace('-', '_')}.pth", "".join(f"{one}\n" for one in to)
     yield f"{info}/METADATA", "".join(f"{line}\n" for line in _metadata(project, version))
     yield f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: toplayer\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     groups = {"console_scripts": project.get("scripts"), "gui_scripts": project.get("gui-scripts")}

@@ -1,5 +1,6 @@
 """Packages of the repository that stay where they are: `pip install -e`, without running anything."""
 
+import posixpath
 import subprocess
 from collections.abc import Iterator
 from datetime import datetime
@@ -163,23 +164,50 @@ def test_what_only_a_build_backend_knows_is_refused_without_a_sandbox(shop: Shop
     assert "sandbox" in caught.value.hint
 
 
+HATCH, SETUPTOOLS, POETRY = "hatchling.build", "setuptools.build_meta", "poetry.core.masonry.api"
+WHEEL, FIND = "[tool.hatch.build.targets.wheel]", "[tool.setuptools.packages.find]"
+
+
 @pytest.mark.parametrize(
     ("backend", "more", "there", "to"),
     [
-        ("hatchling.build", "", ["shop"], "."),
-        ("hatchling.build", "", ["src/shop"], "src"),
-        ("hatchling.build", "[tool.hatch.build.targets.wheel]\npackages = ['lib/shop']", ["lib/shop"], "lib"),
-        ("setuptools.build_meta", "[tool.setuptools.packages.find]\nwhere = ['lib']", ["lib/shop", "src/x"], "lib"),
-        ("setuptools.build_meta", "[tool.setuptools]\npackage-dir = {'' = 'lib'}", ["lib/shop"], "lib"),
-        ("uv_build", "[tool.uv.build-backend]\nmodule-root = ''", ["shop", "src"], "."),
-        ("poetry.core.masonry.api", "[[tool.poetry.packages]]\ninclude = 'shop'\nfrom = 'lib'", ["lib/shop"], "lib"),
-        ("flit_core.buildapi", "", ["src/shop"], "src"),
+        (HATCH, "", ["shop"], ["."]),
+        (HATCH, "", ["src/shop"], ["src"]),
+        (HATCH, "", ["shop", "src/tool"], ["."]),
+        (HATCH, f"{WHEEL}\npackages = ['lib/shop']", ["lib/shop"], ["lib"]),
+        (HATCH, f"{WHEEL}\npackages = ['src/shop', 'lib/till', 'src/x']", ["src/shop"], ["src", "lib"]),
+        (HATCH, f"{WHEEL}\nsources = ['py']\ninclude = ['py/shop']", ["py/shop", "src"], ["py"]),
+        (HATCH, f"{WHEEL}\ninclude = ['shop']", ["shop", "src"], ["."]),
+        (HATCH, "[tool.hatch.build]\ndev-mode-dirs = ['a', 'b']", ["src"], ["a", "b"]),
+        (HATCH, f"{WHEEL}\nsources = {{'src/old' = 'new'}}", ["src/old"], None),
+        (HATCH, "[tool.hatch.build.hooks.custom]", ["src"], None),
+        (HATCH, "[tool.hatch.build.targets.wheel.hooks.custom]", ["src"], None),
+        (HATCH, "[tool.hatch.build.targets.wheel.shared-data]\na = 'b'", ["src"], None),
+        (SETUPTOOLS, "", ["shop"], ["."]),
+        (SETUPTOOLS, "", ["src/shop"], ["src"]),
+        (SETUPTOOLS, f"{FIND}\nwhere = ['lib']", ["lib/shop", "src/x"], ["lib"]),
+        (SETUPTOOLS, f"{FIND}\nwhere = ['a', 'b']", ["a/shop", "b/till"], ["a", "b"]),
+        (SETUPTOOLS, f"{FIND}\ninclude = ['shop*']", ["shop", "src"], ["."]),
+        (SETUPTOOLS, "[tool.setuptools]\npackages = ['shop']", ["shop", "src"], ["."]),
+        (SETUPTOOLS, "[tool.setuptools]\npackage-dir = {'' = 'lib'}", ["lib/shop"], ["lib"]),
+        (SETUPTOOLS, "[tool.setuptools]\npackage-dir = {'shop' = 'code'}", ["code"], None),
+        (SETUPTOOLS, "[tool.setuptools-rust]", ["src"], None),
+        ("uv_build", "[tool.uv.build-backend]\nmodule-root = ''", ["shop", "src"], ["."]),
+        ("uv_build", "[tool.uv.build-backend]\ndata = {headers = 'include'}", ["src/shop"], None),
+        ("pdm.backend", "[tool.pdm.build]\nincludes = ['shop']", ["shop", "src"], ["."]),
+        ("pdm.backend", "[tool.pdm.build]\ncustom-hook = 'make.py'", ["src"], None),
+        (POETRY, "", ["shop", "src"], ["."]),
+        (POETRY, "[[tool.poetry.packages]]\ninclude = 'shop'\nfrom = 'lib'", ["lib/shop"], ["lib"]),
+        (POETRY, "[tool.poetry]\npackages = [{include='a', from='x'}, {include='b', from='y'}]", ["x/a"], ["x", "y"]),
+        (POETRY, "[tool.poetry]\npackages = [{include='a', to='shop'}]", ["a"], None),
+        (POETRY, "[tool.poetry.build]\nscript = 'build.py'", ["shop"], None),
+        ("flit_core.buildapi", "", ["src/shop"], ["src"]),
+        ("flit_core.buildapi", "[tool.flit.module]\nname = 'till'", ["till", "src"], ["."]),
         ("maturin", "", ["src"], None),
-        ("hatchling.build", "[tool.hatch.build.hooks.custom]", ["src"], None),
     ],
 )
 def test_a_link_leads_to_where_the_packages_lie(
-    tmp_path: Path, backend: str, more: str, there: list[str], to: str | None
+    tmp_path: Path, backend: str, more: str, there: list[str], to: list[str] | None
 ) -> None:
     text = (
         f'[project]\nname = "shop"\nversion = "1"\n[build-system]\nrequires = []\nbuild-backend = "{backend}"\n{more}\n'
@@ -190,7 +218,20 @@ def test_a_link_leads_to_where_the_packages_lie(
 
     found = link(tmp_path, ".", "/app")
 
-    assert (found.to if found else None) == to
+    assert (list(found.to) if found else None) == to
+    lines = [posixpath.normpath(f"/app/{one}") for one in to or ()]
+    assert not found or found.files["__editable__.shop.pth"].splitlines() == lines
+
+
+@pytest.mark.parametrize("more", ["[options]\npackage_dir =\n  = lib\n", "[broken\n"])
+def test_what_setuptools_would_read_elsewhere_is_left_to_it(tmp_path: Path, more: str) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "shop"\nversion = "1"\n')
+    (tmp_path / "setup.cfg").write_text("[flake8]\nmax-line-length = 100\n")
+    assert link(tmp_path, ".", "/app")
+
+    (tmp_path / "setup.cfg").write_text(more)
+
+    assert link(tmp_path, ".", "/app") is None
 
 
 def test_a_project_behind_a_link_out_of_the_tree_is_refused(tmp_path: Path) -> None:
