@@ -81,7 +81,7 @@ def rolled(hosts: int, directory: Path, proof: timedelta) -> Cost:
     )
     store, ledger = FakeStore(), Ledger(f"sqlite:///{directory}/ledger-{hosts}-{proof.seconds}.db")
     old, new = made(store, "1"), made(store, "2")
-    runs = service("shop", store.where)
+    runs = replace(service("shop", store.where), steady=timedelta(0))
     fleet = {f"h{n}": FakeHost(store, f"h{n}") for n in range(hosts)}
     for host in fleet.values():
         host.current = Slot(old, 0, runs, up=True)

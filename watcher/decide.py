@@ -383,8 +383,14 @@ def seen(host: HostState, now: datetime) -> HostState:
 
 
 def inspection_due(host: HostState, every: timedelta, now: datetime) -> bool:
-    """Whether a host should be asked what it really runs. Its rollout is the one that the fleet is at."""
-    return host.stage is HostStage.DONE and (host.inspected_at is None or now - host.inspected_at >= every)
+    """Whether a host should be asked what it really runs. Its rollout is the one that the fleet is at.
+
+    Who came to it a moment ago is asked sooner: the last hosts of a rollout were watched by nobody while it went on.
+    """
+    if host.stage is not HostStage.DONE or host.inspected_at is None:
+        return host.stage is HostStage.DONE
+    stood = host.inspected_at - (host.since or host.inspected_at)
+    return now - host.inspected_at >= min(every, max(WATCHED, stood))
 
 
 def inspected(host: HostState, drift: str, put_right: bool, now: datetime) -> HostState:

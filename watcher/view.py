@@ -11,6 +11,7 @@ from watcher.event import Event
 from watcher.head import Head
 from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, IndexState, Lookup
+from watcher.plan import GIVEN_UP_AFTER
 from watcher.proposal import Proposals, Tended
 from watcher.receiver import Receiver
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
@@ -58,7 +59,7 @@ def waits(settings: Settings, ledger: Ledger) -> bool:
     """Whether a rollout has reached every host but those that cannot be reached now."""
     rolling = ledger.all(Rollout, app=list(settings.apps), stage=[RolloutStage.ROLLING])
     return any(
-        host.stage is HostStage.PENDING and host.reason
+        (host.stage is HostStage.PENDING and host.reason) or host.attempts >= GIVEN_UP_AFTER
         for rollout in rolling
         for host in ledger.all(HostState, rollout=rollout.id)
     )
