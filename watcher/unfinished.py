@@ -39,7 +39,9 @@ def unfinished(settings: Settings, ledger: Ledger, now: datetime, within: timede
             if bump.attempts < TRIES and _soon(bump, now, within)
             if not _waits_for_person(bump, bumps, head, app) and not _waits_for_an_hour(bump, app, now)
         ]
-        for rollout in ledger.all(Rollout, app=name, stage=_MOVING):
+        current = rollouts.current(ledger, name)
+        halted = [current] if current is not None and current.stage is RolloutStage.HALTED else []
+        for rollout in (*rollouts.unfinished(ledger, name), *halted):
             hosts = ledger.all(HostState, rollout=rollout.id, order="position")
             lines += _of_rollout(rollout, hosts, settings.fleets[app.fleet].plan, now)
         lines += _of_kept(name, ledger)
@@ -80,9 +82,6 @@ def _of_kept(app: str, ledger: Ledger) -> list[str]:
         for host in hosts
         if host.attempts < TRIES and (host.stage.is_moving or not host.reason or host.drift)
     ]
-
-
-_MOVING = [RolloutStage.WANTED, RolloutStage.BUILT, RolloutStage.ROLLING, RolloutStage.HALTED]
 
 
 def _of_rollout(rollout: Rollout, hosts: tuple[HostState, ...], plan: Plan, now: datetime) -> list[str]:
