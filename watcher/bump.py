@@ -137,5 +137,5 @@ class Bump(Entry):
         the bump waits for a new token, room on a disk, a tool.
         """
         if isinstance(error, Unfit):
-            return self.at(BumpStage.FAILED, now, reason=inert(str(error)))
+            return self.at(BumpStage.FAILED, now, reason=inert(error.advice))
         return Entry.refused(self, now, error)

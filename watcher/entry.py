@@ -38,5 +38,4 @@ class Entry:
 
     def refused(self, now: datetime, error: Refused) -> Self:
         """The entry after a step that a person has to mend. Nobody tells us when, so it is tried again by and by."""
-        said = f"{error} ({error.hint})" if error.hint else str(error)
-        return replace(self, reason=inert(said), attempts=self.attempts + 1, due_at=now + REFUSED_AGAIN)
+        return replace(self, reason=inert(error.advice), attempts=self.attempts + 1, due_at=now + REFUSED_AGAIN)

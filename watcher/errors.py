@@ -13,6 +13,11 @@ class ToplayerError(Exception):
 
     hint: str = ""
 
+    @property
+    def advice(self) -> str:
+        """What it says, and what to do next."""
+        return f"{self} ({self.hint})" if self.hint else str(self)
+
 
 class Temporary(ToplayerError):
     """Nobody has to act: the look tries again later."""

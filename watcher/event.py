@@ -67,6 +67,8 @@ def _of_bump(before: Bump | None, after: Bump, now: datetime) -> Event | None:
     if before is not None and _is_as_before(before, after):
         return None
     verb = _verb(before.stage if before else None, after.stage, after)
+    if verb == "stalled" and before is not None and before.attempts == after.attempts:
+        verb = None  # it is about another change, and was told
     if verb is None and before is not None and after.url and not before.url:
         verb = "opened"
     if verb is None:
@@ -150,9 +152,12 @@ def _of_head(before: Head | None, after: Head, now: datetime) -> Event | None:
         verb = "readable"
     else:
         verb = "moved" if after.commit != (before.commit if before else "") else None
+    if after.remark and after.remark != (before.remark if before else ""):
+        verb = "unwatched"
     if verb is None:
         return None
-    facts: dict[str, Fact] = {"commit": after.commit, "pins": len(after.pins), "reason": after.reason}
+    reason = after.reason or after.remark
+    facts: dict[str, Fact] = {"commit": after.commit, "pins": len(after.everything), "reason": reason}
     return Event(at=now, kind=f"app.{verb}", app=after.app, subject=after.app, facts=_said(facts))
 
 

@@ -9,7 +9,7 @@ from watcher.inert import inert
 from watcher.units import brief, listed, size, span
 
 _LONGEST = 300
-_BROKEN = ("failed", "halted", "stuck", "stalled", "drifted", "unreadable", "unreachable")
+_BROKEN = ("failed", "halted", "stuck", "stalled", "drifted", "unreadable", "unwatched", "unreachable")
 _URGENT = frozenset((*_BROKEN, "hit", "flawed", "quarantined"))
 
 

@@ -161,6 +161,22 @@ def test_a_forge_that_does_not_answer_for_long_is_told_once(now: datetime) -> No
     assert again.kind == "forge.answers"
 
 
+def test_a_bump_that_does_not_get_through_is_told_once_whatever_else_changes_about_it(now: datetime) -> None:
+    stuck = replace(bump(now), attempts=5, reason="the token ran out")
+    happened = told(replace(stuck, attempts=4), stuck, now)
+    assert happened is not None
+    assert happened.kind == "bump.stalled"
+    assert told(stuck, replace(stuck, by="anna"), now) is None
+
+
+def test_a_lock_that_is_not_watched_is_told_once(now: datetime) -> None:
+    seen = replace(head(now), remark="dev.txt: line 1: expected a requirement")
+    happened = told(head(now), seen, now)
+    assert happened is not None
+    assert (happened.kind, happened.facts["reason"]) == ("app.unwatched", seen.remark)
+    assert told(seen, replace(seen, surveyed_at=now + MINUTE), now) is None
+
+
 def test_a_bump_that_is_sent_back_is_told_as_that(now: datetime) -> None:
     waiting = bump(now)
     happened = told(waiting, waiting.at(BumpStage.FOUND, now, reason="it no longer fits"), now)

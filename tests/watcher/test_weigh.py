@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.index import FakeIndex
-from watcher import config
+from watcher import config, explain
 from watcher.advisory import Advisory, Span
 from watcher.bump import Bump, BumpStage
 from watcher.decision import Verdict
@@ -498,6 +498,9 @@ def test_each_version_of_a_package_that_a_lock_has_is_decided_about_by_itself(wo
     assert world.bumps() == {"shop:alpha:1.1": BumpStage.FOUND, "shop:alpha:2.1": BumpStage.SUPERSEDED}, "one by one"
     bumps = {bump.to_version: bump for bump in world.ledger.all(Bump)}
     assert (bumps["1.1"].from_version, bumps["1.1"].advisories) == ("1.0", ("GHSA-1",))
+
+    found = explain.find(world.settings, world.ledger, "shop", "Alpha", None)
+    assert [one.current for one in found] == ["2.0", "1.0"], "that of the image first"
 
     waiting = bumps["1.1"].at(BumpStage.PROPOSED, world.now, branch="toplayer/shop/alpha", commit="c9")
     world.ledger.replace(bumps["1.1"], waiting, world.now)

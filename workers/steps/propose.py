@@ -98,7 +98,7 @@ def _gate(desk: Desk, bump: Bump, diff: LockDiff) -> None:
 def _move(known: Known, pins: Iterable[Pin], part: Part, app: AppSettings) -> Move:
     """With the release as the pin's own index had it when it was last asked."""
     package, version = part.package, part.to_version
-    pin = next((pin for pin in pins if pin.package == package), None)
+    pin = next((pin for pin in pins if pin.package == package and pin.source == "index"), None)
     releases = known.of(pin).releases if pin is not None else ()
     bare = Release(package=package, version=version)
     return Move(
