@@ -19,14 +19,14 @@ def _make(out, files):
     stem = "%(name)s-" + os.environ.get("SETUPTOOLS_SCM_PRETEND_VERSION", "%(version)s")
     info = stem + ".dist-info/"
     files[info + "METADATA"] = "Metadata-Version: 2.1\\nName: %(name)s\\nVersion: " + stem.split("-")[1] + "\\n"
-    files[info + "WHEEL"] = "Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
+    files[info + "WHEEL"] = "Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: %(tag)s\\n"
     digest = lambda text: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
     rows = ["%%s,sha256=%%s," %% (name, digest(text)) for name, text in files.items()]
     files[info + "RECORD"] = "\\n".join(rows + [info + "RECORD,,", ""])
-    with zipfile.ZipFile(os.path.join(out, stem + "-py3-none-any.whl"), "w") as archive:
+    with zipfile.ZipFile(os.path.join(out, stem + "-%(tag)s.whl"), "w") as archive:
         for name, text in files.items():
             archive.writestr(name, text)
-    return stem + "-py3-none-any.whl"
+    return stem + "-%(tag)s.whl"
 
 def build_wheel(out, settings=None, metadata=None):
     reached = os.path.exists("/proc/net/route") and len(open("/proc/net/route").readlines()) > 1
@@ -44,9 +44,9 @@ backend-path = ["build"]
 """
 
 
-def source_tree(name: str, version: str) -> dict[str, str]:
+def source_tree(name: str, version: str, tag: str = "py3-none-any") -> dict[str, str]:
     """The files of a package that has to be built: its backend needs `helper`, and asks for `late` when it is up."""
-    backend = BACKEND % {"name": name, "version": version}
+    backend = BACKEND % {"name": name, "version": version, "tag": tag}
     return {"pyproject.toml": PYPROJECT, "build/backend.py": backend, "own.py": "OWN = 1\n"}
 
 

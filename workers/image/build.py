@@ -57,9 +57,10 @@ def build(
     with _disk(scratch), throwaway(scratch) as directory:
         supplies = supplies_of(recipe, base, wheelhouse, composer, tools, directory, now)
         platform = Platform.parse(recipe.image.platform)
-        hosts = known(store, recipe.previous, platform) if recipe.previous else Known()
-        again = known(store, recipe.tag, platform)
-        others = reduce(or_, (known(store, name, platform).loose for name in recipe.others), Known())
+        ground = (tools.base or base).digest
+        hosts = known(store, recipe.previous, platform).on(ground) if recipe.previous else Known()
+        again = known(store, recipe.tag, platform).on(ground)
+        others = reduce(or_, (known(store, name, platform).on(ground).loose for name in recipe.others), Known())
         found = (others | hosts | again).packed([Packing(name) for name in recipe.packings])
         one = _Image(recipe, base, store, supplies, report)
         try:

@@ -17,16 +17,14 @@ from watcher.pin import Pin
 from watcher.settings import ImageSettings
 from watcher.source import GIT, PATH, URL, Source
 from watcher.wheels import Wheels
-from workers.image.base import Base
 from workers.image.component import Component, key_of
 from workers.image.content import sha256_of
 from workers.image.entry import tree
 from workers.image.errors import BuildRefused
-from workers.image.install import installed
 from workers.image.link import Link, link, name_of
 from workers.image.supply import Brought
 from workers.image.unpack import emptied, only_directory, unpack
-from workers.image.wheel import read_wheel
+from workers.image.wheel import Wheel, read_wheel
 from workers.image.workshop import Tree, Workshop
 
 Checkout = Callable[[str, str, Path], None]
@@ -41,7 +39,6 @@ class Elsewhere:
         sources: Sequence[Source],
         root: Path,
         code: Collection[str],
-        base: Base,
         workshop: Workshop,
         checkout: Checkout,
         now: datetime,
@@ -50,7 +47,7 @@ class Elsewhere:
 
         Raises a `BuildRefused` for a source that cannot be installed at all.
         """
-        self._root, self._code, self._base, self._workshop = root, code, base, workshop
+        self._root, self._code, self._workshop = root, code, workshop
         self._image, self._checkout, self._now = workshop.image, checkout, now
         target = Wheels.of(self._image)
         named = [self._named(one) for one in sources if target.wants(_pin(one))]
@@ -78,10 +75,14 @@ class Elsewhere:
     def bring(self, component: Component, place: Path) -> Brought:
         """See `Supply`."""
         source = self._sources[component]
-        mine = emptied(place / component.key)
-        wheel = read_wheel(self._wheel(component, source, mine), source.package, component.version)
-        entries = installed(wheel, self._image, _direct_url(source, self._image))
-        return Brought(entries, wheel.size, wheel.requires, wheel.license)
+        mine, direct_url = emptied(place / component.key), _direct_url(source, self._image)
+        made = self._links.get(source)
+        file = made.write(mine) if made else self._file(source, mine)
+        if file and file.name.endswith(".whl"):
+            wheel = read_wheel(file, source.package, component.version)
+            return Brought.of(wheel, self._image, direct_url=direct_url)
+        wheel = self._built(component, source, file, mine)
+        return Brought.of(wheel, self._image, direct_url=direct_url, built_on=self._workshop.built_on(wheel))
 
     # --- what there is ---
 
@@ -121,8 +122,6 @@ class Elsewhere:
         facts |= {"platform": image.platform, "libc": image.libc}
         if source.kind == PATH:
             facts["contents"] = self._contents(source)
-        if not source.at.endswith(".whl"):
-            facts["base"] = self._base.digest
         return Component(f"pypi:{source.package}", key_of(facts), source.version)
 
     def _contents(self, source: Source) -> str:
@@ -137,16 +136,12 @@ class Elsewhere:
 
     # --- where it comes from ---
 
-    def _wheel(self, component: Component, source: Source, place: Path) -> Path:
-        made = self._links.get(source)
-        if made:
-            return made.write(place)
+    def _built(self, component: Component, source: Source, file: Path | None, place: Path) -> Wheel:
+        """Of the archive `file`, or of a directory."""
         name = f"{source.package} from {_shown(source)}" + (f" at {source.commit[:12]}" if source.commit else "")
-        file = self._file(source, place)
-        if file and file.name.endswith(".whl"):
-            return file
         build = Tree(
             name=name,
+            package=source.package,
             key=component.key,
             place=self._unpacked(file, place, name) if file else self._directory(source, place),
             directory="" if source.kind == PATH and not source.editable else source.directory,

@@ -57,7 +57,9 @@ class Files:
                 found = self._supplies[component].bring(component, place)
                 self._brought[component] = found
                 mine = places(found.entries, looked_into=not component.is_package)
-                self._facts[component.key] = Facts(found.size, found.requires, mine, found.license, found.sha256)
+                self._facts[component.key] = Facts(
+                    found.size, found.requires, mine, found.license, found.sha256, found.built_on
+                )
             return self._brought[component].entries
 
     def again(self, component: Component) -> Sequence[Entry]:

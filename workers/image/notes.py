@@ -29,6 +29,7 @@ class Facts:
     places: Places = field(default_factory=dict)
     license: str = ""
     sha256: str = ""
+    built_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ def _facts(row: Mapping[str, Any]) -> Facts:
     places = dict.fromkeys(_texts(where), "") if told is None else told
     # These are told since then, too.
     terms, sha256 = inert(str(row.get("license", "")), 200), str(row.get("sha256", ""))
-    return Facts(size, _texts(row["requires"]), places, terms, sha256 if _SHA256.fullmatch(sha256) else "")
+    sha256 = sha256 if _SHA256.fullmatch(sha256) else ""
+    return Facts(size, _texts(row["requires"]), places, terms, sha256, str(row.get("built_on", "")))
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:

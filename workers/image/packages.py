@@ -10,7 +10,6 @@ from watcher.wheels import Wheels
 from workers.image.component import Component, package
 from workers.image.content import sha256_of
 from workers.image.errors import BuildRefused
-from workers.image.install import installed
 from workers.image.needs import Requires, check
 from workers.image.supply import Brought
 from workers.image.unpack import emptied, only_directory, unpack
@@ -59,13 +58,13 @@ class Packages:
         offer = self._offers[component]
         file = self._wheelhouse.bring(pin, offer, mine)
         sha256 = offer.file.hashes.get("sha256") or sha256_of(file)
-        if not file.name.endswith(".whl"):
-            unpack(file, emptied(mine / "source"), file.name)
-            root = only_directory(mine / "source", file.name)
-            source = Tree(name=file.name, key=component.key, place=root, version=pin.version)
-            file = self._workshop.wheel(source, mine, self._now)
-        wheel = read_wheel(file, pin.package, pin.version)
-        return Brought(installed(wheel, self._image), wheel.size, wheel.requires, wheel.license, sha256)
+        if file.name.endswith(".whl"):
+            return Brought.of(read_wheel(file, pin.package, pin.version), self._image, sha256=sha256)
+        unpack(file, emptied(mine / "source"), file.name)
+        root = only_directory(mine / "source", file.name)
+        source = Tree(name=file.name, package=pin.package, key=component.key, place=root, version=pin.version)
+        wheel = self._workshop.wheel(source, mine, self._now)
+        return Brought.of(wheel, self._image, sha256=sha256, built_on=self._workshop.built_on(wheel))
 
 
 def check_needs(pins: Mapping[Component, Pin], requires: Requires, target: Wheels) -> None:

@@ -13,6 +13,7 @@ from deflate import gzip_compress
 
 from watcher.image import DiffID, Digest, Platform
 from workers.image.base import LARGEST_CONFIG
+from workers.image.component import SHARED
 from workers.image.each import each
 from workers.image.notes import LARGEST, Facts, Notes
 from workers.image.packing import GZIP_LEVEL, Packing
@@ -73,11 +74,24 @@ class Known:
         return replace(self, layers=layers, stack=self.stack if whole else ())
 
     def within(self, store: Store) -> "Known":
-        """Only what is in the repository. What is missing of the stack can be made again, but for patches."""
+        """Only what is in the repository."""
         there = each(lambda pair: store.has(pair[0].digest), list(self.layers.values()))
         layers = {key: self.layers[key] for key, has in zip(self.layers, there, strict=True) if has}
+        return replace(self._with(layers), digests=frozenset())
+
+    def on(self, base: Digest | None) -> "Known":
+        """Only what fits a base: nothing that was built for another one, and no layer with something of the kind."""
+        odd = {key for key, one in self.facts.items() if one.built_on not in ("", str(base))}
+        if not odd:
+            return self
+        held = {found.key for found in self.stack if odd & {found.key, *found.keys} or found.names == (SHARED,)}
+        layers = {key: pair for key, pair in self.layers.items() if key not in odd | held}
+        return replace(self._with(layers), facts={key: one for key, one in self.facts.items() if key not in odd})
+
+    def _with(self, layers: Mapping[str, tuple[Descriptor, DiffID]]) -> "Known":
+        """What is missing of the stack can be made again, but for patches."""
         whole = not any(found.since for found in self.stack) or all(found.key in layers for found in self.stack)
-        return replace(self, layers=layers, stack=self.stack if whole else (), digests=frozenset())
+        return replace(self, layers=layers, stack=self.stack if whole else ())
 
 
 def known(store: Store, name: str, platform: Platform) -> Known:

@@ -22,6 +22,7 @@ from workers.image.supply import Own, Supply
 from workers.image.tools import Tools
 from workers.image.vendor import Vendor
 from workers.image.venv import venv
+from workers.image.wheel_cache import WheelCache
 from workers.image.wheelhouse import Wheelhouse
 from workers.image.workshop import Workshop
 
@@ -46,7 +47,8 @@ def supplies_of(
     """Who supplies what the recipe asks for; nothing is fetched yet. A `BuildRefused` for what nobody can install."""
     settings = recipe.image.sandbox
     sandbox = Sandbox(settings, tools.base or base, directory) if settings else None
-    workshop = Workshop(recipe.image, wheelhouse, sandbox, tools.resolve, tools.cache)
+    cache = WheelCache(tools.cache) if tools.cache else None
+    workshop = Workshop(recipe.image, wheelhouse, sandbox, tools.resolve, cache)
     packages = Packages(recipe.pins, recipe.sources, workshop, now)
     vendors = [
         Vendor(recipe.tree, lock, recipe.image, composer, directory, sandbox)
@@ -55,7 +57,7 @@ def supplies_of(
     ]
     own = Own(_own(recipe, [vendor.place for vendor in vendors]))
     code = own.paths(recipe.image.code)
-    elsewhere = Elsewhere(recipe.sources, recipe.tree, code, base, workshop, tools.checkout, now)
+    elsewhere = Elsewhere(recipe.sources, recipe.tree, code, workshop, tools.checkout, now)
     found: list[Supply] = [own, packages, elsewhere]
     pins = once({**packages.pins, **elsewhere.pins})
     if recipe.image.bytecode and recipe.image.python:

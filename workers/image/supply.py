@@ -3,11 +3,14 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
+from watcher.settings import ImageSettings
 from workers.image.component import Component, of_entries
 from workers.image.content import size_of
 from workers.image.entry import Entry
+from workers.image.install import installed
+from workers.image.wheel import Wheel
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,7 @@ class Brought:
 
     `requires` is what it needs (Requires-Dist), if it is a package of Python. `license` is its licence (an SPDX
     expression, or what stands there), and `sha256` the hash of the file that it came in, as far as they are known.
+    What was built for one base alone is `built_on` the one with this digest.
     """
 
     entries: Sequence[Entry]
@@ -23,6 +27,15 @@ class Brought:
     requires: tuple[str, ...] = ()
     license: str = ""
     sha256: str = ""
+    built_on: str = ""
+
+    @classmethod
+    def of(
+        cls, wheel: Wheel, image: ImageSettings, *, sha256: str = "", direct_url: bytes = b"", built_on: str = ""
+    ) -> Self:
+        """What a wheel leaves. See `installed`."""
+        entries = installed(wheel, image, direct_url)
+        return cls(entries, wheel.size, wheel.requires, wheel.license, sha256, built_on)
 
 
 class Supply(Protocol):

@@ -66,6 +66,11 @@ class Wheel:
         """Bytes, packed: much like what its layer comes to."""
         return self.path.stat().st_size
 
+    @property
+    def is_portable(self) -> bool:
+        """Whether it says that nothing in it depends on a machine or on a build of Python."""
+        return self.path.name.endswith("-none-any.whl")
+
     def scheme(self, name: str) -> tuple[str, str]:
         """The scheme that a file belongs to (`purelib`, `scripts` …), and its path within the scheme's directory."""
         top, _, rest = name.partition("/")

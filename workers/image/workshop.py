@@ -2,12 +2,11 @@
 
 What the backend needs is resolved here, from the metadata of wheels, and laid out as packages of an image are: no code
 of strangers runs but in the sandbox, which has no network. What was made is kept by the key of everything that it
-depends on. The protocol: PEP 517, 518 and 660.
+depends on, the sandbox's base included. The protocol: PEP 517, 518 and 660.
 """
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +19,7 @@ from watcher.inert import inert
 from watcher.pin import Pin
 from watcher.settings import ImageSettings
 from workers.image import hook
+from workers.image.component import key_of
 from workers.image.entry import Entry, tree
 from workers.image.errors import BuildRefused
 from workers.image.install import installed
@@ -27,7 +27,8 @@ from workers.image.link import pyproject
 from workers.image.sandbox import Job, Sandbox
 from workers.image.unpack import emptied, small_text
 from workers.image.venv import venv
-from workers.image.wheel import read_wheel
+from workers.image.wheel import Wheel, read_wheel
+from workers.image.wheel_cache import WheelCache, proven
 from workers.image.wheelhouse import NO_WHEEL, Wheelhouse
 
 Resolve = Callable[[Sequence[str]], Sequence[Pin]]
@@ -44,11 +45,13 @@ _LONG_AGO = "315532800"
 class Tree:
     """A source tree to be built: `place` is where it lies, `directory` the part of it that counts.
 
-    `name` is what people call it, `key` stands for everything that comes of it. One that is `editable` lies in the
-    image at `place_there`, where the wheel links to.
+    `name` is what people call it, `key` stands for everything that comes of it but for what it is built in, and the
+    wheel has to be one of `package`, at `version` if there is one. One that is `editable` lies in the image at
+    `place_there`, where the wheel links to.
     """
 
     name: str
+    package: str
     key: str
     place: Path
     directory: str = ""
@@ -65,20 +68,26 @@ class Workshop:
     wheelhouse: Wheelhouse
     sandbox: Sandbox | None = None
     resolve: Resolve = field(default=lambda _: ())
-    cache: Path | None = None
+    cache: WheelCache | None = None
 
-    def wheel(self, source: Tree, place: Path, now: datetime) -> Path:
+    def wheel(self, source: Tree, place: Path, now: datetime) -> Wheel:
         """The wheel of a source tree, in the directory `place` or in the cache.
 
         Raises `BuildRefused` with the backend's last words, and what the sandbox and the index raise.
         """
-        kept = self.cache / source.key if self.cache else None
-        if kept and (found := next(kept.glob("*.whl"), None)):
-            return found
         if self.sandbox is None:
             raise BuildRefused(source.name, "it has to be built, which means to run its code", NO_WHEEL)
-        made = self._made(self.sandbox, source, place, now)
-        return _keep(made, kept) if kept else made
+        key = key_of({"source": source.key, "in": self.sandbox.digest})
+        if self.cache and (found := self.cache.find(key, source.package, source.version, now)):
+            return found
+        made = proven(self._made(self.sandbox, source, place, now), source.package, source.version)
+        if self.cache:
+            self.cache.keep(key, made, now)
+        return made
+
+    def built_on(self, wheel: Wheel) -> str:
+        """The digest of the base that such a wheel of ours fits; empty for one that fits any."""
+        return "" if wheel.is_portable or self.sandbox is None else str(self.sandbox.digest)
 
     def _made(self, sandbox: Sandbox, source: Tree, place: Path, now: datetime) -> Path:
         backend, requires, paths = _build_system(source)
@@ -172,15 +181,3 @@ def _asked(file: Path | None, source: Tree) -> tuple[str, ...]:
         return tuple(str(Requirement(text)) for text in json.loads(small_text(file, source.name)))
     except (ValueError, TypeError) as error:
         raise BuildRefused(source.name, f"its build backend asks for {inert(str(error), 200)!r}") from None
-
-
-def _keep(wheel: Path, kept: Path) -> Path:
-    """Puts a wheel into the cache, whole or not at all."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(dir=kept.parent, prefix=".new-"))
-    shutil.move(wheel, new / wheel.name)
-    try:
-        new.rename(kept)
-    except OSError:  # somebody else was faster
-        shutil.rmtree(new)
-    return kept / wheel.name

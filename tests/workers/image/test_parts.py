@@ -26,6 +26,8 @@ NOTES: dict[str, Any] = {
     "churn": {"pypi:a": 0.5},
     "groups": {"key-g": ["key-a", "key-b"]},
 }
+OLD = Digest(f"sha256:{'0' * 64}")
+FACTS = {"size": 1, "requires": [], "places": {}}
 LAYERS: list[dict[str, str]] = [
     {COMPONENT: "pypi:a@1.0 pypi:b@1.0", KEY: "key-g"},
     {COMPONENT: "pypi:a@1.1", KEY: "key-p", SINCE: "key-a", STEPS: "1"},
@@ -55,6 +57,28 @@ def image(notes: bytes, layers: list[dict[str, str]], size: int = 100) -> tuple[
     beside = Manifest.make(EMPTY, (Descriptor(media_type=PARTS, digest=digest_of(notes), size=len(notes)),), {})
     store.put_manifest(beside.raw, OCI_MANIFEST, f"sha256-{manifest.digest.hex}.parts")
     return store, manifest.digest
+
+
+def test_what_was_built_for_another_base_is_made_again() -> None:
+    notes = {**NOTES, "facts": {"key-a": {**NOTES["facts"]["key-a"], "built_on": OLD}, "key-b": FACTS}}
+    layers = [
+        {COMPONENT: "pypi:a@1.0 pypi:b@1.0", KEY: "key-g"},
+        {COMPONENT: "pypi:c@1.0", KEY: "key-c"},
+        {COMPONENT: "shared", KEY: "key-s"},
+    ]
+    before = told(notes, layers)
+
+    assert before.on(OLD) is before
+    now = before.on(Digest(f"sha256:{'1' * 64}"))
+    assert set(now.layers) == {"key-c"}
+    assert set(now.facts) == {"key-b"}
+    assert now.stack == before.stack, "it goes where it was"
+
+
+def test_a_patch_of_what_was_built_for_another_base_is_nothing_to_go_on_from() -> None:
+    notes = {**NOTES, "facts": {"key-p": {**FACTS, "built_on": OLD}}}
+
+    assert told(notes).on(None).stack == ()
 
 
 def told(notes: Any, layers: list[dict[str, str]] = LAYERS, size: int = 100) -> Known:

@@ -1,5 +1,6 @@
 """What has no wheel is built in a container of the base, on a real engine: once, without a network, without secrets."""
 
+import gzip
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ import pytest
 
 from tests.rig.base_image import PYTHON, base_image
 from tests.rig.engine import RealEngine, ran
+from tests.rig.image import layer, publish
 from tests.rig.registry import Registry
 from tests.rig.sdist import sdist, source_tree
 from tests.rig.simple_index import SimpleIndex
@@ -33,6 +35,8 @@ from workers.image.recipe import Recipe
 from workers.image.sandbox import Sandbox
 from workers.image.tools import Tools
 from workers.image.wheelhouse import Wheelhouse
+from workers.oci.layout import LayoutStore
+from workers.oci.store import small_blob
 from workers.oci.stores import open_store
 from workers.process import ToolTimedOut, environment
 from workers.propose.uv import Uv
@@ -194,3 +198,33 @@ def test_a_build_ends_at_its_deadline(yard: Yard) -> None:
 
     with pytest.raises(ToolTimedOut, match=r"ext-2\.0\.tar\.gz"):
         yard.build([pin("ext", "2.0")], "1", sandbox=sandbox.model_copy(update={"deadline": timedelta(seconds=4)}))
+
+
+def test_what_was_compiled_for_one_base_is_built_again_for_the_next(yard: Yard) -> None:
+    version = PYTHON.replace(".", "")
+    compiled, plain = source_tree("ext", "2.0", f"cp{version}-cp{version}-linux_x86_64"), source_tree("pure", "2.0")
+    yard.index.add("ext", "ext-2.0.tar.gz", sdist("ext-2.0", compiled))
+    yard.index.add("pure", "pure-2.0.tar.gz", sdist("pure-2.0", plain))
+    write(yard.tmp / "tree", {"requirements.txt": ""})
+    pins = [pin("ext", "2.0"), pin("pure", "2.0")]
+    first = yard.build(pins, "1")
+    yard.index.asked.clear()
+
+    second = yard.build(pins, "2", first.image, base=another_base(yard.tmp / "base"))
+
+    fetched = [one.path.rpartition("/")[2] for one in yard.index.asked]
+    assert "ext-2.0.tar.gz" in fetched
+    assert "helper-1.0-py3-none-any.whl" in fetched
+    assert "pure-2.0.tar.gz" not in fetched
+    again = yard.build(pins, "3", second.image, base=f"oci:{yard.tmp}/base:latest")
+    assert again.new_layers == 0
+
+
+def another_base(place: Path) -> str:
+    """The base with one file more."""
+    store = LayoutStore(place)
+    manifest = base_image().copied_to(store)
+    below = [gzip.decompress(small_blob(one, store, 2**30)) for one in manifest.layers]
+    env = ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"]
+    publish(store, [*below, layer({"etc/debian_version": "next\n"})], tag="latest", Env=env)
+    return f"oci:{place}:latest"
