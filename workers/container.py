@@ -32,6 +32,8 @@ _ANSWER = 120
 _MARGIN = timedelta(minutes=15)
 """What filling a container and emptying it may take, beside the time that its program has."""
 _CHUNK = 1024 * 1024
+_SHARES = 128
+"""The weight of its processes, where others have 1024."""
 
 
 class EngineGone(Temporary):
@@ -90,8 +92,9 @@ class Engine:
 class Task:
     """What is run: `argv` in `directory` of `image`. `name` is what people call it, `deadline` how long it may take.
 
-    `volumes` are directories (by their paths) that can be written to even if the rest of it is `read_only`; one with a
-    name is kept by the engine, one without lives as long as the container.
+    Of the processors it gets what others leave, and `cpus` at most. `volumes` are directories (by their paths) that
+    can be written to even if the rest of it is `read_only`; one with a name is kept by the engine, one without lives
+    as long as the container.
     """
 
     name: str
@@ -99,6 +102,7 @@ class Task:
     argv: Sequence[str]
     deadline: timedelta
     memory: int
+    cpus: float | None = None
     directory: str = "/"
     env: Mapping[str, str] = field(default_factory=dict)
     user: str = "0:0"
@@ -130,6 +134,9 @@ class Task:
                 "Memory": self.memory,
                 # The same, so that it cannot go on in the swap.
                 "MemorySwap": self.memory,
+                # Whatever else runs there comes first.
+                "CpuShares": _SHARES,
+                "NanoCpus": int((self.cpus or 0) * 10**9),
                 "PidsLimit": self.processes,
                 "LogConfig": LogConfig(type="json-file", config={"max-size": f"{OUTPUT}", "max-file": "1"}),
             },

@@ -12,6 +12,7 @@ def test_nothing_of_this_machine_is_in_it() -> None:
         argv=["/bin/x", "-y"],
         deadline=timedelta(minutes=5),
         memory=1024,
+        cpus=1.5,
         volumes={"/own": "", "/kept": "toplayer-kept"},
     )
 
@@ -23,4 +24,6 @@ def test_nothing_of_this_machine_is_in_it() -> None:
     assert body["HostConfig"]["NetworkMode"] == "none"
     assert body["HostConfig"]["CapDrop"] == ["ALL"]
     assert body["HostConfig"]["MemorySwap"] == body["HostConfig"]["Memory"] == 1024
+    assert body["HostConfig"]["CpuShares"] < 1024
+    assert body["HostConfig"]["NanoCpus"] == 1_500_000_000
     assert int(body["Labels"][LABEL]) > 1_000 + 300

@@ -37,6 +37,7 @@ class SandboxSettings(Model):
     tls: TlsSettings | None = None
     base: str = ""
     memory: Memory = 4 * 1024**3
+    cpus: Annotated[float, Field(gt=0, le=1024)] | None = None
     deadline: Duration = timedelta(minutes=30)
 
     @model_validator(mode="after")

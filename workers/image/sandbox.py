@@ -4,29 +4,23 @@ What it works on is put into the container, and what it leaves at one place is t
 """
 
 import contextlib
-import json
-import tarfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from docker import APIClient
-from docker.errors import ImageNotFound
 
 from watcher.image import Digest
 from watcher.inert import inert
 from watcher.settings import SandboxSettings
 from workers.container import Container, Engine, EngineRefuses, Task, throwaway
-from workers.image.base import LARGEST_CONFIG, Base
+from workers.image.base import Base
 from workers.image.entry import Entry
 from workers.image.errors import BuildRefused
 from workers.image.layer import write_tar
+from workers.image.sandbox_base import loaded
 from workers.image.unpack import MOST_BYTES, emptied, unpack
-from workers.oci.manifest import OCI_MANIFEST, Descriptor, Manifest, canonical
-from workers.oci.store import small_blob
-
-_NAME = "toplayer.invalid/base"
-_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +61,13 @@ class Sandbox:
         with self._asking() as api:
             task = Task(
                 name=job.name,
-                image=self._loaded(api),
+                image=loaded(api, self._base, time.time()),
                 argv=job.argv,
                 directory=job.directory,
                 env=job.env,
                 deadline=self._settings.deadline,
                 memory=self._settings.memory,
+                cpus=self._settings.cpus,
             )
             with throwaway(api, task) as container:
                 self._put(container, job)
@@ -127,60 +122,5 @@ class Sandbox:
             hint = "an engine on a machine of that kind can: name it as `engine`" if "exec format" in error.why else ""
             raise BuildRefused(f"the Docker engine at {error.address}", error.why, hint) from error
 
-    def _loaded(self, api: APIClient) -> str:
-        """The base, by the name that it has in the engine: brought there from its own repository, once."""
-        digest = self._base.digest
-        assert digest is not None
-        name = f"{_NAME}:{digest.hex}"
-        try:
-            api.inspect_image(name)
-        except ImageNotFound:
-            for _ in api.load_image(self._archive(name)):
-                pass
-        return name
-
-    def _archive(self, name: str) -> Iterator[bytes]:
-        """The base as `docker save` writes it since version 25: an OCI layout, and the file that older ones read."""
-        store, digest = self._base.store, self._base.digest
-        assert store is not None
-        assert digest is not None
-        raw = store.manifest(digest)
-        if raw is None:
-            raise BuildRefused(f"base {self._base.name}", "it is gone", "push it again, or name another one")
-        manifest = Manifest.parse(raw, store.where)
-        config = small_blob(manifest.config, store, LARGEST_CONFIG)
-        about = Descriptor(media_type=OCI_MANIFEST, digest=digest, size=len(raw), annotations=_names(name)).json()
-        old = {"Config": _blob(manifest.config), "RepoTags": [name], "Layers": [_blob(one) for one in manifest.layers]}
-        texts = {
-            "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
-            "index.json": canonical({"schemaVersion": 2, "manifests": [about]}),
-            "manifest.json": json.dumps([old]).encode(),
-            f"blobs/sha256/{digest.hex}": raw,
-            _blob(manifest.config): config,
-        }
-        for path, content in texts.items():
-            yield _head(path, len(content)) + content + bytes(-len(content) % tarfile.BLOCKSIZE)
-        for layer in {one.digest: one for one in manifest.layers}.values():
-            yield _head(_blob(layer), layer.size)
-            with store.blob(layer.digest) as stream:
-                while chunk := stream.read(_CHUNK):
-                    yield chunk
-            yield bytes(-layer.size % tarfile.BLOCKSIZE)
-        yield bytes(2 * tarfile.BLOCKSIZE)
-
 
 _HINT = "what it needs has to be in the base: name one that has it as `base` of [apps.….image.sandbox]"
-
-
-def _names(name: str) -> dict[str, str]:
-    return {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": name.rpartition(":")[2]}
-
-
-def _blob(one: Descriptor) -> str:
-    return f"blobs/sha256/{one.digest.hex}"
-
-
-def _head(path: str, size: int) -> bytes:
-    info = tarfile.TarInfo(path)
-    info.size = size
-    return info.tobuf(tarfile.GNU_FORMAT)

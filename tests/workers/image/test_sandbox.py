@@ -3,6 +3,7 @@
 import gzip
 import os
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker import APIClient
 
 from tests.rig.base_image import PYTHON, base_image
 from tests.rig.engine import RealEngine, ran
@@ -26,13 +28,14 @@ from watcher.pin import Pin
 from watcher.rollout import Built
 from watcher.settings import GitSettings, ImageSettings, IndexSettings, SandboxSettings
 from watcher.wheels import Wheels
-from workers.container import EngineGone
+from workers.container import LABEL, EngineGone
 from workers.git import Repository
 from workers.image.base import Base, open_base
 from workers.image.build import build
 from workers.image.errors import BuildRefused
 from workers.image.recipe import Recipe
 from workers.image.sandbox import Sandbox
+from workers.image.sandbox_base import loaded
 from workers.image.tools import Tools
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.layout import LayoutStore
@@ -42,6 +45,7 @@ from workers.process import ToolTimedOut, environment
 from workers.propose.uv import Uv
 
 pytestmark = pytest.mark.journey
+DAY = 86_400
 
 CHECK = """
 import ext, gitted, here, importlib.metadata as m, json, sys
@@ -148,7 +152,7 @@ def test_sdists_packages_of_git_and_of_the_repository_are_built_and_run(yard: Ya
     with docker.api() as api:
         api.pull(yard.image.repository, tag=str(built.image))
         assert ran(api, f"{yard.image.repository}@{built.image}") == "/app/libs/here/here.py\n"
-        assert not [one for one in api.containers(all=True) if "io.toplayer.sandbox" in one["Labels"]]
+        assert not [one for one in api.containers(all=True) if LABEL in one["Labels"]]
     before = len(yard.index.asked)
     write(yard.tmp / "tree", {"other.py": ""})
     second = yard.build([pin("ext", "2.0")], "2", built.image)
@@ -218,6 +222,30 @@ def test_what_was_compiled_for_one_base_is_built_again_for_the_next(yard: Yard) 
     assert "pure-2.0.tar.gz" not in fetched
     again = yard.build(pins, "3", second.image, base=f"oci:{yard.tmp}/base:latest")
     assert again.new_layers == 0
+
+
+def test_a_base_that_nobody_has_used_for_a_month_goes_when_another_one_comes(
+    tmp_path: Path, docker: RealEngine
+) -> None:
+    platform, now = Platform.parse("linux/amd64"), time.time()
+    one, two = (open_base(name, platform, {}) for name in (base_image().address, another_base(tmp_path / "two")))
+    with docker.api() as api:
+        first = loaded(api, one, now)
+        other = loaded(api, two, now + 20 * DAY)
+        assert {first, other} <= set(_bases(api))
+        api.remove_image(other)
+        in_use = api.create_container(first, "true")
+
+        loaded(api, two, now + 40 * DAY)
+        assert {first, other} <= set(_bases(api)), "a container needs it"
+        api.remove_container(in_use)
+        api.remove_image(other)
+        loaded(api, two, now + 40 * DAY)
+        assert _bases(api) == [other]
+
+
+def _bases(api: APIClient) -> list[str]:
+    return [name for row in api.images(name="toplayer.invalid/base") for name in row["RepoTags"]]
 
 
 def another_base(place: Path) -> str:
