@@ -19,6 +19,7 @@ from watcher.pin import Pin
 from watcher.release import File, Release
 from watcher.route import Indexes, answer, route, unrouted
 from watcher.settings import IndexSettings
+from watcher.target import Fit
 from watcher.wheels import Wheels, is_source
 from workers.image.errors import BuildRefused
 from workers.image.shelf import Shelf
@@ -106,18 +107,22 @@ class Wheelhouse:
         release = next((release for release in releases if release.version == pin.version), None)
         if release is None:
             return f"is not on {self.address(pin).replace(' ', ' or ')}"
-        fit = self._target.fit(pin, release)
+        accepted = tuple(file for file in release.files if not pin.hashes or _hash(file) in ("", *pin.hashes))
+        fit = self._fit(pin, replace(release, files=accepted))
         if not fit.files:
-            # What the lock names stays installable when it is yanked (PEP 592); it is only never chosen anew.
-            files = tuple(replace(file, yanked=None) for file in release.files)
-            fit = self._target.fit(pin, replace(release, files=files))
-        accepted = [file for file in fit.files if not pin.hashes or _hash(file) in ("", *pin.hashes)]
-        if fit.files and not accepted:
-            return f"has no wheel for {self._target} with a hash that the lock has"
-        if not accepted:
-            return fit.said
-        rank = min(map(self._target.rank, accepted))
-        return max((file for file in accepted if self._target.rank(file) == rank), key=_build)
+            every = self._fit(pin, release)
+            return f"has no file for {self._target} with a hash that the lock has" if every.files else every.said
+        rank = min(map(self._target.rank, fit.files))
+        return max((file for file in fit.files if self._target.rank(file) == rank), key=_build)
+
+    def _fit(self, pin: Pin, release: Release) -> Fit:
+        """What of a release can be installed. What the lock names stays so when it is yanked: it is only never chosen
+        anew (PEP 592)."""
+        fit = self._target.fit(pin, release)
+        if fit.files:
+            return fit
+        files = tuple(replace(file, yanked=None) for file in release.files)
+        return self._target.fit(pin, replace(release, files=files))
 
     def bring(self, pin: Pin, offer: Offer, into: Path) -> Path:
         """Downloads a file into a directory. What arrives has a hash that the lock or, without one, the index has.

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.rig.proxy import Asked, Instead, proxy
+from tests.rig.sdist import sdist, source_tree
 from tests.rig.simple_index import ERROR, SimpleIndex
 from tests.rig.wheel import wheel, wheel_name
 from watcher.errors import IndexLied, IndexRefused, IndexUnreachable
@@ -75,6 +76,20 @@ def test_the_wheel_has_a_hash_that_the_lock_has(index: SimpleIndex, house: Wheel
     assert house.best([plain], now)[plain].file.filename == "fast-1.0-py3-none-any.whl"
 
 
+def test_a_source_distribution_that_the_lock_has_the_hash_of_is_built_beside_wheels_that_it_has_not(
+    index: SimpleIndex, http: Http, now: datetime
+) -> None:
+    archive = sdist("fast-1.0", source_tree("fast", "1.0"))
+    index.publish("fast", "1.0")
+    index.add("fast", "fast-1.0.tar.gz", archive)
+    mine = pin("fast", "1.0", sha256(archive))
+    house = Wheelhouse({"pypi": settings(index)}, replace(TARGET, builds=True), http)
+
+    assert house.best([mine], now)[mine].file.filename == "fast-1.0.tar.gz"
+    with pytest.raises(BuildRefused, match=r"no file for .* with a hash that the lock has"):
+        Wheelhouse({"pypi": settings(index)}, TARGET, http).best([pin("fast", "1.0", sha256(b""))], now)
+
+
 def test_everything_that_cannot_be_installed_is_named_at_once(
     index: SimpleIndex, house: Wheelhouse, now: datetime
 ) -> None:
@@ -92,7 +107,7 @@ def test_everything_that_cannot_be_installed_is_named_at_once(
 
     assert str(caught.value) == (
         f"requirements.txt: `absent` 1.0 is not on {index.url}; "
-        "`changed` 1.0 has no wheel for Python 3.12 on manylinux_2_28_x86_64 with a hash that the lock has; "
+        "`changed` 1.0 has no file for Python 3.12 on manylinux_2_28_x86_64 with a hash that the lock has; "
         f"`moved` 1.0 is not on {index.url}; "
         "`source` 1.0 has no wheel; "
         "`windows` 1.0 has no wheel for Python 3.12 on manylinux_2_28_x86_64; "
