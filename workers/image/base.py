@@ -1,4 +1,7 @@
-"""The image that another one stands on. It is never pulled: only its manifest and its configuration are read."""
+"""The image that another one stands on. It is not pulled: its manifest and its configuration are read.
+
+Of its layers, only whose directories are: see `directories`.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace

@@ -21,6 +21,7 @@ from watcher.rollout import Built
 from watcher.units import size
 from workers.composer import Composer
 from workers.image.base import Base
+from workers.image.directories import Directories, directories
 from workers.image.errors import BuildRefused
 from workers.image.laying import Laying, Report
 from workers.image.packing import Packing
@@ -57,12 +58,14 @@ def build(
     with _disk(scratch), throwaway(scratch) as directory:
         supplies = supplies_of(recipe, base, wheelhouse, composer, tools, directory, now)
         platform = Platform.parse(recipe.image.platform)
-        ground = (tools.base or base).digest
-        hosts = known(store, recipe.previous, platform).on(ground) if recipe.previous else Known()
-        again = known(store, recipe.tag, platform).on(ground)
-        others = reduce(or_, (known(store, name, platform).on(ground).loose for name in recipe.others), Known())
+        names = (*recipe.others, *filter(None, (recipe.previous,)), recipe.tag)
+        earlier = [known(store, name, platform) for name in names]
+        whose = directories(base, recipe.image, [one.directories for one in earlier])
+        fitting = [one.on((tools.base or base).digest, whose) for one in earlier]
+        again, hosts = fitting[-1], fitting[-2] if recipe.previous else Known()
+        others = reduce(or_, (one.loose for one in fitting[: len(recipe.others)]), Known())
         found = (others | hosts | again).packed([Packing(name) for name in recipe.packings])
-        one = _Image(recipe, base, store, supplies, report)
+        one = _Image(recipe, base, store, supplies, whose, report)
         try:
             made = one.made(found, directory / "first", again=bool(again.stack))
         except BlobsMissing as error:
@@ -100,12 +103,15 @@ class _Image:
     base: Base
     store: Store
     supplies: Supplies
+    directories: Directories
     report: Report
 
     def made(self, known: Known, directory: Path, *, again: bool) -> tuple[Manifest, int, str]:
         """Its manifest, the bytes that travelled, and what a person should know of it."""
         directory.mkdir()
-        laying = Laying(self.recipe, self.base, self.store, self.supplies, known, directory, self.report)
+        laying = Laying(
+            self.recipe, self.base, self.store, self.supplies, known, self.directories, directory, self.report
+        )
         with Sending(self.store, directory) as sending:
             for layer in self.base.layers:
                 # The base is part of every image of the repository: it is asked for if there is none to start from.

@@ -1,17 +1,19 @@
 """Entries → a layer: a tar that is always the same for the same entries, packed.
 
-Sorted by path, owned by root, with the time 0, in GNU's format (names of any length and any bytes; no PAX headers,
-which hold times and process ids). Nothing here knows the clock, the locale, the umask or the directory of the build.
+Sorted by path, owned by root (but for directories that are somebody else's in the base), with the time 0, in GNU's
+format (names of any length and any bytes; no PAX headers, which hold times and process ids). Nothing here knows
+the clock, the locale, the umask or the directory of the build.
 """
 
 import hashlib
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from watcher.image import DiffID, Digest
 from workers.image.content import chunks, size_of
+from workers.image.directories import Directory
 from workers.image.entry import Entry, shown, with_parents
 from workers.image.errors import BuildRefused
 from workers.image.packing import Packing, packer
@@ -19,6 +21,7 @@ from workers.oci.manifest import Descriptor
 
 _KINDS = {True: tarfile.DIRTYPE, False: tarfile.REGTYPE}
 _BUFFER = 256 * 1024
+_NONE: Mapping[str, Directory] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +39,30 @@ class Layer:
         return Descriptor(media_type=self.packing.media_type, digest=self.digest, size=self.size)
 
 
-def write_layer(entries: Iterable[Entry], path: Path, packing: Packing = Packing.GZIP) -> Layer:
-    """Writes the layer of these entries, and of the directories above them, to `path`. Needs little memory."""
+def write_layer(
+    entries: Iterable[Entry], path: Path, packing: Packing = Packing.GZIP, odd: Mapping[str, Directory] = _NONE
+) -> Layer:
+    """Writes the layer of these entries, and of the directories above them, to `path`. Needs little memory.
+
+    `odd` are directories that are not as usual.
+    """
     with path.open("wb") as file:
         outer = _Hashed(file.write)
         packed = packer(packing, outer.write)
-        inner = write_tar(entries, packed.write)
+        inner = write_tar(entries, packed.write, odd)
         packed.close()
         outer.flush()
     digest, diff_id = f"sha256:{outer.hash.hexdigest()}", f"sha256:{inner.hash.hexdigest()}"
     return Layer(path, Digest(digest), outer.size, DiffID(diff_id), packing)
 
 
-def write_tar(entries: Iterable[Entry], sink: Callable[[bytes], object]) -> "_Hashed":
+def write_tar(
+    entries: Iterable[Entry], sink: Callable[[bytes], object], odd: Mapping[str, Directory] = _NONE
+) -> "_Hashed":
     """Gives the tar of these entries, and of the directories above them, to `sink`; its hash and size come back."""
     tar = _Hashed(sink)
     for entry in with_parents(entries):
-        _write(entry, tar)
+        _write(entry, tar, odd)
     tar.write(bytes(2 * tarfile.BLOCKSIZE))
     tar.flush()
     return tar
@@ -78,9 +88,11 @@ class _Hashed:
         self._sink(data)
 
 
-def _write(entry: Entry, tar: _Hashed) -> None:
+def _write(entry: Entry, tar: _Hashed, odd: Mapping[str, Directory]) -> None:
     info = tarfile.TarInfo(entry.path)
     info.mode = entry.mode
+    if entry.is_directory and entry.path in odd:
+        info.mode, info.uid, info.gid = odd[entry.path]
     info.type = tarfile.SYMTYPE if entry.link else _KINDS[entry.is_directory]
     info.linkname = entry.link
     if entry.content is not None:

@@ -1,6 +1,6 @@
 """The layers of an image: which ones, in which order; those that are not there yet are made, and sent."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,9 @@ from watcher.layers.part import MOST_LAYERS, Stack
 from watcher.units import size
 from watcher.wheels import Wheels
 from workers.image.base import Base
+from workers.image.directories import Directories
 from workers.image.each import each
+from workers.image.entry import Entry
 from workers.image.errors import BuildRefused
 from workers.image.files import Files
 from workers.image.layer import Layer, write_layer
@@ -49,11 +51,13 @@ class Laying:
         store: Store,
         supplies: Supplies,
         known: Known,
+        directories: Directories,
         directory: Path,
         report: Report,
     ) -> None:
         self._recipe, self._base, self._store = recipe, base, store
         self._pins, self._known, self._directory, self._report = supplies.pins, known, directory, report
+        self._directories = directories
         self._files, self._packing = Files(supplies.every, known, directory), Packing(recipe.packings[0])
         self.components = self._files.components
         self._made: dict[Group, Layer] = {}
@@ -71,7 +75,7 @@ class Laying:
         if settled := shared(tuple(self._pins), self._files):
             told = self._settle(settled, sending)
             laid = (*laid, _group(settled))
-        notes = Notes.of(laid, self.components, self._files.facts, churn)
+        notes = Notes.of(laid, self.components, self._files.facts, churn, self._directories)
         requires = {key: one.requires for key, one in notes.facts.items()}
         check_needs(self._pins, requires, Wheels.of(self._recipe.image))
         return Laid([self._layer(group) for group in laid], notes, told)
@@ -111,7 +115,7 @@ class Laying:
             number, name = numbered
             place = self._directory / f"patch-{number}.tar"
             patch = patch_of(name, before, self._files, self._known, self._store, place.with_suffix(".held"))
-            return write_layer(patch, place, self._packing) if patch else None
+            return self._write(patch, place) if patch else None
 
         made = zip(names, each(make, list(enumerate(names))), strict=True)
         return {name: layer for name, layer in made if layer is not None}
@@ -123,7 +127,7 @@ class Laying:
         def make(numbered: tuple[int, Group]) -> Layer:
             number, group = numbered
             entries = [entry for component in group.components for entry in self._files.of(component)]
-            layer = write_layer(entries, self._directory / f"layer-{number}.tar", self._packing)
+            layer = self._write(entries, self._directory / f"layer-{number}.tar")
             for component in group.components:
                 self._files.drop(component)
             self._report(f"{group.name}: {size(layer.size)}")
@@ -140,10 +144,13 @@ class Laying:
             return ""
         for line in settled.said:
             self._report(line)
-        layer = write_layer(settled.entries(self._files), self._directory / "shared.tar", self._packing)
+        layer = self._write(settled.entries(self._files), self._directory / "shared.tar")
         self._made[_group(settled)] = layer
         sending.put(layer)
         return "; ".join(settled.said)
+
+    def _write(self, entries: Iterable[Entry], path: Path) -> Layer:
+        return write_layer(entries, path, self._packing, self._directories.odd)
 
     def _layer(self, group: Group) -> tuple[Descriptor, DiffID]:
         if group not in self._made:

@@ -5,12 +5,15 @@ neither the processor nor its word size. It packs what is in memory, so a layer 
 every reader of gzip takes them as one stream (RFC 1952, section 2.2).
 """
 
+import gzip
+import tarfile
+import zlib
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Protocol
+from typing import BinaryIO, Protocol, cast
 
 from deflate import gzip_compress
-from zstandard import ZstdCompressor
+from zstandard import ZstdCompressor, ZstdDecompressor, ZstdError
 
 from workers.oci.manifest import OCI_LAYER_GZIP, OCI_LAYER_ZSTD
 
@@ -42,12 +45,21 @@ class Packer(Protocol):
         ...
 
 
+BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error, ZstdError, ValueError)
+"""What reading a layer raises that is none."""
 Sink = Callable[[bytes], object]
 
 
 def packer(packing: Packing, sink: Sink) -> Packer:
     """Packs what is written to it into `sink`."""
     return _PACKERS[packing](sink)
+
+
+def unpacked(blob: BinaryIO, media_type: str) -> BinaryIO:
+    """The tar of a layer of ours or of a base's, to be read once. Reading raises what is in `BROKEN`."""
+    if media_type == OCI_LAYER_ZSTD:
+        return cast(BinaryIO, ZstdDecompressor().stream_reader(blob, read_across_frames=True))
+    return cast(BinaryIO, gzip.GzipFile(fileobj=blob)) if media_type == OCI_LAYER_GZIP else blob
 
 
 class _Gzip:

@@ -14,6 +14,7 @@ from deflate import gzip_compress
 from watcher.image import DiffID, Digest, Platform
 from workers.image.base import LARGEST_CONFIG
 from workers.image.component import SHARED
+from workers.image.directories import Directories
 from workers.image.each import each
 from workers.image.notes import LARGEST, Facts, Notes
 from workers.image.packing import GZIP_LEVEL, Packing
@@ -41,7 +42,7 @@ class Known:
     """What earlier images have to offer: layers by their keys, and what is noted of their components.
 
     `stack` are the layers above the base, from the bottom up, of the last of these images that has any, and `base` are
-    those below them.
+    those below them. `directories` are as this image has them.
     """
 
     layers: Mapping[str, tuple[Descriptor, DiffID]] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Known:
     stack: tuple[Found, ...] = ()
     digests: frozenset[Digest] = frozenset()
     base: tuple[Digest, ...] = ()
+    directories: Directories = field(default_factory=Directories)
 
     def __or__(self, other: "Known") -> "Known":
         return Known(
@@ -59,6 +61,7 @@ class Known:
             other.stack or self.stack,
             self.digests | other.digests,
             other.base if other.stack else self.base,
+            other.directories,
         )
 
     @property
@@ -79,8 +82,13 @@ class Known:
         layers = {key: self.layers[key] for key, has in zip(self.layers, there, strict=True) if has}
         return replace(self._with(layers), digests=frozenset())
 
-    def on(self, base: Digest | None) -> "Known":
-        """Only what fits a base: nothing that was built for another one, and no layer with something of the kind."""
+    def on(self, base: Digest | None, directories: Directories) -> "Known":
+        """Only what fits a base: nothing that was built for another one, and no layer with something of the kind.
+
+        No layer at all, if they say other things of directories.
+        """
+        if self.directories.odd != directories.odd:
+            return replace(self, directories=directories)._with({}).on(base, directories)
         odd = {key for key, one in self.facts.items() if one.built_on not in ("", str(base))}
         if not odd:
             return self
@@ -132,6 +140,7 @@ def _known(store: Store, manifest: Manifest, platform: Platform) -> Known:
         stack=_coherent(_found(layer, notes) for layer in ours),
         digests=digests,
         base=below,
+        directories=notes.directories,
     )
     # What is for other machines is nothing to go on from, and some of it is the same for all of them.
     return found if config.platform.fits(platform) else found.loose

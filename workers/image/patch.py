@@ -4,21 +4,18 @@ What is gone is whited out, by the OCI image specification's rules for changeset
 lie far above the layer that it changes, so it must not touch what anything else has put there.
 """
 
-import gzip
 import hashlib
 import posixpath
 import tarfile
-import zlib
 from collections.abc import Collection, Iterable, Mapping
-from typing import BinaryIO, cast
-
-from zstandard import ZstdDecompressor, ZstdError
+from typing import BinaryIO
 
 from workers.image.content import sha256_of
 from workers.image.entry import Entry, with_parents
 from workers.image.errors import BuildRefused
+from workers.image.packing import BROKEN, unpacked
 from workers.image.places import above
-from workers.oci.manifest import OCI_LAYER_ZSTD, Descriptor
+from workers.oci.manifest import Descriptor
 
 WHITEOUT = ".wh."
 """In front of a name: what the layers below have under it is not there any more."""
@@ -31,19 +28,16 @@ Fact = tuple[int, str, str]
 
 def contents(blob: BinaryIO, layer: Descriptor) -> dict[str, Fact]:
     """What a layer of ours holds, by path. A `BuildRefused` if it cannot be read."""
-    source = (
-        ZstdDecompressor().stream_reader(blob) if layer.media_type == OCI_LAYER_ZSTD else gzip.GzipFile(fileobj=blob)
-    )
-    found: dict[str, Fact] = {}
+    source, found = unpacked(blob, layer.media_type), dict[str, Fact]()
     try:
-        with tarfile.open(fileobj=cast(BinaryIO, source), mode="r|", encoding="utf-8", errors="surrogateescape") as tar:
+        with tarfile.open(fileobj=source, mode="r|", encoding="utf-8", errors="surrogateescape") as tar:
             for member in tar:
                 file = tar.extractfile(member) if member.isreg() else None
                 digits = hashlib.sha256()
                 while file and (chunk := file.read(_CHUNK)):
                     digits.update(chunk)
                 found[member.name] = (member.mode, member.linkname, digits.hexdigest() if file else "")
-    except (tarfile.TarError, OSError, EOFError, zlib.error, ZstdError, ValueError) as error:
+    except BROKEN as error:
         raise BuildRefused(f"layer {layer.digest.short}", f"it cannot be read: {error}") from error
     return found
 

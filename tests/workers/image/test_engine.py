@@ -1,7 +1,9 @@
 """Images on a real Docker engine: it takes them, they run, and a bump costs it the layer that changed."""
 
+import gzip
 import os
 import subprocess
+import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,6 +13,7 @@ import pytest
 
 from tests.rig.base_image import base_image
 from tests.rig.engine import RealEngine, ran
+from tests.rig.image import layer, publish
 from tests.rig.podman import podman
 from tests.rig.registry import Registry
 from tests.rig.simple_index import SimpleIndex
@@ -25,8 +28,9 @@ from workers.image.build import build
 from workers.image.parts import SINCE
 from workers.image.recipe import Recipe
 from workers.image.wheelhouse import Wheelhouse
+from workers.oci.layout import LayoutStore
 from workers.oci.manifest import Manifest
-from workers.oci.store import Store
+from workers.oci.store import Store, small_blob
 from workers.oci.stores import open_store
 
 pytestmark = pytest.mark.journey
@@ -65,6 +69,7 @@ class Shop:
     http: Http
     built: list[Built] = field(default_factory=list)
     packings: tuple[str, ...] = ("gzip",)
+    changes: dict[str, str] = field(default_factory=dict)
 
     @property
     def image(self) -> ImageSettings:
@@ -73,7 +78,7 @@ class Shop:
             base=base_image().address,
             python=base_image().python,
             command=("python", "shop.py"),
-        )
+        ).model_copy(update=self.changes)
 
     @property
     def store(self) -> Store:
@@ -177,3 +182,22 @@ def test_a_small_change_of_a_large_package_is_pulled_as_a_patch_by_every_engine(
         assert pod.run(images[1]) == "1.1\n"
     copy = ["skopeo", "copy", "-q", "--src-tls-verify=false", f"docker://{images[1]}"]
     subprocess.run([*copy, f"oci:{shop.directory}/copy:latest"], check=True)
+
+
+def test_who_has_a_home_in_the_base_can_still_write_there(shop: Shop, docker: RealEngine, tmp_path: Path) -> None:
+    (shop.directory / "tree").mkdir()
+    (shop.directory / "tree" / "shop.py").write_text("")
+    home = tarfile.TarInfo("home/app")
+    home.type, home.mode, home.uid, home.gid = tarfile.DIRTYPE, 0o700, 1000, 1000
+    store = LayoutStore(tmp_path / "base")
+    below = [gzip.decompress(small_blob(one, store, 2**30)) for one in base_image().copied_to(store).layers]
+    publish(store, [*below, layer({"home": None, "home/app": home})], tag="latest", Env=["PATH=/usr/local/bin:/bin"])
+    script = "open('/home/app/cache', 'w').close(); open('/home/app/src/cache', 'w')"
+    shop.changes = {"base": f"oci:{tmp_path}/base:latest", "user": "1000:1000", "code": "/home/app/src"}
+
+    address = shop.build()
+
+    with docker.api() as api:
+        api.pull(*address.split("@"))
+        with pytest.raises(AssertionError, match=r"PermissionError.*'/home/app/src/cache'"):
+            ran(api, address, "python3", "-c", script)

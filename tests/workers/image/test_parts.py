@@ -14,6 +14,7 @@ from tests.rig.mutated import mutated
 from watcher.image import Digest, Platform
 from watcher.layers.part import Terms
 from workers.image.component import Component
+from workers.image.directories import Directories
 from workers.image.parts import COMPONENT, KEY, PARTS, SINCE, STEPS, Known, known
 from workers.image.plan import arrange, parts, stack
 from workers.oci.manifest import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor, Manifest, canonical, digest_of
@@ -68,8 +69,8 @@ def test_what_was_built_for_another_base_is_made_again() -> None:
     ]
     before = told(notes, layers)
 
-    assert before.on(OLD) is before
-    now = before.on(Digest(f"sha256:{'1' * 64}"))
+    assert before.on(OLD, Directories()) is before
+    now = before.on(Digest(f"sha256:{'1' * 64}"), Directories())
     assert set(now.layers) == {"key-c"}
     assert set(now.facts) == {"key-b"}
     assert now.stack == before.stack, "it goes where it was"
@@ -78,7 +79,7 @@ def test_what_was_built_for_another_base_is_made_again() -> None:
 def test_a_patch_of_what_was_built_for_another_base_is_nothing_to_go_on_from() -> None:
     notes = {**NOTES, "facts": {"key-p": {**FACTS, "built_on": OLD}}}
 
-    assert told(notes).on(None).stack == ()
+    assert told(notes).on(None, Directories()).stack == ()
 
 
 def told(notes: Any, layers: list[dict[str, str]] = LAYERS, size: int = 100) -> Known:

@@ -12,7 +12,7 @@ from workers.image.layer import write_layer
 from workers.image.packing import Packing
 from workers.image.patch import below, changes, contents, touched
 from workers.image.places import collide
-from workers.oci.manifest import Descriptor, digest_of
+from workers.oci.manifest import OCI_LAYER_GZIP, Descriptor, digest_of
 
 SITE = "opt/venv/lib/python3.12/site-packages"
 ODD = "caf\udce9"
@@ -87,7 +87,7 @@ def test_a_layer_that_is_no_tar_is_refused() -> None:
     blob = packed({"a": b"1"})[:-20]
 
     with pytest.raises(BuildRefused, match="cannot be read"):
-        contents(io.BytesIO(blob), Descriptor(media_type="x", digest=digest_of(blob), size=len(blob)))
+        contents(io.BytesIO(blob), Descriptor(media_type=OCI_LAYER_GZIP, digest=digest_of(blob), size=len(blob)))
 
 
 @pytest.mark.parametrize(
