@@ -13,6 +13,8 @@ from watcher.plan import Place, Plan
 from watcher.wave import Share, share
 from watcher.window import Freeze, Window
 
+Supply = Literal["pull", "resume", "load"]
+
 
 class TlsSettings(Model):
     """Files of a mutual TLS connection."""
@@ -53,7 +55,7 @@ class HostSettings(Model):
     ssh: SshSettings | None = None
     site: Name | None = None
     target: Literal["docker", "compose", "swarm"] = "docker"
-    images: Literal["pull", "load"] | None = None
+    images: Supply | None = None
     rate: Rate | None = None
 
     @property
@@ -77,8 +79,9 @@ def _image(text: str) -> str:
 class SiteSettings(Model):
     """Hosts behind one link: how many move at once, and at which hours they may be touched (empty: the fleet's).
 
-    `images` is how they get theirs: their engines pull, or, where they cannot reach the registry, toplayer sends what
-    they lack by the connection to their engines (`load`), to each with no more than `rate` bytes in a second.
+    `images` is how they get theirs: their engines `pull`; or the helper on each host carries them there, and goes on
+    where it was cut off (`resume`); or, where hosts cannot reach the registry, toplayer sends what they lack by the
+    connection to their engines (`load`). The last two with no more than `rate` bytes in a second to each.
 
     `kind` is what the site has in common with others: the first host of each kind is proven before the second.
     """
@@ -87,7 +90,7 @@ class SiteSettings(Model):
     windows: tuple[Hours, ...] = ()
     freeze: tuple[Days, ...] = ()
     kind: str = ""
-    images: Literal["pull", "load"] = "pull"
+    images: Supply = "pull"
     rate: Rate | None = None
 
 
@@ -122,14 +125,22 @@ class FleetSettings(Model):
             raise ValueError(f"hosts: expected every name once, got {', '.join(twice)} more than once")
         for n, host in enumerate(self.hosts):
             site = self.sites.get(host.site or "", SiteSettings())
-            if (host.rate or site.rate) and (host.images or site.images) != "load":
-                raise ValueError(
-                    f'hosts[{n}]: expected a rate only with images = "load": an engine\'s own pull has none'
-                )
+            if said := self._supplies(host, host.images or site.images, host.rate or site.rate):
+                raise ValueError(f"hosts[{n}]: {said}")
             if host.site is not None and host.site not in self.sites:
                 known = ", ".join(self.sites) or "none"
                 raise ValueError(f"hosts[{n}].site: expected one of the fleet's sites ({known}), got {host.site!r}")
         return self
+
+    def _supplies(self, host: HostSettings, by: Supply, rate: int | None) -> str:
+        """What is wrong with how a host gets its images."""
+        if rate and by == "pull":
+            return 'expected a rate only with images = "resume" or "load": an engine\'s own pull has none'
+        if by != "pull" and host.kind == "swarm":
+            return f'expected images = "pull", because the nodes of a swarm pull by themselves; got "{by}"'
+        if by == "resume" and not self.puller:
+            return 'images: expected a `puller` for the fleet, because that is who resumes; got "resume"'
+        return ""
 
     @cached_property
     def by_name(self) -> dict[str, HostSettings]:

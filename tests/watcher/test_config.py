@@ -96,6 +96,21 @@ def test_every_fault_is_reported_at_once_and_with_its_path() -> None:
         ('propose = "branch"', 'propose = "mail"', "apps.shop.propose: expected 'commit' or 'branch', got 'mail'"),
         ('name = "kiosk-2"', 'name = "kiosk-1"', "fleets.field: hosts: expected every name once, got kiosk-1"),
         ("at_once = 5", "at_once = 0", "fleets.field.at_once: expected"),
+        (
+            'images = "load"',
+            'images = "pull"',
+            'fleets.field: hosts[0]: expected a rate only with images = "resume" or "load"',
+        ),
+        (
+            'target = "compose" ',
+            'target = "swarm"\nimages = "load" ',
+            'fleets.field: hosts[1]: expected images = "pull", because the nodes of a swarm pull by themselves',
+        ),
+        (
+            'address = "unix:///run/docker-lobby-1.sock"',
+            'address = "unix:///run/docker-lobby-1.sock"\nimages = "resume"',
+            "fleets.lobby: hosts[0]: images: expected a `puller` for the fleet",
+        ),
         ('order = "stop-first"', 'order = "start-first"', "apps.shop.run: order: expected stop-first"),
         ('"127.0.0.1:8080:80"', '"80"', "apps.shop.run.ports[0]: expected"),
         (

@@ -76,5 +76,5 @@ class ComposeHost(DockerHost):
 @contextlib.contextmanager
 def connect(settings: HostSettings, store: Store) -> Iterator[ComposeHost]:
     """The engine that the settings name, spoken to as one with Compose projects."""
-    with reach(settings) as (engine, socket):
-        yield ComposeHost(engine, store, socket)
+    with reach(settings) as (engine, supply):
+        yield ComposeHost(engine, store, supply)

@@ -16,12 +16,11 @@ from workers.fleet.changes import changes
 from workers.fleet.engine import Engine, Listed
 from workers.fleet.health import died, lasting, presentable, proof_of, proof_of_command
 from workers.fleet.host import OTHERWISE, Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
-from workers.fleet.images import Images
+from workers.fleet.images import PULLED, Images, Supply
 from workers.fleet.labels import BEFORE, SERVICE, container_of, policy_text
 from workers.fleet.reach import reach
 from workers.fleet.spec import create_payload, endpoint, goal_of, networks_of
 from workers.fleet.swap import NO_RESTART, Container, Containers, Goal, Move, Role, Verb
-from workers.fleet.tunnel import SOCKET
 from workers.fleet.volumes import carried_over
 from workers.oci.store import Store
 
@@ -33,9 +32,8 @@ _SURE = (Verb.CREATE, Verb.START, Verb.REMOVE)
 class DockerHost:
     """One engine, as a `Host`. `store` is where its images come from, seen from here."""
 
-    def __init__(self, engine: Engine, store: Store, socket: str = SOCKET) -> None:
-        """`socket` is where the engine listens on its own machine."""
-        self._engine, self._host, self._images = engine, engine.host, Images(engine, store, socket)
+    def __init__(self, engine: Engine, store: Store, supply: Supply = PULLED) -> None:
+        self._engine, self._host, self._images = engine, engine.host, Images(engine, store, supply)
 
     def takes(self) -> Takes:
         return self._engine.takes()
@@ -229,7 +227,7 @@ class DockerHost:
         if current is not None and not current.spec:
             labels[BEFORE] = current.restart
         payload = create_payload(service, goal, _previous(current, goal), labels)
-        if found is not None and (goal.image == found["Id"] or self._engine.loads):
+        if found is not None and not self._images.is_known(service, goal.image):
             # An image that only this engine has (it ran here before toplayer), or that came without a registry's name.
             payload["Image"] = found["Id"]
         if ids:
@@ -257,8 +255,8 @@ class DockerHost:
 @contextlib.contextmanager
 def connect(settings: HostSettings, store: Store) -> Iterator[DockerHost]:
     """The engine that the settings name (`unix:///path`, `tcp://host:port`, `ssh://host`), spoken to by its moves."""
-    with reach(settings) as (engine, socket):
-        yield DockerHost(engine, store, socket)
+    with reach(settings) as (engine, supply):
+        yield DockerHost(engine, store, supply)
 
 
 def _is_ours(found: Listed, service: Service) -> bool:

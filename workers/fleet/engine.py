@@ -52,18 +52,7 @@ class Listed:
 class Engine:
     """One engine, by `unix:///path` or `tcp://host:port`. Connects when it is first asked something."""
 
-    def __init__(
-        self,
-        host: str,
-        address: str,
-        tls: TlsSettings | None = None,
-        *,
-        loads: bool = False,
-        rate: int | None = None,
-    ) -> None:
-        """`loads`: the engine cannot reach the registry, and gets its images by this connection, with at most `rate`
-        bytes in a second."""
-        self.loads, self.rate = loads, rate
+    def __init__(self, host: str, address: str, tls: TlsSettings | None = None) -> None:
         self.host, self._address, self._tls = host, address, tls
         self._connected: APIClient | None = None
 
@@ -144,6 +133,17 @@ class Engine:
         with self._asking() as api:
             api.update_container(id, restart_policy=policy_of(policy))
 
+    def wait(self, id: str, deadline: timedelta) -> int | None:
+        """Waits until a container has ended: its exit code, or None if it has not in time."""
+        with self._asking() as api:
+            try:
+                return int(api.wait(id, timeout=max(deadline.total_seconds(), 0.1))["StatusCode"])
+            except (requests.ReadTimeout, requests.ConnectionError):
+                # The library says the one or the other when the answer takes too long.
+                if not self.is_up(id):
+                    raise
+                return None
+
     def rename(self, id: str, name: str) -> None:
         """Gives a container another name."""
         with self._asking() as api:
@@ -208,6 +208,11 @@ class Engine:
         """The images that have a tag in a local repository."""
         with self._asking() as api:
             return list(api.images(name=repository))
+
+    def forget_volume(self, name: str) -> None:
+        """Removes a volume that has served its purpose; one that is not there, or in use, is left alone."""
+        with self._asking() as api, contextlib.suppress(APIError):
+            api.remove_volume(name)
 
     def put(self, id: str, files: bytes) -> None:
         """Unpacks a tar into the root of a container, which need not run."""

@@ -1,73 +1,42 @@
 """A pull that the host owns: a small container beside its engine asks for the image and listens to the end.
 
 An engine throws away all that it has of a pull when whoever asked for it hangs up (moby#26146). So who asks is not a
-worker at the other end of a slow link, but this script in a container on the host. Workers come, look, and may die.
+worker at the other end of a slow link, but a script in a container on the host (`puller.py`). Workers come, look, and
+may die. Or the script carries the layers to the engine by itself: then nothing that has come is ever thrown away.
 
-The container runs in an image that the settings name, with the engine's socket and no network. It gets the script and
-the registry's credentials as files, which go when it goes; nothing secret stands in its arguments or environment.
+The container runs in an image that the settings name, with the engine's socket. It gets the script and the registry's
+credentials as files, which go when it goes; nothing secret stands in its arguments or environment.
 """
 
+import base64
 import io
 import json
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from watcher.image import Digest
-from workers.fleet.labels import IMAGE, PULL
+from workers.fleet import beside
+from workers.fleet.host import Service
+from workers.fleet.labels import BESIDES, IMAGE, PULL
+from workers.oci.manifest import Descriptor
 
-HOME = "toplayer-pull"
+HOME, BLOBS = "toplayer-pull", "toplayer-blobs"
 _SOCKET = "/run/toplayer-engine.sock"
 
-SCRIPT = """\
-import http.client, json, os, socket, sys, time, urllib.parse
 
-class Engine(http.client.HTTPConnection):
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect("/run/toplayer-engine.sock")
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the helper carries by itself: these layers, from the registry at `address` with the authority's certificate
+    `ca` (PEM; empty: the usual ones), at most `rate` bytes in a second; and the other `files` of an image archive."""
 
-def pull(job):
-    disk = os.statvfs("/")
-    if disk.f_bavail * disk.f_frsize < job["needs"]:
-        return {"free": disk.f_bavail * disk.f_frsize, "needs": job["needs"]}
-    engine = Engine("engine", timeout=job["patience"])
-    query = urllib.parse.urlencode({"fromImage": job["repository"], "tag": job["image"]})
-    engine.request("POST", "/images/create?" + query, headers={"X-Registry-Auth": job["auth"]})
-    answer = engine.getresponse()
-    layers, known, said = {}, {}, 0.0
-    for number, line in enumerate(answer):
-        event = json.loads(line) if line.strip() else {}
-        error = event.get("error") or (event.get("message") if answer.status >= 400 else "")
-        if error:
-            return {"error": error}
-        if event.get("status") in ("Downloading", "Download complete"):
-            detail, id = event.get("progressDetail") or {}, event.get("id")
-            known[id] = max(known.get(id, 0), detail.get("total") or 0)
-            done = known[id] if event["status"] == "Download complete" else detail.get("current") or 0
-            layers[id] = max(layers.get(id, 0), done)
-        if time.monotonic() - said >= 1:
-            said = time.monotonic()
-            far = {"current": sum(layers.values()), "total": sum(known.values()), "events": number}
-            print(json.dumps(far), flush=True)
-    return {"downloaded": sorted(map(str, layers))}
-
-with open("/toplayer-pull/job.json") as file:
-    job = json.load(file)
-broke = 0
-try:
-    ended = pull(job)
-except socket.timeout:
-    ended = {"error": "the pull made no progress for %g s" % job["patience"]}
-except (OSError, ValueError, http.client.HTTPException) as error:
-    # The engine is going away. It starts what ended badly again when it is back.
-    ended, broke = {"error": "the pull broke off: %s" % (error or type(error).__name__)}, 1
-print(json.dumps(ended), flush=True)
-sys.exit(broke)
-"""
+    address: str
+    layers: tuple[Descriptor, ...]
+    files: Mapping[str, bytes]
+    ca: str = ""
+    rate: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,40 +63,71 @@ class Said:
         return self.downloaded is not None or self.free is not None
 
 
-def payload(helper: str, image: Digest, service: str, socket: str) -> dict[str, Any]:
-    """The body of `POST /containers/create` for a helper that pulls `image`. `helper` is the image that it runs in."""
-    return {
-        "Image": helper,
-        "Entrypoint": ["python3", "-I", "-S", f"/{HOME}/pull.py"],
-        "Cmd": [],
-        "User": "0:0",
-        "Labels": {PULL: service, IMAGE: image},
-        "Healthcheck": {"Test": ["NONE"]},
-        "HostConfig": {
-            "NetworkMode": "none",
-            # A mount and not a bind: where there is no such socket it is refused, and no directory is made.
-            "Mounts": [{"Type": "bind", "Source": socket, "Target": _SOCKET}],
-            # An engine that was restarted starts the pull again by itself: then the script has ended with an error.
-            "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 5},
-            "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}},
-        },
+def payload(service: Service, image: Digest, socket: str, besides: int = 0, carries: bool = False) -> dict[str, Any]:
+    """The body of `POST /containers/create` for a helper that brings `image`, beside the engine that is at `socket`.
+
+    `besides` are the bytes that travelled for the helper itself. One that `carries` has the host's network, and a
+    volume for what it has so far, which outlives it.
+    """
+    # A mount and not a bind: where there is no such socket it is refused, and no directory is made.
+    mounts: list[dict[str, Any]] = [{"Type": "bind", "Source": socket, "Target": _SOCKET}]
+    if carries:
+        labels = {"Labels": {PULL: service.name}}
+        volume = {"Type": "volume", "Source": name_of(service), "Target": f"/{BLOBS}", "VolumeOptions": labels}
+        mounts.append(volume)
+    host = {
+        "NetworkMode": "host" if carries else "none",
+        "Mounts": mounts,
+        # An engine that was restarted starts the pull again by itself: then the script has ended with an error.
+        "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 5},
     }
+    made = beside.payload(service, [f"/{HOME}/pull.py"], host)
+    return made | {"Labels": {**made["Labels"], IMAGE: image, BESIDES: str(besides)}}
 
 
-def files(repository: str, image: Digest, auth: str, patience: timedelta, needs: int) -> bytes:
+def name_of(service: Service) -> str:
+    """What the helper of a service and its volume are called."""
+    return f"{service.name}.pull"
+
+
+def files(service: Service, image: Digest, needs: int, load: Load | None = None) -> bytes:
     """A tar for the root of the helper: the script, and its job with the credentials, for nobody else to read.
 
-    `needs` are the bytes of disk without which it does not begin, and `patience` is how long an engine may say nothing.
+    `needs` are the bytes of disk without which it does not begin.
     """
-    seconds = patience.total_seconds()
-    job = {"repository": repository, "image": image, "auth": auth, "patience": seconds, "needs": needs}
+    job = {
+        "repository": service.repository,
+        "image": image,
+        "login": [service.username, service.password],
+        "patience": service.patience.total_seconds(),
+        "needs": needs,
+        **_carried(service, load),
+    }
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, text in (("pull.py", SCRIPT), ("job.json", json.dumps(job))):
+        for name, raw in (("pull.py", _script()), ("job.json", json.dumps(job).encode())):
             info = tarfile.TarInfo(f"{HOME}/{name}")
-            info.mode, info.size = 0o600, len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
+            info.mode, info.size = 0o600, len(raw)
+            tar.addfile(info, io.BytesIO(raw))
     return out.getvalue()
+
+
+def _script() -> bytes:
+    return (Path(__file__).parent / "puller.py").read_bytes()
+
+
+def _carried(service: Service, load: Load | None) -> dict[str, Any]:
+    if load is None:
+        return {"files": {}}
+    layers = {layer.digest: layer.size for layer in load.layers}
+    return {
+        "registry": load.address,
+        "path": service.repository.partition("/")[2],
+        "ca": load.ca,
+        "rate": load.rate,
+        "layers": [{"digest": digest, "size": size} for digest, size in layers.items()],
+        "files": {name: base64.b64encode(raw).decode() for name, raw in load.files.items()},
+    }
 
 
 def said(log: str) -> Said:

@@ -24,11 +24,11 @@ class Service:
 
     `repository` is where the host pulls from; `env` has its secrets filled in, and is never logged or stored, and what
     a probe or a container said is shown without the values in `secrets`. `username` and `password` are for that
-    registry. `memory` is in bytes. With a `health_command` it decides what is healthy, else the image's own HEALTHCHECK
-    if it has one; and it has to have run for `steady` without a restart. `puller` is
-    the image of the helper that pulls on the host; without one, the connection of the worker is the pull's. `patience`
-    is how long the bytes may stand still on their way, and `keep` how many images a host keeps besides the one that it
-    runs.
+    registry, whose address is `registry` and whose authority's certificate lies at `ca`. `memory` is in bytes. With a
+    `health_command` it decides what is healthy, else the image's own HEALTHCHECK if it has one; and it has to have
+    run for `steady` without a restart. `puller` is the image of the helper that pulls on the host; without one, the connection
+    of the worker is the pull's. `patience` is how long the bytes may stand still on their way, and `keep` how many
+    images a host keeps besides the one that it runs.
 
     `engine` is what an engine is told besides, in its own words. `adopts` is a container of somebody else's that may be
     replaced; `project` and `project_service` are Compose's names, `replicas` and `parallelism` are for swarms.
@@ -58,6 +58,8 @@ class Service:
     health_command: tuple[str, ...] = ()
     health_timeout: timedelta = timedelta(seconds=30)
     steady: timedelta = timedelta(seconds=5)
+    registry: str = ""
+    ca: str = ""
     username: str = ""
     password: str = field(default="", repr=False)
     puller: str = ""

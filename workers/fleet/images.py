@@ -1,37 +1,56 @@
 """The images of a service on one engine: brought there, kept under names of ours, and forgotten."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from watcher.image import Digest
 from workers.fleet.answer import pull_failed
 from workers.fleet.engine import Engine
+from workers.fleet.helper import Load
 from workers.fleet.host import HostRefused, Service, Tell
 from workers.fleet.image import manifest_of, read_manifest
-from workers.fleet.load import archive, metered, paced
+from workers.fleet.load import archive, files, metered, paced
 from workers.fleet.pull import Pull
 from workers.fleet.room import free, lacking, needed, short_of
 from workers.fleet.spec import kept_as, reference
+from workers.fleet.tunnel import SOCKET
 from workers.oci.manifest import MAX_MANIFEST, Descriptor, ImageConfig, Manifest
 from workers.oci.store import Store, small_blob
 
 _ASKING = timedelta(seconds=10)
 
 
-class Images:
-    """Those of one engine, which listens on `socket` on its own machine. `store` is where they come from."""
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """How an engine, which listens on `socket` on its own machine, gets its images.
 
-    def __init__(self, engine: Engine, store: Store, socket: str) -> None:
-        self._engine, self._store, self._host, self._socket = engine, store, engine.host, socket
+    `pull`: it pulls them; `resume`: the helper beside it carries them there, with at most `rate` bytes in a second;
+    `load`: it cannot reach the registry, and is sent them by our own connection, at that rate.
+    """
+
+    by: str = "pull"
+    rate: int | None = None
+    socket: str = SOCKET
+
+
+PULLED = Supply()
+
+
+class Images:
+    """Those of one engine. `store` is where they come from, seen from here."""
+
+    def __init__(self, engine: Engine, store: Store, supply: Supply) -> None:
+        self._engine, self._store, self._host, self._supply = engine, store, engine.host, supply
 
     def fetch(self, service: Service, image: Digest, tell: Tell, up: str | None) -> int:
         """See `Host.fetch`. `up` is the id of a container of the service's that runs, to ask for free space in."""
-        pull = Pull(self._engine, service, image, self._socket, tell=tell)
+        pull = Pull(self._engine, service, image, self._supply.socket, tell=tell)
         there = self.has(service, image)
-        downloaded = pull.left() if there else pull.ask()
-        if there and not downloaded:
+        came = pull.left() if there else pull.ask()
+        if there and not came:
             return 0
         travelled = 0
 
@@ -42,19 +61,31 @@ class Images:
             return raw
 
         manifest = manifest_of(image, read, self._engine.platform(), self._store.where)
-        if self._engine.loads:
-            return self._load(service, image, manifest, tell, up)
+        if self._supply.by == "load":
+            return self._sent(service, image, manifest, tell, up)
         if there or self._engine.image(manifest.config.digest) is None:
             travelled += manifest.config.size
-        if downloaded is None:
-            downloaded = replace(pull, needs=self._room(service, manifest, up)[0]).take()
-        travelled += sum(
-            {layer.digest: layer.size for layer in manifest.layers if layer.digest.short in downloaded}.values()
-        )
+        if came is None:
+            needs, missing = self._room(service, manifest, up)
+            load = self._carried(service, image, manifest, missing) if self._supply.by == "resume" else None
+            came = replace(pull, needs=needs, load=load).take()
+        sizes = {layer.digest: layer.size for layer in manifest.layers if layer.digest.short in came.layers}
         self._take(service, image, manifest)
-        return travelled
+        return travelled + sum(sizes.values()) + came.besides
 
-    def _load(self, service: Service, image: Digest, manifest: Manifest, tell: Tell, up: str | None) -> int:
+    def _carried(self, service: Service, image: Digest, manifest: Manifest, missing: tuple[Descriptor, ...]) -> Load:
+        """What the helper is told, to carry the image to the engine."""
+        config = small_blob(manifest.config, self._store, MAX_MANIFEST)
+        rest = files(f"{kept_as(service)}:{image.short}", manifest, config)
+        try:
+            ca = Path(service.ca).read_text(encoding="ascii") if service.ca else ""
+        except (OSError, ValueError) as error:
+            raise HostRefused(
+                self._host, f"{service.ca}: {error}", "see `ca` of the registry in the settings"
+            ) from None
+        return Load(service.registry, missing, rest, ca, self._supply.rate)
+
+    def _sent(self, service: Service, image: Digest, manifest: Manifest, tell: Tell, up: str | None) -> int:
         """Sends the image by the engine's own socket; the bytes that went."""
         config, held = small_blob(manifest.config, self._store, MAX_MANIFEST), self._room(service, manifest, up)[1]
         name, gone = f"{kept_as(service)}:{image.short}", 0
@@ -65,7 +96,7 @@ class Images:
             gone = now
             tell(now, known)
 
-        sent = metered(paced(parts, self._engine.rate), sum(layer.size for layer in held), count)
+        sent = metered(paced(parts, self._supply.rate), sum(layer.size for layer in held), count)
         self._engine.load(sent, service.patience)
         self._take(service, image, manifest)
         return gone
@@ -74,7 +105,7 @@ class Images:
         """The bytes of disk that the image needs, and the layers that it lacks. A `HostRefused` if there is no room."""
         raw = small_blob(manifest.config, self._store, MAX_MANIFEST)
         missing = lacking(manifest, ImageConfig.parse(raw, self._store.where), self._engine.layers())
-        needs = needed(missing)
+        needs = needed(missing, carried=self._supply.by == "resume")
         has = free(lambda argv: self._engine.run(up, argv, _ASKING)) if up else None
         if has is not None and has < needs:
             raise pull_failed(self._host, service.repository, short_of(needs, has))
@@ -94,10 +125,12 @@ class Images:
 
         One that was loaded has no name but ours, which it got when its id had been compared.
         """
-        found = self._engine.image(reference(service, image)) or self._engine.image(image)
-        if found is None and self._engine.loads:
-            found = self._engine.image(f"{kept_as(service)}:{image.short}")
-        return found
+        names = (reference(service, image), image, f"{kept_as(service)}:{image.short}")
+        return next((found for name in names if (found := self._engine.image(name)) is not None), None)
+
+    def is_known(self, service: Service, image: Digest) -> bool:
+        """Whether the engine knows the image by the registry's name."""
+        return self._engine.image(reference(service, image)) is not None
 
     def is_of(self, service: Service, id: str, image: Digest) -> bool:
         """Whether the engine's image `id` is this one: by its id, by a name that pulling gave it, or by ours."""

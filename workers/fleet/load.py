@@ -8,7 +8,7 @@ never lies on a disk of ours.
 import json
 import tarfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from watcher.image import Digest
 from workers.fleet.host import Tell
@@ -26,6 +26,19 @@ def archive(
 
     Blobs are checked while they are read: a `StoreRefused` ends the archive before its end.
     """
+    for path, raw in files(name, manifest, config).items():
+        yield _head(path, len(raw)) + raw + _padding(len(raw))
+    for layer in {layer.digest: layer for layer in layers}.values():
+        yield _head(_path(layer.digest), layer.size)
+        with store.blob(layer.digest) as stream:
+            while chunk := stream.read(_CHUNK):
+                yield chunk
+        yield _padding(layer.size)
+    yield bytes(2 * _BLOCK)
+
+
+def files(name: str, manifest: Manifest, config: bytes) -> Mapping[str, bytes]:
+    """All of the archive but the layers, by its path in it."""
     entry = Descriptor(
         media_type=json.loads(manifest.raw).get("mediaType") or OCI_MANIFEST,
         digest=manifest.digest,
@@ -35,18 +48,13 @@ def archive(
     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry.json()]}
     paths = [_path(layer.digest) for layer in manifest.layers]
     saved = [{"Config": _path(manifest.config.digest), "RepoTags": [name], "Layers": paths}]
-    yield from _file("oci-layout", canonical({"imageLayoutVersion": "1.0.0"}))
-    yield from _file("index.json", canonical(index))
-    yield from _file("manifest.json", canonical(saved))
-    yield from _file(_path(manifest.digest), manifest.raw)
-    yield from _file(_path(manifest.config.digest), config)
-    for layer in {layer.digest: layer for layer in layers}.values():
-        yield _head(_path(layer.digest), layer.size)
-        with store.blob(layer.digest) as stream:
-            while chunk := stream.read(_CHUNK):
-                yield chunk
-        yield _padding(layer.size)
-    yield bytes(2 * _BLOCK)
+    return {
+        "oci-layout": canonical({"imageLayoutVersion": "1.0.0"}),
+        "index.json": canonical(index),
+        "manifest.json": canonical(saved),
+        _path(manifest.digest): manifest.raw,
+        _path(manifest.config.digest): config,
+    }
 
 
 def metered(chunks: Iterable[bytes], total: int, tell: Tell) -> Iterator[bytes]:
@@ -70,10 +78,6 @@ def paced(chunks: Iterable[bytes], rate: int | None) -> Iterator[bytes]:
 
 def _path(digest: Digest) -> str:
     return f"blobs/sha256/{digest.hex}"
-
-
-def _file(name: str, content: bytes) -> Iterator[bytes]:
-    yield _head(name, len(content)) + content + _padding(len(content))
 
 
 def _head(name: str, size: int) -> bytes:

@@ -3,28 +3,43 @@
 What a helper pulls needs nobody who waits: whoever asked for it comes again in a while, and has other things to do.
 """
 
+import logging
 import time
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from typing import Any
 
-from docker.auth import encode_header
-
-from watcher.image import Digest, Reference
-from workers.fleet import helper
+from watcher.image import Digest
+from workers.fleet import beside, helper
 from workers.fleet.answer import pull_failed
 from workers.fleet.engine import Engine, Listed
-from workers.fleet.helper import Said
-from workers.fleet.host import HostRefused, OnItsWay, Service, Tell, silent
-from workers.fleet.labels import IMAGE, PULL
+from workers.fleet.helper import Load, Said
+from workers.fleet.host import HostBusy, HostRefused, OnItsWay, Service, Tell, silent
+from workers.fleet.labels import BESIDES, IMAGE, PULL
 from workers.fleet.room import short_of
+
+log = logging.getLogger("toplayer")
 
 _LISTEN, _LOOK = 2.0, 0.5
 """Seconds that a new helper is listened to, and between two looks at it: a bump is often there by then."""
 _LINES = 5
+_KILLED = (137, 143)
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """The short digests of the layers that were downloaded, and the bytes that travelled for the helper itself."""
+
+    layers: Set[str] = frozenset()
+    besides: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """One image on its way to one engine, whose socket on its own machine is `socket`, and which needs so much disk."""
+    """One image on its way to one engine, whose socket on its own machine is `socket`, and which needs so much disk.
+
+    With `load`, the helper carries the layers to the engine by itself.
+    """
 
     engine: Engine
     service: Service
@@ -32,8 +47,9 @@ class Pull:
     socket: str
     needs: int = 0
     tell: Tell = silent
+    load: Load | None = None
 
-    def ask(self) -> frozenset[str] | None:
+    def ask(self) -> Came | None:
         """What the helper that is there downloaded; None if none has anything to say. `OnItsWay` while it is at work.
 
         It costs two short questions: whoever comes again for a pull that goes on asks nothing else.
@@ -41,111 +57,125 @@ class Pull:
         found = self._found() if self.service.puller else None
         if found is None or not self._is_for_this(found):
             return None
-        said = self._said(found.id, found.up)
-        return self._ended(found.id, said) if said.is_over else None
+        said = self._said(found)
+        return self._ended(found, said) if said.is_over else None
 
-    def take(self) -> frozenset[str]:
-        """The short digests of the layers that were downloaded, once the image is there. A host's error if not.
+    def take(self) -> Came:
+        """What was downloaded, once the image is there. A host's error if it is not.
 
         `OnItsWay` if a helper is at work on the host. Whoever asked for it may be killed: the next one finds it.
         """
-        id = self._helper() if self.service.puller else None
-        if id is None:
+        found = self._helper() if self.service.puller else None
+        if found is None:
             return self._by_us()
-        said = self._listened(id)
-        if not said.is_over:
-            # It ended without a word: its image has no python3, say.
-            self.engine.remove(id)
-            return self._by_us()
-        return self._ended(id, said)
+        said = self._listened()
+        if said.is_over:
+            return self._ended(found, said)
+        code = self._state(found).get("ExitCode")
+        self.engine.remove(found.id)
+        if code in _KILLED:
+            raise HostBusy(self.engine.host, f"somebody ended the helper that was at work on {self.image.short}")
+        self._gives_way("the helper ended without a word; has its image a python3?")
+        return self._by_us()
 
-    def left(self) -> frozenset[str]:
+    def left(self) -> Came | None:
         """What a helper downloaded whom nobody listened to in the end; it is taken away."""
         found = self._found() if self.service.puller else None
         if found is None:
-            return frozenset()
+            return None
         said = helper.said(self.engine.log(found.id, _LINES))
-        self.engine.remove(found.id)
-        return said.downloaded or frozenset()
+        self._removed(found)
+        return Came(said.downloaded, _besides(found)) if said.downloaded else None
 
-    def _by_us(self) -> frozenset[str]:
+    def _by_us(self) -> Came:
         service = self.service
         name, login = service.repository, (service.username, service.password)
-        return self.engine.pull(name, self.image, login, service.patience, self.tell)
+        return Came(self.engine.pull(name, self.image, login, service.patience, self.tell))
 
-    @property
-    def _name(self) -> str:
-        return f"{self.service.name}.pull"
-
-    def _helper(self) -> str | None:
+    def _helper(self) -> Listed | None:
         """The helper that is at work, or a new one; None if the host will not have one."""
         found = self._found()
         if found is not None and self._is_for_this(found) and (found.up or self._has_ended(found)):
-            return found.id
+            return found
         if found is not None:
             # It pulled what nobody wants any more, or whoever made it died before it was started.
             self.engine.remove(found.id)
         try:
-            return self._started()
-        except HostRefused:
+            self._start()
+        except HostRefused as error:
+            self._gives_way(str(error))
             return None
+        return self._found()
+
+    def _gives_way(self, why: str) -> None:
+        said = "no helper pulls %s on %s, but our own connection, which must not break: %s"
+        log.warning(said, self.service.name, self.engine.host, why)
 
     def _is_for_this(self, found: Listed) -> bool:
         return found.labels.get(IMAGE) == self.image
 
     def _has_ended(self, found: Listed) -> bool:
         """Whether it was started once, and so has had its chance to speak."""
-        return (self.engine.inspect(found.id).get("State") or {}).get("Status") == "exited"
+        return self._state(found).get("Status") == "exited"
+
+    def _state(self, found: Listed) -> Mapping[str, Any]:
+        return self.engine.inspect(found.id).get("State") or {}
 
     def _found(self) -> Listed | None:
-        found = next((one for one in self.engine.containers() if one.name == self._name), None)
+        name = helper.name_of(self.service)
+        found = next((one for one in self.engine.containers() if one.name == name), None)
         if found is not None and found.labels.get(PULL) != self.service.name:
-            raise HostRefused(self.engine.host, f"a container named {self._name} is there that is not toplayer's")
+            raise HostRefused(self.engine.host, f"a container named {name} is there that is not toplayer's")
         return found
 
-    def _started(self) -> str:
-        service, wanted = self.service, Reference.parse(self.service.puller)
-        ours = service.repository.startswith(f"{wanted.host}/")
-        if self.engine.image(service.puller) is None:
-            login = (service.username, service.password) if ours else ("", "")
-            self.engine.pull(wanted.repository, wanted.digest or wanted.tag, login, service.patience)
-        asked = helper.payload(service.puller, self.image, service.name, self.socket)
-        id = self.engine.create(self._name, asked)
-        auth = {"username": service.username, "password": service.password} if service.username else {}
+    def _start(self) -> None:
+        service = self.service
+        besides = beside.bring(self.engine, service, self.tell)
+        asked = helper.payload(service, self.image, self.socket, besides, carries=self.load is not None)
+        id = self.engine.create(helper.name_of(service), asked)
         try:
-            header = encode_header(auth).decode()
-            self.engine.put(id, helper.files(service.repository, self.image, header, service.patience, self.needs))
+            self.engine.put(id, helper.files(service, self.image, self.needs, self.load))
             self.engine.start(id)
         except HostRefused:
             self.engine.remove(id)
             raise
-        return id
 
-    def _listened(self, id: str) -> Said:
+    def _listened(self) -> Said:
         """What the helper said last, if it has ended soon."""
         until = time.monotonic() + _LISTEN
         while True:
+            found = self._found()
             try:
-                return self._said(id, self.engine.is_up(id))
+                return self._said(found) if found else Said()
             except OnItsWay:
                 if time.monotonic() > until:
                     raise
                 time.sleep(_LOOK)
 
-    def _said(self, id: str, up: bool) -> Said:
-        """What a helper that has ended said last. `OnItsWay` for one that is `up`."""
-        said = helper.said(self.engine.log(id, _LINES))
-        if up and not said.is_final:
+    def _said(self, found: Listed) -> Said:
+        """What a helper that has ended said last. `OnItsWay` for one that has not."""
+        said = helper.said(self.engine.log(found.id, _LINES))
+        if found.up and not said.is_final:
             if not said.error:
                 self.tell(said.current, said.total)
             raise OnItsWay(self.engine.host, self.image)
         return said
 
-    def _ended(self, id: str, said: Said) -> frozenset[str]:
+    def _ended(self, found: Listed, said: Said) -> Came:
         """What the helper downloaded, or its error. It is taken away."""
-        self.engine.remove(id)
-        if said.free is not None:
-            raise pull_failed(self.engine.host, self.service.repository, short_of(said.needs, said.free))
-        if said.downloaded is None:
-            raise pull_failed(self.engine.host, self.service.repository, said.error)
-        return said.downloaded
+        if said.downloaded is not None:
+            self._removed(found)
+            return Came(said.downloaded, _besides(found))
+        # What it has carried so far stays for the next one.
+        self.engine.remove(found.id)
+        why = short_of(said.needs, said.free) if said.free is not None else said.error
+        raise pull_failed(self.engine.host, self.service.repository, why)
+
+    def _removed(self, found: Listed) -> None:
+        self.engine.remove(found.id)
+        self.engine.forget_volume(helper.name_of(self.service))
+
+
+def _besides(found: Listed) -> int:
+    text = found.labels.get(BESIDES, "")
+    return int(text) if text.isdigit() else 0

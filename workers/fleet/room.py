@@ -33,9 +33,9 @@ def _common(one: Sequence[str], other: Sequence[str]) -> int:
     return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
-def needed(layers: Iterable[Descriptor]) -> int:
-    """The bytes of disk that these layers take while they arrive."""
-    return TIMES * sum({layer.digest: layer.size for layer in layers}.values())
+def needed(layers: Iterable[Descriptor], *, carried: bool = False) -> int:
+    """The bytes of disk that these layers take while they arrive; `carried`: once more beside the engine's own data."""
+    return (TIMES + carried) * sum({layer.digest: layer.size for layer in layers}.values())
 
 
 def free(run: Callable[[tuple[str, ...]], tuple[int | None, str]]) -> int | None:

@@ -18,7 +18,7 @@ from watcher.machine import Takes
 from workers.fleet.engine import Engine
 from workers.fleet.health import lasting, presentable
 from workers.fleet.host import OTHERWISE, Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
-from workers.fleet.images import Images
+from workers.fleet.images import PULLED, Images, Supply
 from workers.fleet.labels import GENERATION, SERVICE, SPEC, STATE
 from workers.fleet.place import Place, Placed
 from workers.fleet.reach import reach
@@ -39,8 +39,8 @@ class SwarmHost:
     nodes pull by themselves when a task comes to them.
     """
 
-    def __init__(self, engine: Engine, store: Store, socket: str) -> None:
-        self._engine, self._host, self._images = engine, engine.host, Images(engine, store, socket)
+    def __init__(self, engine: Engine, store: Store, supply: Supply = PULLED) -> None:
+        self._engine, self._host, self._images = engine, engine.host, Images(engine, store, supply)
 
     def takes(self) -> Takes:
         return self._engine.takes()
@@ -198,5 +198,5 @@ def _said(task: Mapping[str, Any]) -> str:
 @contextlib.contextmanager
 def connect(settings: HostSettings, store: Store) -> Iterator[SwarmHost]:
     """The swarm of the engine that the settings name."""
-    with reach(settings) as (engine, socket):
-        yield SwarmHost(engine, store, socket)
+    with reach(settings) as (engine, supply):
+        yield SwarmHost(engine, store, supply)

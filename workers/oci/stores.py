@@ -36,16 +36,19 @@ def open_store(
     try:
         reference = Reference.parse(address)
         settings = registries.get(reference.host, RegistrySettings())
-        plain = settings.plain_http or (
-            is_loopback(urlsplit(f"//{reference.host}").hostname or "") and settings.ca is None
-        )
         keys = _keys(reference.host, settings)
         ca = Path(settings.ca) if settings.ca else None
-        wire = Wire(f"{'http' if plain else 'https'}://{reference.host}", keys, ca=ca, patience=patience)
+        wire = Wire(url_of(reference.host, settings), keys, ca=ca, patience=patience)
     except (ValueError, LookupError, OSError) as error:
         hint = f'see registries."{reference.host}" in the configuration' if not isinstance(error, ValueError) else ""
         raise StoreRefused(address, str(error), hint) from error
     return RegistryStore(reference.repository, reference.path, wire, scratch)
+
+
+def url_of(host: str, settings: RegistrySettings) -> str:
+    """How the registry at `host[:port]` is spoken to."""
+    plain = settings.plain_http or (is_loopback(urlsplit(f"//{host}").hostname or "") and settings.ca is None)
+    return f"{'http' if plain else 'https'}://{host}"
 
 
 def open_image(

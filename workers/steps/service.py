@@ -1,14 +1,16 @@
 """What a host is to run: the app's `run` table, with its secrets filled in."""
 
 from watcher.secret import Secret
-from watcher.settings import AppSettings, Settings
+from watcher.settings import AppSettings, RegistrySettings, Settings
 from workers.fleet.health import probe
 from workers.fleet.host import Service
+from workers.oci.stores import url_of
 
 
 def service_of(settings: Settings, name: str, app: AppSettings) -> Service:
     """What a host is to run, with its secrets filled in."""
-    run, registry = app.run, settings.registries.get(app.image.repository.partition("/")[0])
+    run, host = app.run, app.image.repository.partition("/")[0]
+    registry = settings.registries.get(host, RegistrySettings())
     secrets = [value.reveal() for value in run.env.values() if isinstance(value, Secret)]
     return Service(
         name=name,
@@ -43,6 +45,8 @@ def service_of(settings: Settings, name: str, app: AppSettings) -> Service:
         health_command=probe(run.health.http, app.image.interpreter) if run.health.http else run.health.command,
         health_timeout=run.health.timeout,
         steady=run.health.steady,
-        username=registry.username if registry else "",
-        password=registry.password.reveal() if registry and registry.password else "",
+        registry=url_of(host, registry),
+        ca=registry.ca or "",
+        username=registry.username,
+        password=registry.password.reveal() if registry.password else "",
     )

@@ -20,7 +20,7 @@ from tests.rig.process import wait_for
 from tests.rig.registry import Registry
 from watcher.fleet import HostSettings
 from watcher.image import Digest
-from workers.fleet.host import Health, Host, OnItsWay, Proof, Service
+from workers.fleet.host import Health, Host, OnItsWay, Proof, Service, Tell, silent
 from workers.fleet.targets import connect
 from workers.oci.layout import LayoutStore
 from workers.oci.store import Store
@@ -76,11 +76,11 @@ def fetched(world: World, image: Digest) -> int:
     return fetched_by(world.host, world.service, image)
 
 
-def fetched_by(host: Host, service: Service, image: Digest) -> int:
+def fetched_by(host: Host, service: Service, image: Digest, tell: Tell = silent) -> int:
     until = time.monotonic() + 2 * LATER.total_seconds()
     while time.monotonic() < until:
         with contextlib.suppress(OnItsWay):
-            return host.fetch(service, image)
+            return host.fetch(service, image, tell)
         time.sleep(0.1)
     raise AssertionError(f"{image} did not come")
 
