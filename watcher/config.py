@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,10 @@ def find(named: str | None) -> Path:
     return found
 
 
+_ROLES = (".next", ".proven", ".failed", ".pull", ".ask")
+"""What stands behind an app's name in the names of its containers while something is under way."""
+
+
 def load(path: Path) -> Settings:
     """The settings in the TOML file at `path`. A `SettingsRefused` holds every fault."""
     try:
@@ -87,6 +91,8 @@ def _across(settings: Settings) -> Iterable[str]:
             continue
         yield from _pulls(settings, name, app)
         yield from _fits(settings, name, app)
+        if role := next((role for role in _ROLES if name.endswith(role)), ""):
+            yield f"apps.{name}: expected a name that does not end in {role}, because a host has containers that do"
     yield from _shared_directories(settings)
     for name in settings.indexes.keys() & settings.advisories.keys():
         yield f"advisories.{name}: expected another name than that of an index, got {name!r}"
@@ -114,6 +120,20 @@ def _fits(settings: Settings, name: str, app: AppSettings) -> Iterable[str]:
             f"apps.{name}.run.compose: expected the project and the service, because {kinds['compose']} of "
             f"fleets.{app.fleet} is a Compose target; got nothing"
         )
+    yield from _asks(settings, name, app, kinds)
+
+
+def _asks(settings: Settings, name: str, app: AppSettings, kinds: Mapping[str, str]) -> Iterable[str]:
+    """Somebody with Python has to ask the address that says whether an app is well."""
+    if not app.run.health.http or app.image.python or app.image.builder == "dockerfile":
+        return
+    place = f"apps.{name}.run.health.http"
+    if "swarm" in kinds:
+        why = f"because the tasks of {kinds['swarm']} have to ask it themselves"
+        yield f"{place}: expected `python` under image, {why}; got {app.run.health.http!r}"
+    elif kinds.keys() - {"dir"} and not settings.fleets[app.fleet].puller:
+        why = f"because some Python on {next(iter(kinds.values()))} has to ask it"
+        yield f"{place}: expected a `puller` for fleets.{app.fleet}, {why}; got {app.run.health.http!r}"
 
 
 def _shared_directories(settings: Settings) -> Iterable[str]:

@@ -26,6 +26,8 @@ from watcher.view import remedy
 from workers import sentry
 from workers.confined import can_confine
 from workers.dockerfile.engine import Engine
+from workers.fleet import helper
+from workers.fleet.reach import reach
 from workers.fleet.targets import connect
 from workers.git import Repository
 from workers.image.base import Base, open_base
@@ -160,8 +162,10 @@ def _app(settings: Settings, name: str, app: AppSettings) -> Iterator[Finding]:
     if app.image.sandbox is not None:
         sandbox = Sandbox(app.image.sandbox, Base(), Path(settings.toplayer.state))
         yield _found(f"{name}: sandbox", sandbox.engine)
-    for host in settings.fleets[app.fleet].hosts:
+    for host in settings.fleets[app.fleet].by_name.values():
         yield _found(f"{name}: host {host.name}", lambda host=host: _host(settings, name, app, host))  # type: ignore[misc]
+        if settings.fleets[app.fleet].puller and host.kind != "dir" and host.images != "load":
+            yield _found(f"{name}: puller on {host.name}", lambda host=host: _puller(settings, name, app, host))  # type: ignore[misc]
 
 
 def _repository(settings: Settings, name: str, app: AppSettings) -> str:
@@ -218,6 +222,20 @@ def _host(settings: Settings, name: str, app: AppSettings, host: HostSettings) -
     with connect(host, store) as connection:
         running = connection.running(service_of(settings, name, app))
     return f"{host.address} runs {running.image.short if running.image else 'nothing of ours'}"
+
+
+def _puller(settings: Settings, name: str, app: AppSettings, host: HostSettings) -> str:
+    """Has a helper asked on the host what engine it is beside; nothing is fetched for it."""
+    service = service_of(settings, name, app)
+    with reach(host) as (engine, supply):
+        if engine.image(service.puller) is None:
+            return f"{service.puller} is not there yet, and comes before the first pull"
+        code, said = helper.tried(engine, service, supply.socket)
+    if code:
+        lines = said.strip().splitlines() or [f"it ended with {code}"]
+        hint = "until it can, toplayer's own connection pulls there, and a link that breaks costs what has come"
+        raise Unwell(f"{service.puller} cannot speak to the engine: {lines[-1]}", hint)
+    return f"{service.puller} speaks to the engine"
 
 
 def _receiver(settings: Settings, name: str) -> str:

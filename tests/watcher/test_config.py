@@ -111,6 +111,11 @@ def test_every_fault_is_reported_at_once_and_with_its_path() -> None:
             'address = "unix:///run/docker-lobby-1.sock"\nimages = "resume"',
             "fleets.lobby: hosts[0]: images: expected a `puller` for the fleet",
         ),
+        (
+            "[apps.shop]",
+            TWIN.replace("apps.twin", 'apps."twin.next"') + "[apps.shop]",
+            "apps.twin.next: expected a name that does not end in .next",
+        ),
         ('order = "stop-first"', 'order = "start-first"', "apps.shop.run: order: expected stop-first"),
         ('"127.0.0.1:8080:80"', '"80"', "apps.shop.run.ports[0]: expected"),
         (
@@ -141,6 +146,27 @@ def test_every_fault_is_reported_at_once_and_with_its_path() -> None:
 )
 def test_a_fault_says_where_it_is_what_was_expected_and_what_was_got(before: str, after: str, said: str) -> None:
     assert any(said in fault for fault in faults(changed(before, after)))
+
+
+def test_an_address_that_nobody_could_ask_is_a_fault() -> None:
+    text = """
+        [toplayer]
+        state = "/s"
+        [apps.shop]
+        repository = "/r"
+        lock = "composer.lock"
+        fleet = "field"
+        image = { repository = "r.example/t", php = "8.2" }
+        run = { health = { http = "http://127.0.0.1:8080/health" } }
+        [fleets.field]
+        puller = "r.example/python:3.12"
+        hosts = [{ name = "kiosk-1", address = "unix:///run/docker.sock" }]
+        """
+    assert config.parse(text, "with a puller").apps["shop"].run.health.http
+    (alone,) = faults(text.replace("puller", "# puller"))
+    assert "expected a `puller` for fleets.field, because some Python on kiosk-1 has to ask it" in alone
+    (swarm,) = faults(text.replace('docker.sock"', 'docker.sock", target = "swarm"'))
+    assert "because the tasks of kiosk-1 have to ask it themselves" in swarm
 
 
 def test_a_secret_that_is_not_there_is_a_fault_now_and_not_at_three_in_the_morning(

@@ -9,6 +9,10 @@ import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from workers.fleet.host import OTHERWISE, Service
+from workers.fleet.spec import goal_of
+from workers.fleet.swap import Container
+
 _LIMITS = {
     "Memory": "limit of memory",
     "NanoCpus": "limit of processors",
@@ -19,6 +23,19 @@ _LIMITS = {
 _ANY = ("PidsLimit",)
 """Where nothing was said, podman says something of its own."""
 _OWN = ("bridge", "host", "none", "podman")
+
+
+def differs(service: Service, found: Container) -> str:
+    """What of the proven container is not as today's specification says."""
+    if not found.spec:
+        return "was made by somebody else"
+    if found.spec != goal_of(service, found.image, found.generation).spec:
+        return OTHERWISE
+    if found.changed:
+        return f"was changed by hand: {found.changed}"
+    if found.up and found.restarts != found.restart:
+        return f"was changed by hand: its restart policy is {found.restarts} and not {found.restart}"
+    return ""
 
 
 def changes(inspected: Mapping[str, Any], payload: Mapping[str, Any], networks: Sequence[str]) -> Iterator[str]:

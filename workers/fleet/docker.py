@@ -10,16 +10,16 @@ from typing import Any
 from watcher.fleet import HostSettings
 from watcher.image import Digest
 from watcher.machine import Takes
-from workers.fleet import swap
-from workers.fleet.answer import NO_NETWORK
-from workers.fleet.changes import changes
+from workers.fleet import beside, swap
+from workers.fleet.changes import changes, differs
 from workers.fleet.engine import Engine, Listed
-from workers.fleet.health import died, lasting, presentable, proof_of, proof_of_command
-from workers.fleet.host import OTHERWISE, Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
+from workers.fleet.health import CANNOT_RUN, asking, died, is_over, lasting, presentable, proof_of, proof_of_command
+from workers.fleet.host import Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
 from workers.fleet.images import PULLED, Images, Supply
 from workers.fleet.labels import BEFORE, SERVICE, container_of, policy_text
 from workers.fleet.reach import reach
-from workers.fleet.spec import create_payload, endpoint, goal_of, networks_of
+from workers.fleet.spec import create_payload, endpoint, goal_of
+from workers.fleet.surroundings import insist
 from workers.fleet.swap import NO_RESTART, Container, Containers, Goal, Move, Role, Verb
 from workers.fleet.volumes import carried_over
 from workers.oci.store import Store
@@ -41,10 +41,10 @@ class DockerHost:
     def running(self, service: Service) -> Running:
         seen, _ = self._look(service)
         found = swap.proven(seen)
-        beside = f"{self._name(service, Role.NEXT)} runs beside it" if Role.NEXT in seen and seen[Role.NEXT].up else ""
+        stray = f"{self._name(service, Role.NEXT)} runs beside it" if Role.NEXT in seen and seen[Role.NEXT].up else ""
         if found is None:
-            return Running(None, differs=beside)
-        return Running(found.image, found.generation, _differs(service, found) or beside)
+            return Running(None, differs=stray)
+        return Running(found.image, found.generation, differs(service, found) or stray)
 
     def fetch(self, service: Service, image: Digest, tell: Tell = silent) -> int:
         ids = self._look(service)[1]
@@ -59,7 +59,7 @@ class DockerHost:
             raise Fenced(self._host, generation, generation)
         step = partial(swap.to_swap, goal=goal, beside=service.order == "start-first")
         if any(move.verb is Verb.CREATE for move in swap.remaining(seen, step)):
-            self._may_change(service, ids)
+            insist(self._engine, service, ids.get(Role.CURRENT))
         self._go(service, seen, ids, step, generation)
 
     def prove(self, service: Service, image: Digest, elapsed: timedelta) -> Proof:
@@ -67,7 +67,11 @@ class DockerHost:
         roles = [role for role in _ALIVE if role in seen and seen[role].image == image]
         if not roles:
             return Proof(Health.UNHEALTHY, f"no container of {image.short} is there")
-        return presentable(self._proof(service, ids[roles[0]], roles[0] is Role.NEXT, elapsed), service)
+        id = ids[roles[0]]
+        proof = self._proof(service, id, roles[0] is Role.NEXT, elapsed)
+        if is_over(proof, service, elapsed) or proof.restarts:
+            proof = replace(proof, log=self._engine.log(id))
+        return presentable(proof, service)
 
     def settle(self, service: Service, image: Digest) -> None:
         seen, ids = self._look(service)
@@ -157,21 +161,6 @@ class DockerHost:
             made = replace(made, changed=", ".join(changes(inspected, payload, service.networks)))
         return made
 
-    def _may_change(self, service: Service, ids: Mapping[Role, str]) -> None:
-        """Refuses what would fail only once something was stopped for it, or would break what is not ours."""
-        listed = self._engine.containers()
-        for network in networks_of(service):
-            if not self._engine.has_network(network):
-                raise HostRefused(self._host, f"there is no network {network}", NO_NETWORK)
-        _, shared, owner = service.network.partition("container:")
-        if shared and not any(owner in (one.name, one.id, one.id[:12]) for one in listed):
-            raise HostRefused(self._host, f"there is no container {owner}, whose network it is to use", NO_NETWORK)
-        current = f"container:{ids.get(Role.CURRENT)}"
-        inside = [one.name for one in listed if one.network == current]
-        if inside:
-            what = f"{', '.join(inside)} has its network from the container of {service.name}, and would lose it"
-            raise HostRefused(self._host, what, "give it a network of its own, or make it part of the image")
-
     def _fence(self, seen: Containers, generation: int) -> None:
         newest = swap.newest(seen)
         if newest > generation:
@@ -242,14 +231,20 @@ class DockerHost:
         inspected = self._engine.inspect(id)
         why = died(inspected, fresh)
         if why:
-            return Proof(Health.UNHEALTHY, f"{why}\n{self._engine.log(id)}")
+            return Proof(Health.UNHEALTHY, why)
         proof = proof_of(inspected, service.steady, elapsed)
         if service.health_command:
-            code, said = self._engine.run(id, service.health_command, service.health_timeout)
-            proof = proof_of_command(service, code, said)
-        if restarts := inspected.get("RestartCount") or 0:
-            proof = replace(proof, said=f"{proof.said}\n{self._engine.log(id)}", restarts=restarts)
-        return lasting(proof, service, elapsed)
+            proof = proof_of_command(service, *self._asked(service, id))
+        return lasting(replace(proof, restarts=inspected.get("RestartCount") or 0), service, elapsed)
+
+    def _asked(self, service: Service, id: str) -> tuple[int | None, str]:
+        """What the health command says; where the image has nothing to ask an address with, the helper's has."""
+        code, said = self._engine.run(id, service.health_command, service.health_timeout)
+        if code not in CANNOT_RUN or not service.health_url or not service.puller:
+            return code, said
+        beside.bring(self._engine, service)
+        words, host = asking(service.health_url, service.health_timeout), {"NetworkMode": f"container:{id}"}
+        return beside.run(self._engine, service, words, host, service.health_timeout)
 
 
 @contextlib.contextmanager
@@ -261,19 +256,6 @@ def connect(settings: HostSettings, store: Store) -> Iterator[DockerHost]:
 
 def _is_ours(found: Listed, service: Service) -> bool:
     return found.labels.get(SERVICE) == service.name
-
-
-def _differs(service: Service, found: Container) -> str:
-    """What of the proven container is not as today's specification says."""
-    if not found.spec:
-        return "was made by somebody else"
-    if found.spec != goal_of(service, found.image, found.generation).spec:
-        return OTHERWISE
-    if found.changed:
-        return f"was changed by hand: {found.changed}"
-    if found.up and found.restarts != found.restart:
-        return f"was changed by hand: its restart policy is {found.restarts} and not {found.restart}"
-    return ""
 
 
 def _previous(current: Container | None, goal: Goal) -> Digest | None:

@@ -30,6 +30,8 @@ from workers.fleet.labels import policy_of
 ANSWER = 60.0
 """Seconds for any other answer; a `stop` has the container's grace on top."""
 
+_NODE = 10.0
+"""Seconds for what another node of a swarm has to say. One that is away says nothing."""
 _SAID = 64 * 1024
 _POLL = 0.05
 _READS_ZSTD = 23
@@ -160,6 +162,16 @@ class Engine:
         with self._asking() as api, contextlib.suppress(APIError):
             said = api.logs(id, tail=lines)
         return said[-_SAID:].decode("utf-8", "replace")
+
+    def task_log(self, id: str, lines: int = 20) -> str:
+        """The last lines of a task of the swarm that this engine manages, on whichever of its nodes it was."""
+        with self._asking() as api, contextlib.suppress(APIError, requests.RequestException, HTTPError):
+            url = f"{api.base_url}/v{api.api_version}/tasks/{id}/logs"
+            asked = {"stdout": "1", "stderr": "1", "tail": str(lines)}
+            with contextlib.closing(api.get(url, params=asked, stream=True, timeout=_NODE)) as response:
+                if response.ok:
+                    return b"".join(_frames(response))[-_SAID:].decode("utf-8", "replace")
+        return ""
 
     def run(self, id: str, argv: Sequence[str], deadline: timedelta) -> tuple[int | None, str]:
         """Runs a command inside a container: its exit code (None: it did not end in time) and its last output.

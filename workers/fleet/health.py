@@ -11,7 +11,7 @@ from workers.fleet.host import Health, Proof, Service
 CANNOT_RUN = (126, 127)
 """Exit codes of a command that is not there or cannot be executed (POSIX shells, `runc`)."""
 
-_LONGEST = 1_000
+_LONGEST, _WORDS = 1_000, 400
 
 
 def died(inspected: Mapping[str, Any], fresh: bool) -> str:
@@ -69,15 +69,21 @@ def proof_of_command(service: Service, code: int | None, said: str) -> Proof:
     return Proof(Health.UNHEALTHY if code in CANNOT_RUN else Health.STARTING, said)
 
 
-def probe(url: str, interpreter: str) -> tuple[str, ...]:
+def probe(url: str, interpreter: str, timeout: timedelta) -> tuple[str, ...]:
     """The health command that asks `url` from inside the container, with the image's own Python."""
-    return (interpreter, "-c", _PROBE, url)
+    return (interpreter, *asking(url, timeout))
+
+
+def asking(url: str, timeout: timedelta) -> tuple[str, ...]:
+    """The words of Python that ask `url`. They end, with their own words, before `timeout` is over."""
+    seconds = timeout.total_seconds()
+    return ("-c", _PROBE, url, f"{max(seconds - 1, seconds / 2):g}")
 
 
 _PROBE = """\
 import sys, urllib.error, urllib.request
 try:
-    print(urllib.request.urlopen(sys.argv[1], timeout=5).status)
+    print(urllib.request.urlopen(sys.argv[1], timeout=float(sys.argv[2])).status)
 except urllib.error.HTTPError as error:
     sys.exit(f"{sys.argv[1]} answered {error.code}")
 except OSError as error:
@@ -87,10 +93,23 @@ except OSError as error:
 
 def presentable(proof: Proof, service: Service) -> Proof:
     """The proof as it may be shown to people: its last words, harmless, and without the service's secrets."""
-    said = proof.said
+    said, log = (_without(service, text.strip()) for text in (proof.said, proof.log))
+    if log:
+        # Both ends count: what the probe found, and what the service has to say to it.
+        said = _lines(said[-_WORDS:], log[-(_LONGEST - _WORDS) :])
+    return replace(proof, said=inert(said[-_LONGEST:]), log="")
+
+
+def is_over(proof: Proof, service: Service, elapsed: timedelta) -> bool:
+    """Whether the proof is the last one that a service gets, and bad: then people want to know what its log says."""
+    late = proof.health is Health.STARTING and elapsed >= service.within
+    return late or proof.health is Health.UNHEALTHY
+
+
+def _without(service: Service, text: str) -> str:
     for secret in filter(None, (*service.secrets, service.password)):
-        said = said.replace(secret, "***")
-    return replace(proof, said=inert(said.strip()[-_LONGEST:]))
+        text = text.replace(secret, "***")
+    return text
 
 
 def _lines(*parts: str) -> str:

@@ -14,17 +14,20 @@ import json
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from watcher.image import Digest
 from workers.fleet import beside
+from workers.fleet.engine import Engine
 from workers.fleet.host import Service
 from workers.fleet.labels import BESIDES, IMAGE, PULL
 from workers.oci.manifest import Descriptor
 
 HOME, BLOBS = "toplayer-pull", "toplayer-blobs"
 _SOCKET = "/run/toplayer-engine.sock"
+_TRIAL = f"import socket; socket.socket(socket.AF_UNIX).connect({_SOCKET!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,13 @@ def payload(service: Service, image: Digest, socket: str, besides: int = 0, carr
     }
     made = beside.payload(service, [f"/{HOME}/pull.py"], host)
     return made | {"Labels": {**made["Labels"], IMAGE: image, BESIDES: str(besides)}}
+
+
+def tried(engine: Engine, service: Service, socket: str) -> tuple[int | None, str]:
+    """Whether a helper could speak to the engine: the exit code, and what it said. Its image has to be there."""
+    mounts = [{"Type": "bind", "Source": socket, "Target": _SOCKET}]
+    host = {"NetworkMode": "none", "Mounts": mounts}
+    return beside.run(engine, service, ["-c", _TRIAL], host, timedelta(seconds=20))
 
 
 def name_of(service: Service) -> str:

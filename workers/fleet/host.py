@@ -25,10 +25,11 @@ class Service:
     `repository` is where the host pulls from; `env` has its secrets filled in, and is never logged or stored, and what
     a probe or a container said is shown without the values in `secrets`. `username` and `password` are for that
     registry, whose address is `registry` and whose authority's certificate lies at `ca`. `memory` is in bytes. With a
-    `health_command` it decides what is healthy, else the image's own HEALTHCHECK if it has one; and it has to have
-    run for `steady` without a restart. `puller` is the image of the helper that pulls on the host; without one, the connection
-    of the worker is the pull's. `patience` is how long the bytes may stand still on their way, and `keep` how many
-    images a host keeps besides the one that it runs.
+    `health_command` it decides what is healthy (it asks `health_url`, if that is named), else the image's own
+    HEALTHCHECK if it has one; it has to be well `within` some time, and to run for `steady` without a restart.
+    `puller` is the image of the helper that pulls on the host; without one, the connection of the worker is the pull's.
+    `patience` is how long the bytes may stand still on their way, and `keep` how many images a host keeps besides the
+    one that it runs.
 
     `engine` is what an engine is told besides, in its own words. `adopts` is a container of somebody else's that may be
     replaced; `project` and `project_service` are Compose's names, `replicas` and `parallelism` are for swarms.
@@ -57,7 +58,9 @@ class Service:
     stop_grace: timedelta = timedelta(seconds=10)
     health_command: tuple[str, ...] = ()
     health_timeout: timedelta = timedelta(seconds=30)
+    health_url: str = ""
     steady: timedelta = timedelta(seconds=5)
+    within: timedelta = timedelta(minutes=2)
     registry: str = ""
     ca: str = ""
     username: str = ""
@@ -82,7 +85,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The health of what runs, and why: the last lines of the probe or of the container's log.
+    """The health of what runs, and why: the last lines of the probe, and of the container's `log` where it matters.
 
     `restarts` is how often it has been started again by itself, which a service can do and look well in between.
     """
@@ -90,6 +93,7 @@ class Proof:
     health: Health
     said: str = ""
     restarts: int = 0
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ label of the service, which changes in one update with everything else, and only
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from docker.auth import encode_header
@@ -16,13 +17,13 @@ from watcher.fleet import HostSettings
 from watcher.image import Digest
 from watcher.machine import Takes
 from workers.fleet.engine import Engine
-from workers.fleet.health import lasting, presentable
+from workers.fleet.health import is_over, lasting, presentable
 from workers.fleet.host import OTHERWISE, Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
 from workers.fleet.images import PULLED, Images, Supply
 from workers.fleet.labels import GENERATION, SERVICE, SPEC, STATE
 from workers.fleet.place import Place, Placed
 from workers.fleet.reach import reach
-from workers.fleet.swarm_spec import hash_of, spec_of
+from workers.fleet.swarm_spec import hash_of, spec_of, whole
 from workers.oci.store import Store
 
 T = TypeVar("T")
@@ -93,7 +94,11 @@ class SwarmHost:
         wanted = next((one for one in (place.next, place.current) if one and one.image == image), None)
         if found is None or wanted is None:
             return Proof(Health.UNHEALTHY, f"no service of {image.short} is there")
-        return presentable(self._proof(service, found, wanted, elapsed), service)
+        tasks = [task for task in self._tasks(service) if _generation(task) == wanted.generation]
+        proof = self._proof(service, found, tasks, wanted == place.next, elapsed)
+        if is_over(proof, replace(service, within=whole(service)), elapsed) or proof.restarts:
+            proof = replace(proof, log=self._words(tasks))
+        return presentable(proof, service)
 
     def _settle(self, service: Service, image: Digest) -> Place:
         found, place = self._read(service)
@@ -154,35 +159,45 @@ class SwarmHost:
 
     # --- health ---
 
-    def _proof(self, service: Service, found: Mapping[str, Any], wanted: Placed, elapsed: timedelta) -> Proof:
+    def _proof(
+        self,
+        service: Service,
+        found: Mapping[str, Any],
+        tasks: list[Mapping[str, Any]],
+        fresh: bool,
+        elapsed: timedelta,
+    ) -> Proof:
+        """The health of these tasks, the newest first. Of `fresh` ones none may have ended, and each has to have run
+        for `steady`: a swarm starts those that end again, and for a moment all of them run."""
         update = found.get("UpdateStatus") or {}
-        tasks = [task for task in self._tasks(service) if _generation(task) == wanted.generation]
         ended = [task for task in tasks if task["Status"]["State"] in _ENDED]
         said = "\n".join(_said(task) for task in ended[:3])
         if update.get("State") in _HALTED:
-            return Proof(Health.UNHEALTHY, f"{update.get('Message', '')}\n{said}{self._words(ended)}")
-        up = sum(task["Status"]["State"] == "running" and task["DesiredState"] == "running" for task in tasks)
-        if up >= service.replicas and update.get("State") != "updating":
-            well = Proof(Health.HEALTHY, f"{self._well(service)}\n{said}", restarts=len(ended))
-            return lasting(well, service, elapsed)
-        if ended and update.get("State") != "updating":
-            return Proof(Health.UNHEALTHY, f"{said}{self._words(ended)}")
-        return Proof(Health.STARTING, f"{up} of {service.replicas} tasks run\n{said}")
+            return Proof(Health.UNHEALTHY, f"{update.get('Message', '')}\n{said}")
+        up = [task for task in tasks if task["Status"]["State"] == task["DesiredState"] == "running"]
+        rolls = update.get("State") == "updating"
+        if ended and not rolls and (fresh or len(up) < service.replicas):
+            return Proof(Health.UNHEALTHY, said)
+        count = f"{len(up)} of {service.replicas} tasks run\n{said}"
+        if len(up) < service.replicas or rolls or (fresh and self._youngest(up) < service.steady):
+            return Proof(Health.STARTING, count)
+        return lasting(Proof(Health.HEALTHY, count, restarts=len(ended)), service, elapsed)
 
-    def _well(self, service: Service) -> str:
-        return f"{service.replicas} of {service.replicas} tasks run"
+    def _youngest(self, up: list[Mapping[str, Any]]) -> timedelta:
+        """For how long the last one of these tasks has run, by the clock of the swarm's manager."""
+        now = datetime.fromisoformat(self._engine.call("GET", "/info")["SystemTime"])
+        return now - max(datetime.fromisoformat(task["Status"]["Timestamp"]) for task in up)
 
     def _tasks(self, service: Service) -> list[Mapping[str, Any]]:
         asked = f'/tasks?filters={{"service":["{service.name}"]}}'
         found: list[Mapping[str, Any]] = self._engine.call("GET", asked) or []
         return sorted(found, key=lambda task: str(task.get("CreatedAt")), reverse=True)
 
-    def _words(self, ended: list[Mapping[str, Any]]) -> str:
-        """The last lines of the container of a task that ended, if it was on this very node."""
-        for task in ended:
-            id = (task["Status"].get("ContainerStatus") or {}).get("ContainerID")
-            if id and (said := self._engine.log(id)):
-                return f"\n{said}"
+    def _words(self, tasks: list[Mapping[str, Any]]) -> str:
+        """The last lines of one of the tasks, on whichever node it is: of one that ended, if there is one."""
+        for task in sorted(tasks, key=lambda one: one["Status"]["State"] not in _ENDED)[:3]:
+            if said := self._engine.task_log(task["ID"]):
+                return said
         return ""
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import timedelta
 from typing import Any
 
 from watcher.image import Digest
@@ -42,6 +43,12 @@ def spec_of(service: Service, state: str, wanted: tuple[Digest, int] | None, hos
     }
 
 
+def whole(service: Service) -> timedelta:
+    """The time that all tasks together have to get well: they are replaced one part after the other."""
+    parts = -(-service.replicas // service.parallelism)
+    return parts * (service.within + service.steady) if parts > 1 else service.within
+
+
 def hash_of(service: Service, host: str) -> str:
     """A text that is another one as soon as the specification is."""
     task = _task(service, None, 0, host)
@@ -63,7 +70,7 @@ def _task(service: Service, image: Digest | None, generation: int, host: str) ->
     }
     container |= {"Args": list(service.command)} if service.command else {}
     container |= {"StopSignal": service.stop_signal} if service.stop_signal else {}
-    container |= {"Healthcheck": _check(service)} if service.health_command else {}
+    container["Healthcheck"] = _check(service)
     limits = {
         "MemoryBytes": service.memory or 0,
         "NanoCPUs": round((service.cpus or 0) * _NANO),
@@ -85,10 +92,16 @@ def _restart(policy: str) -> dict[str, Any]:
 
 
 def _check(service: Service) -> dict[str, Any]:
-    """The health command, asked by the engines of the tasks: a task is up once it succeeds."""
+    """The health command, asked by the engines of the tasks: a task is up once it succeeds.
+
+    Until `within` is over none is ended for failing it, or for failing its image's own HEALTHCHECK: it starts.
+    """
+    start = {"StartPeriod": round(service.within.total_seconds() * _NANO)}
+    if not service.health_command:
+        return start
     every = max(round(service.steady.total_seconds()), 1) * _NANO
     timeout = round(service.health_timeout.total_seconds() * _NANO)
-    return {"Test": ["CMD", *service.health_command], "Interval": every, "Timeout": timeout, "Retries": 3}
+    return {"Test": ["CMD", *service.health_command], "Interval": every, "Timeout": timeout, "Retries": 3} | start
 
 
 def _mount(volume: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from watcher.desk import Desk
 from watcher.rollout import HostState, Rollout
 from workers.carry import Step
 from workers.fleet.roll import step as roll_step
+from workers.fleet.swarm_spec import whole
 from workers.fleet.targets import connect
 from workers.oci.stores import open_store
 from workers.progress import Progress
@@ -40,7 +41,8 @@ def _do(desk: Desk, state: HostState) -> HostState:
         if state.stage.fetches:
             met(desk, app, state.host, connection)
         with Progress(desk.ledger, state.name, desk.clock, state.pulling_since is not None) as tell:
-            after = roll_step(state, rollout, connection, service, app.run.health.within, desk.clock, tell)
+            within = whole(service) if host.kind == "swarm" else service.within
+            after = roll_step(state, rollout, connection, service, within, desk.clock, tell)
             tell.goes_on = after.pulling_since is not None
         return after
 

@@ -11,6 +11,8 @@ def service_of(settings: Settings, name: str, app: AppSettings) -> Service:
     """What a host is to run, with its secrets filled in."""
     run, host = app.run, app.image.repository.partition("/")[0]
     registry = settings.registries.get(host, RegistrySettings())
+    health = run.health
+    asks = probe(health.http, app.image.interpreter, health.timeout) if health.http else health.command
     secrets = [value.reveal() for value in run.env.values() if isinstance(value, Secret)]
     return Service(
         name=name,
@@ -42,9 +44,11 @@ def service_of(settings: Settings, name: str, app: AppSettings) -> Service:
         order=run.order,
         stop_signal=run.stop_signal,
         stop_grace=run.stop_grace,
-        health_command=probe(run.health.http, app.image.interpreter) if run.health.http else run.health.command,
-        health_timeout=run.health.timeout,
-        steady=run.health.steady,
+        health_command=asks,
+        health_url=health.http,
+        health_timeout=health.timeout,
+        steady=health.steady,
+        within=health.within,
         registry=url_of(host, registry),
         ca=registry.ca or "",
         username=registry.username,

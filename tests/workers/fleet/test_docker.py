@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.rig.base_image import base_image
 from tests.rig.certs import Certs, make_certs
 from tests.rig.engine import RealEngine, engine
 from tests.rig.image import busybox, layer, publish
@@ -26,6 +27,7 @@ from watcher.image import Digest
 from workers.fleet.docker import DockerHost
 from workers.fleet.drift import difference
 from workers.fleet.engine import Engine
+from workers.fleet.health import probe
 from workers.fleet.host import OTHERWISE, Fenced, Health, HostRefused, HostUnreachable, Proof, Running
 from workers.fleet.spec import create_payload, goal_of
 from workers.fleet.targets import connect
@@ -418,7 +420,7 @@ def test_the_images_own_healthcheck_decides_if_there_is_no_command(
     wait_for(lambda: prove(world, image).health is not Health.STARTING, "a verdict", 20)
     proof = prove(world, image)
     assert proof.health is health
-    assert proof.said == ("bad" if health is Health.UNHEALTHY else "")
+    assert proof.said == ("bad\nit runs" if health is Health.UNHEALTHY else "")
 
 
 def test_without_any_check_it_has_to_run_for_a_while(world: DockerWorld) -> None:
@@ -442,6 +444,46 @@ def test_a_container_that_ends_is_unhealthy_and_its_last_words_are_told(
     assert why in proof.said
     assert "token ***" in proof.said
     assert "\033" not in proof.said
+
+
+def test_what_does_not_get_well_in_time_is_told_with_the_last_words_of_its_log(world: DockerWorld) -> None:
+    world.service = replace(
+        world.service,
+        command=("sh", "-c", f"echo no database, token $TOKEN >&2; {RUNS[2]}"),
+        health_command=("sh", "-c", "echo 503; false"),
+    )
+    image = world.publish("1")
+    swapped(world, image)
+    early, late = prove(world, image, NOW), prove(world, image, world.service.within)
+    assert early.health is late.health is Health.STARTING
+    assert "503" in early.said
+    assert "no database" not in early.said
+    assert "503" in late.said
+    assert "no database, token ***" in late.said
+
+
+def test_an_address_is_asked_from_beside_where_the_image_has_no_python(
+    world: DockerWorld, real_registry: Registry
+) -> None:
+    repository, url = f"{real_registry.address}/python", "http://127.0.0.1:8080/version"
+    base_image().copied_to(open_store(repository, {real_registry.address: real_registry.settings}))
+    world.service = replace(
+        world.service,
+        command=("sh", "-c", "mkdir -p /tmp && echo 1 > /tmp/version; busybox httpd -p 8080 -h /tmp; " + RUNS[2]),
+        health_command=probe(url, "/usr/local/bin/python3", timedelta(seconds=5)),
+        health_url=url,
+    )
+    image = world.publish("1")
+    swapped(world, image)
+    assert prove(world, image).health is Health.UNHEALTHY, "nobody there could ask"
+    world.service = replace(world.service, puller=f"{repository}:latest", health_timeout=timedelta(seconds=20))
+    wait_for(lambda: prove(world, image) == Proof(Health.HEALTHY, "200"), "the address to answer", 60)
+    elsewhere = replace(world.service, health_url=f"{url}/gone")
+    proof = world.host.prove(elsewhere, image, NOW)
+    assert proof.health is Health.STARTING
+    assert "answered 404" in proof.said
+    with world.engine.api() as api:
+        assert not [row for row in api.containers(all=True) if row["Names"][0].endswith(".ask")]
 
 
 def test_a_health_command_that_hangs_does_not_hold_anybody_up(world: DockerWorld) -> None:

@@ -76,9 +76,12 @@ def test_an_address_is_asked_by_the_python_that_is_there() -> None:
     with socketserver.TCPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         well, ill = (f"http://127.0.0.1:{server.server_address[1]}/{path}" for path in ("", "not/there"))
-        ran = [subprocess.run(probe(url, sys.executable), capture_output=True, text=True) for url in (well, ill)]
+        ran = [
+            subprocess.run(probe(url, sys.executable, 2 * SECOND), capture_output=True, text=True)
+            for url in (well, ill)
+        ]
         server.shutdown()
-    nobody = subprocess.run(probe(well, sys.executable), capture_output=True, text=True)
+    nobody = subprocess.run(probe(well, sys.executable, 2 * SECOND), capture_output=True, text=True)
     assert [done.returncode for done in (*ran, nobody)] == [0, 1, 1]
     assert "answered 404" in ran[1].stderr
     assert "did not answer" in nobody.stderr

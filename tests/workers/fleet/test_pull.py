@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -207,6 +207,15 @@ def taken(pull: Pull) -> None:
     while True:
         with suppress(OnItsWay):
             pull.take()
+
+
+def test_a_helper_can_be_tried_before_it_is_needed(world: DockerWorld) -> None:
+    fetched(world, world.publish("1"))
+    with closing(Engine("h1", world.engine.address)) as client:
+        assert helper.tried(client, world.service, world.engine.address.removeprefix("unix://"))[0] == 0
+        with pytest.raises(HostRefused):
+            helper.tried(client, world.service, "/run/nobody.sock")
+    assert helpers(world) == []
 
 
 def test_credentials_are_in_no_argument_and_in_no_variable() -> None:

@@ -7,12 +7,13 @@ from datetime import timedelta
 import pytest
 
 from tests.rig.engine import RealEngine
+from tests.rig.image import busybox, publish
 from tests.rig.process import wait_for
 from tests.rig.registry import Registry
-from tests.workers.fleet.worlds import LATER, SwarmWorld, deploy, proof_of, swarm_world
+from tests.workers.fleet.worlds import LATER, RUNS, SwarmWorld, deploy, proof_of, swarm_world
 from watcher.fleet import HostSettings
 from workers.fleet.host import Health, HostRefused, Service
-from workers.fleet.swarm_spec import hash_of, spec_of
+from workers.fleet.swarm_spec import hash_of, spec_of, whole
 from workers.fleet.targets import connect
 
 BARE = Service(name="shop", repository="registry.example/shop")
@@ -88,6 +89,7 @@ def test_a_specification_becomes_a_service() -> None:
         order="start-first",
         health_command=("true",),
         steady=timedelta(seconds=7),
+        within=timedelta(seconds=90),
         replicas=4,
         parallelism=2,
     )
@@ -96,6 +98,7 @@ def test_a_specification_becomes_a_service() -> None:
     assert task["ContainerSpec"]["Args"] == ["serve"]
     assert task["ContainerSpec"]["Env"] == ["A=1", "B=2"]
     assert task["ContainerSpec"]["Healthcheck"]["Interval"] == 7 * 10**9
+    assert task["ContainerSpec"]["Healthcheck"]["StartPeriod"] == 90 * 10**9
     assert [mount["Type"] for mount in task["ContainerSpec"]["Mounts"]] == ["bind", "volume", "tmpfs"]
     assert task["Resources"] == {"Limits": {"MemoryBytes": 64 << 20, "NanoCPUs": 500_000_000}}
     assert task["RestartPolicy"]["Condition"] == "any"
@@ -110,6 +113,44 @@ def test_a_specification_becomes_a_service() -> None:
     }
     assert [port["Protocol"] for port in spec["EndpointSpec"]["Ports"]] == ["tcp", "udp"]
     assert spec["Mode"] == {"Replicated": {"Replicas": 0}}, "nothing is wanted of it"
+
+
+def test_the_whole_has_the_time_of_all_of_its_parts() -> None:
+    assert whole(BARE) == BARE.within
+    assert whole(replace(BARE, replicas=5, parallelism=2)) == 3 * (BARE.within + BARE.steady)
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize("command", [("cat", "/tmp/up"), ()], ids=["our own", "the image's own"])
+def test_a_task_that_takes_its_time_is_not_ended_for_it(world: SwarmWorld, command: tuple[str, ...]) -> None:
+    """Three checks that fail, one a second, would be the end of a container that has no time to start."""
+    slow = ("sh", "-c", f"sleep 6; echo up > /tmp/up; {RUNS[2]}")
+    check = {"Test": ["CMD", "cat", "/tmp/up"], "Interval": 10**9, "Retries": 2}
+    image = publish(world.store, [busybox({"tmp": None})], Env=["PATH=/bin"], Cmd=list(slow), Healthcheck=check)
+    world.service = replace(world.service, health_command=command, within=timedelta(minutes=1))
+    deploy(world, image, 1)
+    with world.engine.api() as api:
+        states = [task["Status"]["State"] for task in api.tasks({"service": world.service.name})]
+    assert states == ["running"], "the first one, and no other"
+
+
+@pytest.mark.journey
+def test_the_last_words_of_a_task_are_told(world: SwarmWorld) -> None:
+    command = ("sh", "-c", "echo token $TOKEN; echo it is too hot >&2; sleep 1; exit 3")
+    image = publish(world.store, [busybox()], Env=["PATH=/bin"], Cmd=list(command))
+    world.service = replace(world.service, health_command=())
+    world.host.fetch(world.service, image)
+    world.host.swap(world.service, image, 1)
+    said: list[str] = []
+
+    def are_told() -> bool:
+        proof = world.host.prove(world.service, image, LATER)
+        assert proof.health is not Health.HEALTHY
+        said[:] = [proof.said]
+        return "it is too hot" in proof.said
+
+    wait_for(are_told, "its last words to be told", 60)
+    assert "token ***" in said[0]
 
 
 def test_a_changed_specification_has_another_hash() -> None:

@@ -229,7 +229,8 @@ def swarm_world(engine: RealEngine, registry: Registry) -> Iterator[SwarmWorld]:
     name = f"shop-{next(_COUNT)}"
     store = open_store(f"{registry.address}/{name}", {registry.address: registry.settings})
     with connect(HostSettings(name="h1", address=engine.address, target="swarm"), store) as host:
-        known = replace(service(name, f"{registry.address}/{name}"), network="host", steady=timedelta(seconds=1))
+        known = replace(service(name, f"{registry.address}/{name}"), network="host")
+        known = replace(known, steady=timedelta(seconds=1), within=timedelta(seconds=2))
         try:
             yield SwarmWorld(host, store, known, engine)
         finally:
