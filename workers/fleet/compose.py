@@ -14,9 +14,9 @@ from watcher.image import Digest, Reference
 from workers.fleet.docker import DockerHost
 from workers.fleet.engine import Listed
 from workers.fleet.host import HostRefused, Service
-from workers.fleet.labels import COMPOSE_IMAGE, SERVICE
+from workers.fleet.labels import COMPOSE_IMAGE, SERVICE, labels_of
 from workers.fleet.reach import reach
-from workers.fleet.swap import Role
+from workers.fleet.swap import Containers, Goal, Move, Role, Verb
 from workers.oci.store import Store
 
 OURS = "com.docker.compose."
@@ -35,6 +35,22 @@ class ComposeHost(DockerHost):
         if name and found:
             wanted = Reference.parse(name)
             self._engine.tag(found["Id"], wanted.repository, wanted.tag or "latest")
+
+    def _make(self, service: Service, seen: Containers, ids: dict[Role, str], move: Move) -> None:
+        if move.verb is not Verb.RENAME or move.to is not Role.FAILED:
+            super()._make(service, seen, ids, move)
+            return
+        # Compose would take it for a second container of the service, and remove one of the two; and labels stay what
+        # they are. What is left of it is a container that never runs and belongs to no project, with its generation.
+        failed, id = seen[move.role], ids.pop(move.role)
+        goal = Goal(image=failed.image, generation=failed.generation, spec=failed.spec)
+        note = {
+            "Image": self._engine.inspect(id)["Image"],
+            "Labels": labels_of(service.name, goal, failed.previous, failed.restart),
+            "HostConfig": {"NetworkMode": "none"},
+        }
+        ids[move.to] = self._engine.create(self._name(service, move.to), note)
+        self._engine.remove(id)
 
     def _name(self, service: Service, role: Role) -> str:
         return f"{service.project}-{service.project_service}-1{role}"

@@ -10,7 +10,7 @@ from tests.rig.engine import RealEngine
 from tests.rig.registry import Registry
 from tests.workers.fleet.worlds import DockerWorld, deploy, docker_world
 from watcher.image import Digest
-from workers.fleet.host import OTHERWISE, HostRefused, Running
+from workers.fleet.host import OTHERWISE, Fenced, HostRefused, Running
 
 
 @pytest.fixture
@@ -104,6 +104,11 @@ def test_a_bad_image_gives_way_to_what_compose_had_made(world: DockerWorld, proj
         assert found["State"]["Running"], "the very container that was there before"
         assert found["HostConfig"]["RestartPolicy"]["Name"] in ("", "no")
     assert world.host.running(world.service).image == first
+    said = project.run("up", "-d", "worker")
+    assert "Recreat" not in said
+    assert ids(project)["worker"] == mine, "Compose sees the one that runs, and no other"
+    with pytest.raises(Fenced):
+        world.host.swap(world.service, bad, 1)
     # The next one takes over all the same.
     deploy(world, world.publish("3"), 2)
     assert runs(world, project) == "3"
