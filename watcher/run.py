@@ -1,9 +1,10 @@
 """The settings of what a host runs: the specification of the container, and how it proves itself."""
 
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from watcher.fields import Absolute, Duration, Memory, Model, Port, Volume, matching
 from watcher.secret import Secret
@@ -30,6 +31,13 @@ _OURS = {
     "NanoCpus": "run.cpus",
     "PidsLimit": "run.pids",
 }
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError(f'expected an address such as "10.0.7.5", got {text[:80]!r}') from None
 
 
 class ComposeSettings(Model):
@@ -63,6 +71,7 @@ class HealthSettings(Model):
 class RunSettings(Model):
     """What a host runs: the whole specification of the container, so that nothing is copied from what ran before.
 
+    `aliases` are further names by which others on its networks find it, and `addresses` fixed ones, by network.
     `engine` is what the other settings have no word for, in the engine's own words: keys of the body of `POST
     /containers/create`. `adopts` names a container that toplayer did not make and whose place the app takes. `replicas`
     and `parallelism` (how many of them are replaced at once) are for services of a swarm.
@@ -74,6 +83,8 @@ class RunSettings(Model):
     ports: tuple[Port, ...] = ()
     network: str = ""
     networks: tuple[Network, ...] = ()
+    aliases: tuple[Network, ...] = ()
+    addresses: dict[Network, Annotated[str, AfterValidator(_address)]] = Field(default_factory=dict)
     labels: dict[str, str] = Field(default_factory=dict)
     engine: dict[str, Any] = Field(default_factory=dict)
     tmpfs: tuple[Absolute, ...] = ()
@@ -98,6 +109,12 @@ class RunSettings(Model):
     def _fits(self) -> Self:
         if self.order == "start-first" and self.ports:
             raise ValueError("order: expected stop-first, because two containers cannot publish the same port")
+        if self.order == "start-first" and self.addresses:
+            raise ValueError("order: expected stop-first, because two containers cannot have the same address")
+        if strange := [name for name in self.addresses if name not in (self.network, *self.networks)]:
+            raise ValueError(f"addresses: expected networks of the container, got {', '.join(strange)}")
+        if self.aliases and not self.network:
+            raise ValueError("aliases: expected a network beside them, because the engine's default one knows none")
         if self.networks and not self.network:
             raise ValueError("network: expected the first network, because `networks` are further ones")
         found = self.engine.get("HostConfig", {})

@@ -17,8 +17,8 @@ from workers.fleet.adopt import adopt as look_at
 from workers.fleet.host import HostRefused, Service
 from workers.fleet.reach import reach
 
-_SAID = ("adopts", "command", "env", "volumes", "ports", "network", "networks", "labels", "tmpfs", "read_only", "init",
-         "memory", "cpus", "pids", "restart", "stop_signal", "stop_grace")  # fmt: skip
+_SAID = ("adopts", "command", "env", "volumes", "ports", "network", "networks", "aliases", "addresses", "labels",
+         "tmpfs", "read_only", "init", "memory", "cpus", "pids", "restart", "stop_signal", "stop_grace")  # fmt: skip
 _SECRET = re.compile(r"(?i)(passw|secret|token|api_?key|private|credential|dsn|auth)")
 
 

@@ -117,6 +117,12 @@ def test_every_fault_is_reported_at_once_and_with_its_path() -> None:
             "apps.twin.next: expected a name that does not end in .next",
         ),
         ('order = "stop-first"', 'order = "start-first"', "apps.shop.run: order: expected stop-first"),
+        (
+            'addresses = { backend = "10.0.7.5" }',
+            'addresses = { other = "10.0.7.5" }',
+            "apps.shop.run: addresses: expected networks of the container, got other",
+        ),
+        ('"10.0.7.5"', '"10.0.7"', 'apps.shop.run.addresses.backend: expected an address such as "10.0.7.5"'),
         ('"127.0.0.1:8080:80"', '"80"', "apps.shop.run.ports[0]: expected"),
         (
             "HostConfig = {",

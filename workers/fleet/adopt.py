@@ -85,6 +85,8 @@ def service_of(found: Mapping[str, Any], image: Mapping[str, Any], app: str) -> 
         ports=tuple(ports_of(host.get("PortBindings") or {})),
         network="" if mode in ("default", "bridge") else mode,
         networks=tuple(networks) if mode not in ("default", "bridge", "host", "none") else (),
+        aliases=tuple(sorted(_aliases(found) - {app, labels.get(COMPOSED, "")})),
+        addresses={name: address for name in _networks(found) if (address := _address(found, name))},
         labels={
             key: value
             for key, value in labels.items()
@@ -113,7 +115,7 @@ def _tried(engine: Engine, service: Service, found: Mapping[str, Any]) -> Mappin
     id = engine.create(f"toplayer-trial-{secrets.token_hex(6)}", payload)
     try:
         for network in service.networks:
-            engine.join(id, network, endpoint(service))
+            engine.join(id, network, endpoint(service, network))
         return engine.inspect(id)
     finally:
         engine.remove(id, volumes=True)
@@ -123,7 +125,9 @@ def _words(found: Mapping[str, Any], tried: Mapping[str, Any]) -> dict[str, Any]
     """What differs and has no setting of ours, as the engine would be told it."""
     words: dict[str, Any] = {}
     for part in ("Config", "HostConfig"):
-        said = {key: was for key, was, _ in _pairs(part, found, tried) if was is not None and key not in _SET}
+        said = {
+            key: _said(key, was) for key, was, _ in _pairs(part, found, tried) if was is not None and key not in _SET
+        }
         if part == "Config":
             words |= said
         elif said:
@@ -161,7 +165,15 @@ def _pairs(part: str, found: Mapping[str, Any], tried: Mapping[str, Any]) -> Ite
 
 def _plain(key: str, value: Any) -> Any:
     """A value as it counts: what is not said is what the engine does then."""
+    value = _said(key, value)
     return _SAME.get(key) if value in (None, "", 0, False, [], {}) else value
+
+
+def _said(key: str, value: Any) -> Any:
+    """A value as an engine is told it. In `/db:/shop/alias` it has put the container's own name."""
+    if key != "Links" or not value:
+        return value
+    return sorted(f"{link.split(':')[0].lstrip('/')}:{link.rpartition('/')[2]}" for link in value)
 
 
 def _labels(found: Mapping[str, Any]) -> dict[str, str]:
@@ -188,6 +200,21 @@ def _aliases(found: Mapping[str, Any]) -> set[str]:
     return names - {found["Id"][:12], found["Name"].lstrip("/")}
 
 
+def _address(found: Mapping[str, Any], network: str) -> str:
+    """The address on a network that somebody asked for; one that the engine chose is none."""
+    asked = found["NetworkSettings"]["Networks"][network].get("IPAMConfig") or {}
+    return str(asked.get("IPv4Address") or asked.get("IPv6Address") or "")
+
+
+def _endpoints(found: Mapping[str, Any]) -> Iterator[str]:
+    """What else a network was told about the container."""
+    for name, told in (found["NetworkSettings"].get("Networks") or {}).items():
+        said = {**told, **(told.get("IPAMConfig") or {})}
+        for key in ("IPv4Address", "IPv6Address", "LinkLocalIPs", "Links", "DriverOpts", "GwPriority"):
+            if said.get(key):
+                yield f"{name}: {key} {_short(said[key])}"
+
+
 _READ: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
     "Config.Env": lambda found: sorted(found["Config"].get("Env") or ()),
     "Config.ExposedPorts": lambda found: sorted(found["Config"].get("ExposedPorts") or ()),
@@ -195,6 +222,7 @@ _READ: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
     "HostConfig.RestartPolicy": lambda found: policy_text(found["HostConfig"].get("RestartPolicy")),
     "mounts": lambda found: sorted(_mounts(found)),
     "networks": lambda found: sorted(_networks(found)),
+    "on its networks": lambda found: sorted(_endpoints(found)),
 }
 """What counts where the order does not matter, or the engine writes the same thing in several ways."""
 
@@ -218,9 +246,19 @@ def _unsure(found: Mapping[str, Any], image: Mapping[str, Any]) -> Iterator[str]
     same = sorted(entry.partition("=")[0] for entry in set(config.get("Env") or ()) & set(default.get("Env") or ()))
     if same:
         yield f"{', '.join(same)} in its environment are as in its image, and will be what the next image says"
+    for name in _networks(found):
+        told = found["NetworkSettings"]["Networks"][name]
+        if (mac := told.get("MacAddress")) and mac != _usual(told) and not config.get("MacAddress"):
+            yield f"its hardware address on {name} ({mac}) may be one that somebody chose; it will be another"
     for mount in found.get("Mounts") or ():
         if is_unnamed(mount):
             yield f"the volume at {mount['Destination']} had no name; it goes on under the one that the engine gave it"
+
+
+def _usual(endpoint: Mapping[str, Any]) -> str:
+    """The hardware address that an engine makes of the other one (Docker before 28)."""
+    parts = str(endpoint.get("IPAddress") or "").split(".")
+    return "02:42:" + ":".join(f"{int(part):02x}" for part in parts) if len(parts) == 4 else ""
 
 
 def _short(value: Any) -> str:

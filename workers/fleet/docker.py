@@ -196,7 +196,7 @@ class DockerHost:
                 ids[move.role] = self._create(service, seen, ids, move.role, move.goal)
             case Verb.START:
                 for network in service.networks if seen[move.role].spec else ():
-                    engine.join(ids[move.role], network, endpoint(service))
+                    engine.join(ids[move.role], network, endpoint(service, network))
                 engine.start(ids[move.role])
             case Verb.STOP:
                 engine.stop(ids[move.role], service.stop_grace)

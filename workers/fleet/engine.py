@@ -118,7 +118,8 @@ class Engine:
         """Connects a container to a network, unless it is."""
         with self._asking() as api:
             if network not in api.inspect_container(id)["NetworkSettings"]["Networks"]:
-                api.connect_container_to_network(id, network, aliases=endpoint.get("Aliases"))
+                body = {"Container": id, "EndpointConfig": dict(endpoint)}
+                self.call("POST", f"/networks/{quote(network, safe='')}/connect", body)
 
     def start(self, id: str) -> None:
         """Starts a container that is not up."""

@@ -44,6 +44,8 @@ class Service:
     ports: tuple[str, ...] = ()
     network: str = ""
     networks: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    addresses: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     engine: Mapping[str, Any] = field(default_factory=dict)
     tmpfs: tuple[str, ...] = ()

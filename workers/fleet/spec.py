@@ -21,7 +21,12 @@ _BUILT_IN = ("", "default", "bridge", "host", "none")
 def goal_of(service: Service, image: Digest, generation: int) -> Goal:
     """The container that `service` asks for. Two services with the same goal need no swap."""
     # What is not said is left out, so that older specifications stay what they are.
-    more = {"networks": service.networks, "labels": dict(service.labels)}
+    more = {
+        "networks": service.networks,
+        "labels": dict(service.labels),
+        "addresses": dict(service.addresses),
+        "aliases": service.aliases,
+    }
     said = _payload(service) | {key: value for key, value in more.items() if value}
     raw = json.dumps(said, sort_keys=True).encode()
     return Goal(image=image, generation=generation, spec=hashlib.sha256(raw).hexdigest())
@@ -72,7 +77,7 @@ def _payload(service: Service) -> dict[str, Any]:
     if service.network:
         host["NetworkMode"] = service.network
     if service.network in networks_of(service):
-        payload["NetworkingConfig"] = {"EndpointsConfig": {service.network: endpoint(service)}}
+        payload["NetworkingConfig"] = {"EndpointsConfig": {service.network: endpoint(service, service.network)}}
     if service.ports:
         bindings: dict[str, list[dict[str, str]]] = {}
         for port in service.ports:
@@ -92,12 +97,15 @@ def networks_of(service: Service) -> tuple[str, ...]:
     return (*((first,) if named else ()), *service.networks)
 
 
-def endpoint(service: Service) -> dict[str, Any]:
+def endpoint(service: Service, network: str) -> dict[str, Any]:
     """What a network is told about the container.
 
     With the name that others on the network call it by, also while the container is still called `.next`.
     """
-    return {"Aliases": [service.project_service or service.name]}
+    aliases = {"Aliases": [service.project_service or service.name, *service.aliases]}
+    address = service.addresses.get(network, "")
+    fixed = {"IPv6Address" if ":" in address else "IPv4Address": address}
+    return aliases | ({"IPAMConfig": fixed} if address else {})
 
 
 def _limits(service: Service) -> dict[str, Any]:

@@ -59,6 +59,8 @@ def hash_of(service: Service, host: str) -> str:
 def _task(service: Service, image: Digest | None, generation: int, host: str) -> dict[str, Any]:
     if service.engine:
         raise HostRefused(host, "a swarm's service takes no words of the engine", "take `run.engine` out, or `target`")
+    if service.addresses:
+        raise HostRefused(host, "a swarm gives its tasks their addresses by itself", "take `run.addresses` out")
     container: dict[str, Any] = {
         "Image": reference(service, image) if image else f"{service.repository}:none",
         "Labels": {**service.labels, SERVICE: service.name, GENERATION: str(generation)},
@@ -81,7 +83,7 @@ def _task(service: Service, image: Digest | None, generation: int, host: str) ->
         "ContainerSpec": container,
         "Resources": {"Limits": {name: value for name, value in limits.items() if value}},
         "RestartPolicy": _restart(service.restart),
-        "Networks": [{"Target": name, "Aliases": [service.name]} for name in networks],
+        "Networks": [{"Target": name, "Aliases": [service.name, *service.aliases]} for name in networks],
     }
 
 

@@ -24,6 +24,8 @@ def service_of(settings: Settings, name: str, app: AppSettings) -> Service:
         ports=run.ports,
         network=run.network,
         networks=run.networks,
+        aliases=run.aliases,
+        addresses=run.addresses,
         labels=run.labels,
         engine=run.engine,
         adopts=run.adopts,

@@ -27,6 +27,8 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealEngine
         with networked.api() as api:
             api.create_network("backend")
             api.create_network("metrics")
+            api.create_network("first", ipam={"Config": [{"Subnet": "172.30.98.0/24"}]})
+            api.create_network("second", ipam={"Config": [{"Subnet": "172.30.99.0/24"}]})
         with registry(tmp_path_factory.mktemp("registry"), listen=networked.near) as near:
             yield networked, near
 
@@ -113,12 +115,45 @@ def test_everything_that_was_asked_for_is_found_again(
 
 
 def test_what_the_settings_cannot_say_is_told(world: DockerWorld) -> None:
-    odd = ("--rm", "--publish", "80", "--network", "backend", "--network-alias", "db")
+    odd = ("--rm", "--publish", "80", "--network", "backend")
     docker(world, "run", "-d", "--name", "old-shop", *odd, image(world))
     found = adopted(world, "old-shop")
     said = "\n".join(found.differs)
-    for word in ("HostConfig.AutoRemove", "run.ports.0", "would not find it as db", "know it as old-shop now"):
+    for word in ("HostConfig.AutoRemove", "run.ports.0", "know it as old-shop now"):
         assert word in said
+
+
+def test_what_a_network_was_told_is_found_again_or_told(world: DockerWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    with world.engine.api() as api:
+        docker(world, "run", "-d", "--name", "db", "--network", "first", image(world))
+        told = {"IPAMConfig": {"IPv4Address": "172.30.98.7"}, "Aliases": ["orders"], "Links": ["db:store"]}
+        asked = {
+            "Image": image(world),
+            "MacAddress": "02:42:00:00:00:07",
+            "HostConfig": {"NetworkMode": "first"},
+            "NetworkingConfig": {"EndpointsConfig": {"first": told}},
+        }
+        api.start(api.create_container_from_config(asked, "shop")["Id"])
+        api.connect_container_to_network("shop", "second", aliases=["orders"], ipv4_address="172.30.99.9")
+    found = adopted(world)
+    run = settings(found, monkeypatch)
+    assert (run.network, run.networks, run.aliases) == ("first", ("second",), ("orders",))
+    assert run.addresses == {"first": "172.30.98.7", "second": "172.30.99.9"}
+    assert run.engine["MacAddress"] == "02:42:00:00:00:07"
+    (link,) = found.differs
+    assert 'first: Links [\\"db:store\\"]' in link
+
+
+def test_links_of_the_old_kind_and_a_count_of_restarts_are_found_again(
+    world: DockerWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker(world, "run", "-d", "--name", "db", image(world))
+    docker(world, "run", "-d", "--name", "shop", "--link", "db:store", "--restart", "on-failure:5", image(world))
+    found = adopted(world)
+    assert found.differs == ()
+    run = settings(found, monkeypatch)
+    assert run.engine["HostConfig"]["Links"] == ["db:store"]
+    assert run.restart == "on-failure:5"
 
 
 def test_what_was_adopted_is_replaced_by_a_swap_like_any_other(world: DockerWorld) -> None:

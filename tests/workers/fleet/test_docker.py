@@ -330,10 +330,12 @@ def test_others_on_a_network_find_the_service_by_its_name(tmp_path: Path) -> Non
 def test_a_container_is_on_all_of_its_networks_before_it_starts(tmp_path: Path) -> None:
     with engine(networks=True) as networked, registry(tmp_path, listen=networked.near) as near:
         with networked.api() as api:
-            for name in ("backend", "metrics", "third"):
-                api.create_network(name)
+            for n, name in enumerate(("backend", "metrics", "third")):
+                api.create_network(name, ipam={"Config": [{"Subnet": f"172.30.{n}.0/24"}]})
         with docker_world(networked, near) as world:
             world.service = replace(world.service, network="backend", networks=("metrics", "third"))
+            fixed = {"backend": "172.30.0.9", "metrics": "172.30.1.9"}
+            world.service = replace(world.service, aliases=("orders",), addresses=fixed)
             first, second = world.publish("1"), world.publish("2")
             deploy(world, first, 1)
             swapped(world, second, 2)
@@ -341,7 +343,8 @@ def test_a_container_is_on_all_of_its_networks_before_it_starts(tmp_path: Path) 
                 for name in ("", ".next"):
                     found = api.inspect_container(f"{world.service.name}{name}")["NetworkSettings"]["Networks"]
                     assert set(found) == {"backend", "metrics", "third"}
-                    assert all(world.service.name in network["Aliases"] for network in found.values())
+                    assert all({world.service.name, "orders"} <= {*network["Aliases"]} for network in found.values())
+                assert {name: found[name]["IPAddress"] for name in fixed} == fixed, "the one that runs now has them"
             world.host.back(world.service, first, 2)
             assert world.answers() == "1"
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from watcher.image import Digest
 from workers.fleet.host import Service
-from workers.fleet.spec import create_payload, goal_of
+from workers.fleet.spec import create_payload, endpoint, goal_of
 
 IMAGE, PREVIOUS = Digest("sha256:" + "1" * 64), Digest("sha256:" + "0" * 64)
 BARE = Service(name="shop", repository="registry.example/team/shop")
@@ -28,6 +28,21 @@ def test_a_bare_service_leaves_everything_to_the_image() -> None:
         "io.toplayer.restart": "unless-stopped",
         "io.toplayer.spec": goal_of(BARE, IMAGE, 7).spec,
     }
+
+
+def test_names_and_addresses_are_said_to_the_networks() -> None:
+    service = replace(
+        BARE,
+        network="backend",
+        networks=("metrics",),
+        aliases=("orders",),
+        addresses={"backend": "10.0.7.5", "metrics": "fd00::5"},
+    )
+    told = create_payload(service, goal_of(service, IMAGE, 7), None)["NetworkingConfig"]["EndpointsConfig"]["backend"]
+    assert told == {"Aliases": ["shop", "orders"], "IPAMConfig": {"IPv4Address": "10.0.7.5"}}
+    assert endpoint(service, "metrics")["IPAMConfig"] == {"IPv6Address": "fd00::5"}
+    moved = replace(service, addresses={"backend": "10.0.7.5", "metrics": "fd00::6"})
+    assert goal_of(moved, IMAGE, 7) != goal_of(service, IMAGE, 7)
 
 
 def test_everything_that_a_service_says_is_in_the_request() -> None:
