@@ -1,5 +1,6 @@
-"""Addresses in one spelling, so that two of them can be compared."""
+"""Addresses in one spelling, so that two of them can be compared; and which ones are this very machine."""
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 _PORTS = {"http": 80, "https": 443}
@@ -31,3 +32,11 @@ def origin(url: str) -> tuple[str, str, int | None]:
         return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
     except ValueError:
         return "", "", None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this very machine: then nobody listens in, and no proxy is needed."""
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

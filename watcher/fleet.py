@@ -4,9 +4,11 @@ from collections import Counter
 from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from watcher.address import is_loopback
 from watcher.fields import Absolute, Duration, Model, Name, Rate, matching
 from watcher.image import Reference
 from watcher.plan import Place, Plan
@@ -57,6 +59,14 @@ class HostSettings(Model):
     target: Literal["docker", "compose", "swarm"] = "docker"
     images: Supply | None = None
     rate: Rate | None = None
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        where = urlsplit(self.address)
+        if where.scheme == "tcp" and self.tls is None and not is_loopback(where.hostname or ""):
+            why = "because whoever can speak to an engine is root on its host"
+            raise ValueError(f"expected the files of `tls` beside its address, {why}; got {self.address!r} alone")
+        return self
 
     @property
     def kind(self) -> str:

@@ -21,8 +21,8 @@ class Sshd:
 
 
 @contextlib.contextmanager
-def sshd(directory: Path) -> Iterator[Sshd]:
-    """Runs an sshd until the block ends."""
+def sshd(directory: Path, *more: str) -> Iterator[Sshd]:
+    """Runs an sshd until the block ends, with these further lines in its configuration."""
     need_root()  # anybody else's sshd lets only that user in
     need("ssh", "ssh-keygen", "/usr/sbin/sshd")
     directory.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def sshd(directory: Path) -> Iterator[Sshd]:
         PermitRootLogin prohibit-password
         PidFile none
     """
-    (directory / "sshd_config").write_text("\n".join(line.strip() for line in config.splitlines()))
+    (directory / "sshd_config").write_text("\n".join(line.strip() for line in (*config.splitlines(), *more)))
     public = (directory / "hostkey.pub").read_text().split()
     (directory / "known_hosts").write_text(f"[127.0.0.1]:{port} {public[0]} {public[1]}\n")
     argv = ["/usr/sbin/sshd", "-D", "-e", "-f", str(directory / "sshd_config")]

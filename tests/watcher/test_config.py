@@ -142,6 +142,11 @@ def test_every_fault_is_reported_at_once_and_with_its_path() -> None:
         ),
         ('"registry.example:5000/team/shop"', '"shop:latest"', "repository: expected host/path without a tag"),
         ("[toplayer]", "[toplayer", "expected TOML"),
+        (
+            'tls = { ca = "/etc/toplayer/ca.pem"',
+            '# tls = { ca = "/etc/toplayer/ca.pem"',
+            "fleets.field.hosts[0]: expected the files of `tls` beside its address, because whoever can speak to",
+        ),
         ('name = "kiosk-2"', 'name = "k"', "fleets.field.hosts[1].name: expected a name of 2 to 63"),
         (
             "[apps.shop]",

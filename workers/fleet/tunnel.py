@@ -23,6 +23,7 @@ CONNECT = 10
 ALIVE, MISSED = 5, 2
 """A link that says nothing for this many seconds, this many times, is dead."""
 
+_FORWARDS = "does sshd allow it (AllowStreamLocalForwarding and AllowTcpForwarding in sshd_config)"
 _REFUSALS = {
     "host key verification failed": "put the host's key into `ssh.known_hosts`: `ssh-keyscan HOST`, and compare it",
     "permission denied": "put our public key into the host's authorized_keys, or name another `ssh.key`",
@@ -82,6 +83,10 @@ def tunnel(host: str, address: str, settings: SshSettings) -> Iterator[str]:
         try:
             _await(host, process, near, said)
             yield f"unix://{near}"
+        except HostUnreachable as error:
+            # Whether the far socket can be opened shows when somebody speaks to it, and then only ssh knows why not.
+            path, ended = urlsplit(address).path or SOCKET, process.poll() is not None
+            raise _explained(error, _last(said), path, ended) from error
         finally:
             process.terminate()
             try:
@@ -91,13 +96,31 @@ def tunnel(host: str, address: str, settings: SshSettings) -> Iterator[str]:
                 process.wait()
 
 
+def _explained(error: HostUnreachable, last: str, path: str, ended: bool) -> HostUnreachable | HostRefused:
+    """The error of a connection through the tunnel, with what ssh said last of it, or when it `ended`."""
+    if "prohibited" in last:
+        return HostRefused(
+            error.host, f"its sshd does not forward to {path}: {last}", "let it: AllowStreamLocalForwarding yes"
+        )
+    if "open failed" in last:
+        # It does not say which of these it is, and an engine that is not there may be there in a moment.
+        why = f"its sshd could not open {path}: is an engine there, may this user open its socket, and {_FORWARDS}?"
+        return HostUnreachable(error.host, why)
+    return HostUnreachable(error.host, last) if ended and last else error
+
+
+def _last(said: Path) -> str:
+    words = said.read_text(encoding="utf-8", errors="replace").strip()
+    return words.splitlines()[-1] if words else ""
+
+
 def _await(host: str, process: "subprocess.Popen[bytes]", near: Path, said: Path) -> None:
     """Waits until the socket is there. OpenSSH makes it once it is let in."""
     until = time.monotonic() + 2 * CONNECT
     while not near.exists():
         if process.poll() is not None or time.monotonic() > until:
-            words = said.read_text(encoding="utf-8", errors="replace").strip()
-            last = words.splitlines()[-1] if words else "no answer"
+            last = _last(said) or "no answer"
+            words = said.read_text(encoding="utf-8", errors="replace")
             hint = next((hint for sign, hint in _REFUSALS.items() if sign in words.lower()), "")
             raise HostRefused(host, last, hint) if hint else HostUnreachable(host, last)
         time.sleep(0.02)

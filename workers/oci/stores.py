@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from watcher.address import is_loopback
 from watcher.image import Digest, Reference
 from watcher.settings import RegistrySettings
 from workers.oci.keys import Keys
@@ -11,7 +12,7 @@ from workers.oci.layout import LayoutStore
 from workers.oci.logins import login, server_of
 from workers.oci.registry import RegistryStore
 from workers.oci.store import Store, StoreRefused
-from workers.oci.wire import PATIENCE, Wire, is_loopback
+from workers.oci.wire import PATIENCE, Wire
 
 _LAYOUT = "oci:"
 _HUB, _HUB_NAMES = "registry-1.docker.io", ("docker.io", "index.docker.io")

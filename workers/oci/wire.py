@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from importlib.metadata import version
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 
 import httpx
 
+from watcher.address import is_loopback
 from workers.oci.answer import HINT, Answer, Content, WireFailed
 from workers.oci.keys import Keys
 from workers.oci.watch import STALL, Watch
@@ -181,14 +181,6 @@ def _client(home: httpx.URL, ca: Path | None) -> httpx.AsyncClient:
         limits=httpx.Limits(max_connections=8, max_keepalive_connections=8),
         trust_env=not is_loopback(home.host),
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` is this very machine: then nobody listens in, and no proxy is needed."""
-    try:
-        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _live(loop: asyncio.AbstractEventLoop, client: httpx.AsyncClient, over: asyncio.Event) -> None:

@@ -69,6 +69,19 @@ def test_a_host_that_is_away_is_tried_again(far: Sshd) -> None:
         pass
 
 
+def test_a_socket_that_cannot_be_opened_there_is_told_as_that(far: Sshd, dockerd: RealEngine, tmp_path: Path) -> None:
+    with sshd(tmp_path / "strict", "AllowStreamLocalForwarding no") as strict:
+        path = dockerd.address.removeprefix("unix://")
+        for server, place in ((far, "/run/nobody-here.sock"), (strict, path)):
+            settings = HostSettings(name="h1", address=server.address + place, ssh=server.settings)
+            with (
+                pytest.raises(HostUnreachable, match=f"sshd could not open {place}") as away,
+                connect(settings, FakeStore()) as host,
+            ):
+                host.running(service("nobody-here", "registry.example/x"))
+            assert "AllowStreamLocalForwarding" in str(away.value)
+
+
 def test_a_link_that_goes_dead_is_noticed_in_seconds(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(sshd(tmp_path / "sshd"))
