@@ -53,9 +53,14 @@ faults: $(VENV)/.test  ## what can go wrong with a rollout, on four real engines
 dockerfiles: $(VENV)/.test  ## fifty Dockerfiles: every prediction compared with a real BuildKit (as root)
 	EXHAUSTIVE=1 $(BIN)/pytest tests/watcher/dockerfile tests/workers/dockerfile/test_prediction.py
 
-newer: $(VENV)/.test  ## what only Docker 24 and later can: buildx, --link, its containerd store, zstd (as root, on Debian; unpacks it)
+ON_ENGINES := $(addprefix tests/workers/fleet/test_, host.py docker.py docker_deaths.py pull.py resume.py load.py)
+
+newer: $(VENV)/.test  ## what only Docker 24 and later can (buildx, --link, zstd), and hosts with one, on both of its stores (as root, on Debian; unpacks it)
 	sh tests/rig/newer.sh $(CURDIR)/var/newer
 	PROGRAMS=$(CURDIR)/var/newer/bin $(BIN)/pytest tests/workers/dockerfile/test_newer.py tests/workers/image/newer.py
+	for store in overlay2 containerd; do \
+	  CI=true PROGRAMS=$(CURDIR)/var/newer/bin STORE=$$store $(BIN)/pytest $(ON_ENGINES) || exit 1; \
+	done
 
 semver: $(VENV)/.test  ## every row of composer/semver's own tests, asked of ours; SEMVER: a checkout of it (git clone)
 	SEMVER="$(SEMVER)" $(BIN)/pytest -q tests/watcher/versions/semver_rows.py

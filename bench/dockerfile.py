@@ -256,8 +256,7 @@ def ran(api: APIClient, image: str) -> str:
 @contextlib.contextmanager
 def shaping(hosts: list[RealEngine]) -> Iterator[None]:
     """Each host behind a link of its own."""
-    rows = subprocess.run(["ip", "-o", "-4", "addr"], capture_output=True, text=True, check=True).stdout.splitlines()
-    devices = [row.split()[1] for host in hosts for row in rows if f" {host.near}/" in row]
+    devices = [host.link.device for host in hosts if host.link]
     for device in devices:
         words = ["tc", "qdisc", "add", "dev", device, "root", "tbf", "rate", RATE, "burst", "64kb", "latency", "400ms"]
         subprocess.run(words, check=True)

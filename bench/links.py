@@ -1,8 +1,9 @@
 """`make bench-rollout`, the first part (as root): one bump to four real hosts, each behind a link of 2 Mbit/s.
 
-Real engines, a real registry, and a container that answers over HTTP. toplayer, as one process with its ledger, beside
-what people do instead: a shell loop of `docker compose pull && docker compose up -d`, and watchtower's steps, as if by
-it. A probe on each host asks every twentieth of a second whether any container of the service answers.
+Real engines, spoken to over their links, a real registry, and a container that answers over HTTP. toplayer, as one
+process with its ledger, beside what people do instead: a shell loop of `docker compose pull && docker compose up -d`,
+and watchtower's steps, as if by it. A probe on each host asks every twentieth of a second whether any container of the
+service answers.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ from tests.rig.engine import EVERYWHERE, RealEngine, engine
 from tests.rig.fleet import address
 from tests.rig.image import busybox, layer, publish
 from tests.rig.registry import Registry, registry
+from tests.rig.world import rows_of
 from watcher import config
 from watcher.desk import Desk
 from watcher.head import Head
@@ -184,7 +186,8 @@ class Controller:
     def __init__(self, fleet: Fleet, order: str, puller: str, fetch: str) -> None:
         self._fleet, self._root = fleet, Path(tempfile.mkdtemp(dir=fleet.root))
         rows = "\n".join(
-            f'[[fleets.ff.hosts]]\nname = "h{n}"\naddress = "{host.address}"' for n, host in enumerate(fleet.hosts)
+            f"[[fleets.ff.hosts]]\n{rows_of({'name': f'h{n}', **host.settings()})}"
+            for n, host in enumerate(fleet.hosts)
         )
         self._config = self._root / "toplayer.toml"
         self._config.write_text(
@@ -347,7 +350,7 @@ def main() -> None:
         store = open_store(repository, {real.address: real.settings})
         puller = f"{real.address}/python:latest"
         base_image().copied_to(open_store(f"{real.address}/python", {real.address: real.settings}))
-        hosts = [stack.enter_context(engine(networks=True)) for _ in range(HOSTS)]
+        hosts = [stack.enter_context(engine(networks=True, tls=True)) for _ in range(HOSTS)]
         fleet = Fleet(root, real, store, repository, puller, hosts)
         print(f"{'':<48} {'SECONDS':>8} {'BYTES':>7} {'NOTHING ANSWERED, s':>22}", flush=True)
         ways: list[Callable[[], Row]] = [

@@ -73,8 +73,8 @@ class RunSettings(Model):
 
     `aliases` are further names by which others on its networks find it, and `addresses` fixed ones, by network.
     `engine` is what the other settings have no word for, in the engine's own words: keys of the body of `POST
-    /containers/create`. `adopts` names a container that toplayer did not make and whose place the app takes. `replicas`
-    and `parallelism` (how many of them are replaced at once) are for services of a swarm.
+    /containers/create`. `adopts` names a container (on a swarm: the service) that toplayer did not make and whose place
+    the app takes. `replicas` and `parallelism` (how many of them are replaced at once) are for services of a swarm.
     """
 
     command: tuple[str, ...] = ()

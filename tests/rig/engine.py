@@ -18,7 +18,7 @@ from typing import Any
 from docker import APIClient
 from docker.errors import DockerException
 
-from tests.rig.certs import Certs
+from tests.rig.certs import Certs, make_certs
 from tests.rig.process import free_port, need, need_root, server
 
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
@@ -29,21 +29,50 @@ EVERYWHERE = "10.200.255.1"
 take a registry there without TLS, so that one name of an image does for all of them."""
 
 
+@dataclass(frozen=True)
+class Link:
+    """A pair of virtual network cards, from us (`device`, with the address `near`) into a network namespace (`far`)."""
+
+    device: str
+    namespace: str
+    near: str
+    far: str
+
+    def crossed(self) -> int:
+        """Bytes that went over it so far, in both directions, with all that the protocols add."""
+        here = Path("/sys/class/net") / self.device / "statistics"
+        return sum(int((here / name).read_text()) for name in ("rx_bytes", "tx_bytes"))
+
+
 @dataclass
 class RealEngine:
-    """A running dockerd. `address` is its unix socket; `tcp` is where it listens with mutual TLS, if it was asked to.
+    """A running dockerd. `address` is its unix socket; `tcp` is where it listens with mutual TLS by `certs`, if it was
+    asked to: at the other end of its link, if it has one, so that whoever speaks to it crosses it.
 
-    It pulls plainly from loopback, or from `near`, our end of its link, if it has networks of its own.
+    It pulls plainly from loopback, or from our end of its link, if it has networks of its own.
     """
 
     root: Path
     address: str
     tcp: str
-    near: str
+    certs: Certs | None
+    link: "Link | None"
     start: Callable[[], "subprocess.Popen[bytes]"]
 
     def __post_init__(self) -> None:
         self.process = self.start()
+
+    @property
+    def near(self) -> str:
+        """Our end of its link."""
+        return self.link.near if self.link else ""
+
+    def settings(self) -> dict[str, Any]:
+        """The host in a configuration, reached by TCP if the engine listens there."""
+        if self.certs is None:
+            return {"address": self.address}
+        files = {"ca": str(self.certs.ca), "cert": str(self.certs.cert), "key": str(self.certs.key)}
+        return {"address": self.tcp, "tls": files}
 
     @property
     def pid(self) -> int:
@@ -90,21 +119,24 @@ def ran(api: APIClient, image: str, *command: str) -> str:
 
 @contextlib.contextmanager
 def engine(
-    certs: Certs | None = None,
     *,
+    tls: bool = False,
     data_size: str = "",
     networks: bool = False,
-    programs: str = "",
-    containerd: bool = False,
+    programs: str | None = None,
+    containerd: bool | None = None,
 ) -> Iterator[RealEngine]:
     """A new engine, ready in a second or two. With `data_size` ("64m") its disk is no larger than that.
 
-    With `certs` it also listens on loopback, with TLS (without, it would sleep 16 seconds first, as a warning).
-    With `networks` it lives in a network namespace, where it has bridges and can publish ports; else its containers
-    have the networks `none` and `host`. `programs` is a directory with another Docker than the one on PATH, and
-    `containerd` lets it keep its images in the containerd store (from 24 on).
+    With `tls` it also listens by TCP, on loopback or at the end of its link (without TLS, it would sleep 16 seconds
+    first, as a warning). With `networks` it lives in a network namespace, where it has bridges and can publish ports;
+    else its containers have the networks `none` and `host`. `programs` is a directory with another Docker than the one
+    on PATH, and `containerd` lets it keep its images in the containerd store (from 24 on); where nothing is said, the
+    environment says it (PROGRAMS and STORE), as in `make newer`.
     """
     need_root()
+    programs = os.environ.get("PROGRAMS", "") if programs is None else programs
+    containerd = os.environ.get("STORE") == "containerd" if containerd is None else containerd
     path_of_programs = f"{programs}:{_PATH}" if programs else _PATH
     dockerd = shutil.which("dockerd", path=path_of_programs)
     if dockerd is None:
@@ -122,20 +154,22 @@ def engine(
     }
     if containerd:
         settings["features"] = {"containerd-snapshotter": True}
-    if certs is not None:
-        settings["hosts"].append(f"tcp://127.0.0.1:{port}")
-        settings |= {"tlsverify": True, "tlscacert": str(certs.ca)}
-        settings |= {"tlscert": str(certs.server_cert), "tlskey": str(certs.server_key)}
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, root, ignore_errors=True)
         stack.callback(_unmount, root)
-        near = ""
+        link, certs, tcp = None, None, ""
         if networks:
-            namespace, near = stack.enter_context(_namespace())
-            argv = ["nsenter", f"--net=/run/netns/{namespace}", *argv]
-            settings |= {"bip": "172.31.255.1/24", "insecure-registries": [f"{near}/32", f"{EVERYWHERE}/32"]}
+            link = stack.enter_context(_namespace())
+            argv = ["nsenter", f"--net=/run/netns/{link.namespace}", *argv]
+            settings |= {"bip": "172.31.255.1/24", "insecure-registries": [f"{link.near}/32", f"{EVERYWHERE}/32"]}
         else:
             settings |= {"bridge": "none", "iptables": False, "ip-forward": False}
+        if tls:
+            tcp = f"tcp://{link.far if link else '127.0.0.1'}:{port}"
+            certs = make_certs(root / "certs", *([link.far] if link else []))
+            settings["hosts"].append(tcp)
+            settings |= {"tlsverify": True, "tlscacert": str(certs.ca)}
+            settings |= {"tlscert": str(certs.server_cert), "tlskey": str(certs.server_key)}
         (root / "daemon.json").write_text(json.dumps(settings))
         (root / "data").mkdir()
         if data_size:
@@ -145,8 +179,7 @@ def engine(
             env = dict(os.environ, PATH=path_of_programs)
             return stack.enter_context(server(argv, root / "log", lambda: _answers(path), env=env))
 
-        tcp = f"tcp://127.0.0.1:{port}" if certs else ""
-        running = RealEngine(root=root, address=f"unix://{path}", tcp=tcp, near=near, start=start)
+        running = RealEngine(root=root, address=f"unix://{path}", tcp=tcp, certs=certs, link=link, start=start)
         try:
             yield running
         finally:
@@ -157,8 +190,8 @@ def engine(
 
 
 @contextlib.contextmanager
-def _namespace() -> Iterator[tuple[str, str]]:
-    """A network namespace with a link to ours: its name, and the address of our end."""
+def _namespace() -> Iterator[Link]:
+    """A network namespace with a link to ours."""
     need("ip", "nsenter", "iptables")
     number = secrets.randbelow(1 << 14)
     name, near = f"toplayer-{number}", ipaddress.ip_address("10.201.0.0") + 4 * number + 1
@@ -171,7 +204,7 @@ def _namespace() -> Iterator[tuple[str, str]]:
         for device in ("lo", "eth0"):
             _run("ip", "-n", name, "link", "set", device, "up")
         _run("ip", "-n", name, "route", "add", "default", "via", str(near))
-        yield name, str(near)
+        yield Link(device=f"tl-{number}", namespace=name, near=str(near), far=str(near + 1))
     finally:
         # The link goes with it.
         _run("ip", "netns", "del", name)

@@ -24,9 +24,12 @@ from watcher.head import Head
 from watcher.image import Digest
 from watcher.ledger import Ledger, utcnow
 from watcher.rollout import HostState, Rollout, RolloutStage
+from workers.fleet.image import read_manifest
+from workers.oci.manifest import Descriptor, Manifest
+from workers.oci.store import Store
 from workers.oci.stores import open_store
 
-HOSTS = 4
+HOSTS, BY_TCP = 4, 2
 SERVE = "trap 'exit 0' TERM; while :; do sleep 60 & wait $!; done"
 _ENV = dict(os.environ, PATH=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
 
@@ -43,22 +46,23 @@ def address() -> Iterator[None]:
             subprocess.run(["ip", "addr", "del", f"{EVERYWHERE}/32", "dev", "lo"], env=_ENV)
 
 
-def device(host: RealEngine) -> str:
-    """Our end of a host's link."""
-    said = subprocess.run(["ip", "-o", "-4", "addr"], capture_output=True, text=True, check=True, env=_ENV).stdout
-    return next(row.split()[1] for row in said.splitlines() if f" {host.near}/" in row)
-
-
 @contextlib.contextmanager
 def slow(host: RealEngine, rate: str) -> Iterator[str]:
     """The host's link has this rate (of `tc`) while the block lasts; the name of its device."""
-    link = device(host)
+    assert host.link is not None
+    link = host.link.device
     shape = ["root", "tbf", "rate", rate, "burst", "64kb", "latency", "400ms"]
     subprocess.run(["tc", "qdisc", "add", "dev", link, *shape], check=True, env=_ENV)
     try:
         yield link
     finally:
         subprocess.run(["tc", "qdisc", "del", "dev", link, "root"], check=True, env=_ENV)
+
+
+def crossed(host: RealEngine) -> int:
+    """Bytes that went over the host's link so far, both ways, whoever's they were."""
+    assert host.link is not None
+    return host.link.crossed()
 
 
 def cut(link: str, *, down: bool) -> None:
@@ -80,17 +84,17 @@ class Parts:
 
 @contextlib.contextmanager
 def parts(root: Path) -> Iterator[Parts]:
-    """Four engines, of which the last is reached by SSH, and what they need."""
+    """Four engines, of which the first two are reached by TCP, the last by SSH, each over its link; what they need."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(address())
-        hosts = [stack.enter_context(engine(networks=True)) for _ in range(HOSTS)]
+        hosts = [stack.enter_context(engine(networks=True, tls=n < BY_TCP)) for n in range(HOSTS)]
         images = stack.enter_context(registry(root / "registry", listen=EVERYWHERE))
         python = f"{images.address}/python"
         base_image().copied_to(open_store(python, {images.address: images.settings}))
         made = Parts(
             hosts,
             images,
-            stack.enter_context(sshd(root / "sshd")),
+            stack.enter_context(sshd(root / "sshd", link=hosts[-1].link)),
             stack.enter_context(redis(root / "redis")),
             f"{python}:latest",
         )
@@ -137,9 +141,8 @@ class Fleet:
         number = len(self.images) + 1
         noise = random.Random(f"{self.repository} {number}").randbytes(large)
         own = {"app": None, "app/noise": noise, "app/version": str(number)} | ({"app/ok": ""} if files is None else {})
-        store = open_store(self.repository, {self.parts.registry.address: self.parts.registry.settings})
         rows = [busybox(), layer({**own, **(files or {})})]
-        self.images.append(publish(store, rows, Env=["PATH=/bin"], WorkingDir="/app", Cmd=["sh", "-c", command]))
+        self.images.append(publish(self._store, rows, Env=["PATH=/bin"], WorkingDir="/app", Cmd=["sh", "-c", command]))
         return self.images[-1]
 
     def order(self, image: Digest) -> str:
@@ -192,23 +195,18 @@ class Fleet:
     def pulled(self, image: Digest) -> int:
         """Bytes of the image's top layer that left the registry."""
         rows = [row for row in self.parts.registry.seen() if row.method == "GET" and row.agent.startswith("docker/")]
-        top = _top(self, image)
-        return sum(row.written for row in rows if top in row.uri)
+        return sum(row.written for row in rows if self._top(image).digest in row.uri)
 
     def size(self, image: Digest) -> int:
-        store = open_store(self.repository, {self.parts.registry.address: self.parts.registry.settings})
-        from workers.fleet.image import read_manifest
-        from workers.oci.manifest import Manifest
+        """Bytes of the image's top layer."""
+        return self._top(image).size
 
-        return Manifest.parse(read_manifest(store, image), "").layers[-1].size
+    def _top(self, image: Digest) -> Descriptor:
+        return Manifest.parse(read_manifest(self._store, image), self._store.where).layers[-1]
 
-
-def _top(fleet: Fleet, image: Digest) -> str:
-    from workers.fleet.image import read_manifest
-    from workers.oci.manifest import Manifest
-
-    store = open_store(fleet.repository, {fleet.parts.registry.address: fleet.parts.registry.settings})
-    return str(Manifest.parse(read_manifest(store, image), "").layers[-1].digest)
+    @property
+    def _store(self) -> Store:
+        return open_store(self.repository, {self.parts.registry.address: self.parts.registry.settings})
 
 
 @contextlib.contextmanager
@@ -219,21 +217,18 @@ def fleet(
     parts.count += 1
     world, name = make_world(root / "world", {"requirements.txt": ""}), f"shop{parts.count}"
     repository = f"{parts.registry.address}/{name}"
-    hosts = {f"h{n}": host.address for n, host in enumerate(parts.hosts, 1)}
-    del hosts["h4"]
     key = {"key": str(parts.sshd.settings.key), "known_hosts": str(parts.sshd.settings.known_hosts)}
-    far = {"name": "h4", "address": parts.sshd.address + parts.hosts[3].address.removeprefix("unix://"), "ssh": key}
-    from tests.rig.world import _rows
-
+    socket = parts.hosts[-1].address.removeprefix("unix://")
+    hosts = {f"h{n}": host.settings() for n, host in enumerate(parts.hosts, 1)}
     world.configure(
-        hosts,
+        {**hosts, f"h{HOSTS}": {"address": parts.sshd.address + socket, "ssh": key}},
         image={"repository": repository},
         app={"survey": "30d"},
         run={"stop_grace": "10s", "order": "start-first", **(run or {})},
         health=("cat", "/app/ok"),
         service={"look": "500ms", **({"broker": parts.broker.url} if broker else {})},
         fleet={"at_once": 4, "puller": parts.puller, **settings},
-        more=f'[[fleets.field.hosts]]\n{_rows(far)}\n[registries."{parts.registry.address}"]\nplain_http = true\n',
+        more=f'[registries."{parts.registry.address}"]\nplain_http = true\n',
     )
     (world.root / "state").mkdir()
     ledger = Ledger(world.ledger_url)

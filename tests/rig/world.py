@@ -47,7 +47,7 @@ class World:
 
     def configure(
         self,
-        hosts: Mapping[str, str],
+        hosts: Mapping[str, str | Mapping[str, Any]],
         *,
         image: Mapping[str, Any] | None = None,
         app: Mapping[str, Any] | None = None,
@@ -57,7 +57,10 @@ class World:
         fleet: Mapping[str, Any] | None = None,
         more: str = "",
     ) -> None:
-        """Writes the configuration: an OCI layout, no base, a commit per bump, no cooldown, and no advisories."""
+        """Writes the configuration: an OCI layout, no base, a commit per bump, no cooldown, and no advisories.
+
+        A host is its address, or all that is said of it.
+        """
         tables = {
             "toplayer": {"state": f"{self.root}/state", "look": "1s", **(service or {})},
             "apps.shop": {
@@ -82,9 +85,10 @@ class World:
         }
         if self.index_url:
             tables["indexes.pypi"] = {"kind": "pypi", "url": self.index_url, "private": True}
-        text = "".join(f"[{name}]\n{_rows(rows)}\n" for name, rows in tables.items())
-        for name, address in hosts.items():
-            text += f"[[fleets.field.hosts]]\n{_rows({'name': name, 'address': address})}\n"
+        text = "".join(f"[{name}]\n{rows_of(rows)}\n" for name, rows in tables.items())
+        for name, host in hosts.items():
+            known = {"address": host} if isinstance(host, str) else host
+            text += f"[[fleets.field.hosts]]\n{rows_of({'name': name, **known})}\n"
         self.config.write_text(text + more)
 
     def on_engines(self, repository: str) -> dict[str, Any]:
@@ -147,7 +151,8 @@ def make_world(root: Path, files: Mapping[str, str], index_url: str = "") -> Wor
     return World(root, origin, index_url)
 
 
-def _rows(rows: Mapping[str, Any]) -> str:
+def rows_of(rows: Mapping[str, Any]) -> str:
+    """The rows of a table, as TOML."""
     return "".join(f"{key} = {_toml(value)}\n" for key, value in rows.items())
 
 

@@ -53,7 +53,9 @@ def adopt(engine: Engine, container: str, app: str) -> Adoption:
         raise HostRefused(engine.host, f"there is no container {container} (there are: {known})")
     if "com.docker.swarm.service.name" in listed.labels:
         what = f"{container} is a task of the swarm's service {listed.labels['com.docker.swarm.service.name']}"
-        raise HostRefused(engine.host, what, "the swarm would start another one in its place")
+        raise HostRefused(
+            engine.host, what, "the swarm would start another one; an app of its name `adopts` the service"
+        )
     found, image = engine.inspect(listed.id), engine.image(listed.image) or {}
     first = service_of(found, image, app)
     words = _words(found, _tried(engine, first, found))

@@ -33,6 +33,7 @@ from workers.fleet.stack import remove, stack
 from workers.fleet.unpack import unpack
 from workers.oci.manifest import MAX_MANIFEST, ImageConfig, ImageUnreadable, Manifest, digest_of
 from workers.oci.store import Store, small_blob
+from workers.whole import whole
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
@@ -181,7 +182,9 @@ class DirHost:
     def _place(self, service: Service) -> Place:
         path = self._root / "state.json"
         try:
-            place = Place.read(path, service.name)
+            place = Place.parse(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return Place(service=service.name)
         except ValueError as error:
             hint = f"if nothing else runs from it, remove {self._root} and deploy again"
             raise HostRefused(self._name, f"{path} cannot be read: {error}", hint) from None
@@ -191,7 +194,9 @@ class DirHost:
         return place
 
     def _write(self, place: Place) -> None:
-        place.write(self._root / "state.json", self._new / "state.json")
+        """The file is the truth, and is replaced whole. The link follows, and if a process dies in between, the next
+        one puts it right."""
+        whole(self._root / "state.json", self._new / "state.json", place.text().encode())
         self._flip(place)
 
     def _flip(self, place: Place) -> None:

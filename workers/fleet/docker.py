@@ -10,13 +10,13 @@ from typing import Any
 from watcher.fleet import HostSettings
 from watcher.image import Digest
 from watcher.machine import Takes
-from workers.fleet import beside, swap
+from workers.fleet import swap
 from workers.fleet.changes import changes, differs
 from workers.fleet.engine import Engine, Listed
-from workers.fleet.health import CANNOT_RUN, asking, died, is_over, lasting, presentable, proof_of, proof_of_command
 from workers.fleet.host import Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
 from workers.fleet.images import PULLED, Images, Supply
 from workers.fleet.labels import BEFORE, SERVICE, container_of, policy_text
+from workers.fleet.prove import prove
 from workers.fleet.reach import reach
 from workers.fleet.spec import create_payload, endpoint, goal_of
 from workers.fleet.surroundings import insist
@@ -67,17 +67,14 @@ class DockerHost:
         roles = [role for role in _ALIVE if role in seen and seen[role].image == image]
         if not roles:
             return Proof(Health.UNHEALTHY, f"no container of {image.short} is there")
-        id = ids[roles[0]]
-        proof = self._proof(service, id, roles[0] is Role.NEXT, elapsed)
-        if is_over(proof, service, elapsed) or proof.restarts:
-            proof = replace(proof, log=self._engine.log(id))
-        return presentable(proof, service)
+        return prove(self._engine, service, ids[roles[0]], roles[0] is Role.NEXT, elapsed)
 
     def settle(self, service: Service, image: Digest) -> None:
         seen, ids = self._look(service)
         seen = self._go(service, seen, ids, partial(swap.to_settle, image=image))
         wanted = {container.image for container in seen.values()}
-        wanted |= {container.previous for container in seen.values() if container.previous}
+        if service.keep:
+            wanted |= {container.previous for container in seen.values() if container.previous}
         self._images.forget(service, wanted)
 
     def back(self, service: Service, image: Digest | None, generation: int) -> None:
@@ -224,27 +221,6 @@ class DockerHost:
             before = self._engine.inspect(next(ids[one] for one in Role if one in ids))
             host["Mounts"] = [*(host.get("Mounts") or ()), *carried_over(before, host)]
         return self._engine.create(self._name(service, role), payload)
-
-    # --- health ---
-
-    def _proof(self, service: Service, id: str, fresh: bool, elapsed: timedelta) -> Proof:
-        inspected = self._engine.inspect(id)
-        why = died(inspected, fresh)
-        if why:
-            return Proof(Health.UNHEALTHY, why)
-        proof = proof_of(inspected, service.steady, elapsed)
-        if service.health_command:
-            proof = proof_of_command(service, *self._asked(service, id))
-        return lasting(replace(proof, restarts=inspected.get("RestartCount") or 0), service, elapsed)
-
-    def _asked(self, service: Service, id: str) -> tuple[int | None, str]:
-        """What the health command says; where the image has nothing to ask an address with, the helper's has."""
-        code, said = self._engine.run(id, service.health_command, service.health_timeout)
-        if code not in CANNOT_RUN or not service.health_url or not service.puller:
-            return code, said
-        beside.bring(self._engine, service)
-        words, host = asking(service.health_url, service.health_timeout), {"NetworkMode": f"container:{id}"}
-        return beside.run(self._engine, service, words, host, service.health_timeout)
 
 
 @contextlib.contextmanager

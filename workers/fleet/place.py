@@ -1,12 +1,10 @@
-"""What a directory host remembers: which image is where, in one small file that is replaced whole.
+"""What a host remembers that has no containers to ask by their names: which image is where, in one small text.
 
-The file is the truth. The link `current` follows it, and is put right by the next move if a process died in between.
+It stands in a file of a directory, or in a label of a swarm's service; whoever replaces it replaces all of it. Pure.
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Self
 
 from watcher.image import Digest
@@ -22,7 +20,7 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """The state of one directory: `current` is proven, `next` is not yet, `previous` is kept to go back to.
+    """The state of one service: `current` is proven, `next` is not yet, `previous` is kept to go back to.
 
     `newest` is the newest generation that was at work here, `taken_back` the newest one that was taken back.
     """
@@ -33,14 +31,6 @@ class Place:
     previous: Digest | None = None
     newest: int = 0
     taken_back: int = 0
-
-    @classmethod
-    def read(cls, path: Path, service: str) -> Self:
-        """The state in the file at `path`; an empty one if there is none. `ValueError` says what is wrong with it."""
-        try:
-            return cls.parse(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return cls(service=service)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -82,19 +72,6 @@ class Place:
             current = Placed(image=image, generation=generation)
         previous = self.previous if current and self.previous != current.image else None
         return replace(self, current=current, next=None, previous=previous, newest=generation, taken_back=generation)
-
-    def write(self, path: Path, new: Path) -> None:
-        """Replaces the file at `path`, by way of `new`: whole, and on the disk."""
-        with new.open("wb") as file:
-            file.write(self.text().encode())
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-        parent = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(parent)
-        finally:
-            os.close(parent)
 
     def images(self) -> set[Digest]:
         """What has to be kept."""

@@ -54,7 +54,8 @@ class SwarmHost:
         if found is None or place.current is None:
             return Running(None)
         same = found["Spec"]["Labels"].get(SPEC) == hash_of(service, self._host)
-        return Running(place.current.image, place.current.generation, "" if same else OTHERWISE)
+        differs = "" if same else OTHERWISE if place.current.generation else "was made by somebody else"
+        return Running(place.current.image, place.current.generation, differs)
 
     def swap(self, service: Service, image: Digest, generation: int) -> None:
         self._insist(lambda: self._swap(service, image, generation))
@@ -65,7 +66,7 @@ class SwarmHost:
         for container in self._engine.containers():
             if container.labels.get(_TASK_OF) == service.name and not container.up:
                 self._engine.remove(container.id)
-        self._images.forget(service, place.images())
+        self._images.forget(service, place.images() - ({place.previous} if not service.keep else set()))
 
     def back(self, service: Service, image: Digest | None, generation: int) -> None:
         self._insist(lambda: self._back(service, image, generation))
@@ -110,7 +111,12 @@ class SwarmHost:
     def _back(self, service: Service, image: Digest | None, generation: int) -> None:
         found, place = self._read(service)
         self._fence(place, generation)
-        after = place.returned(image, generation)
+        after, before = place.returned(image, generation), (found or {}).get("PreviousSpec") or {}
+        if found and after.current and not after.current.generation and STATE not in (before.get("Labels") or {}):
+            # What was there before toplayer is kept by the swarm, as it was, until the new one is proven.
+            labels = {**(before.get("Labels") or {}), SERVICE: service.name, STATE: after.text()}
+            self._update(service, found, {**before, "Labels": labels})
+            return
         if image is not None and not self._images.has(service, image):
             self.fetch(service, image)
         if found is not None or after.current is not None:
@@ -125,33 +131,50 @@ class SwarmHost:
             return None, Place(service=service.name)
         labels = found["Spec"].get("Labels") or {}
         if labels.get(SERVICE) != service.name or STATE not in labels:
-            what = f"a service named {service.name} is there that toplayer did not make"
-            raise HostRefused(
-                self._host, what, f"give the app another name, or remove it: `docker service rm {service.name}`"
-            )
+            return found, self._before(service, found["Spec"])
         try:
             return found, Place.parse(labels[STATE])
         except ValueError as error:
             raise HostRefused(self._host, f"the labels of the service {service.name} cannot be read: {error}") from None
 
+    def _before(self, service: Service, spec: Mapping[str, Any]) -> Place:
+        """A service that somebody else made, as if generation 0 had been ours; if the settings say so."""
+        if service.adopts != service.name:
+            what = f"a service named {service.name} is there that toplayer did not make"
+            hint = f'run.adopts = "{service.name}" takes it over; else give the app another name, or remove the service'
+            raise HostRefused(self._host, what, hint)
+        if "Replicated" not in spec["Mode"]:
+            what = f"the service {service.name} has one task on every node, and toplayer's have `replicas`"
+            raise HostRefused(self._host, what, "a swarm cannot change that: remove the service, and deploy")
+        name = str(spec["TaskTemplate"]["ContainerSpec"]["Image"])
+        try:
+            image = Digest(name.partition("@")[2])
+        except ValueError:
+            what = f"the service {service.name} runs {name}, which names no digest that could be gone back to"
+            raise HostRefused(self._host, what, f"docker service update --image {name} {service.name}") from None
+        return Place(service=service.name, current=Placed(image=image, generation=0))
+
     def _write(
         self, service: Service, found: Mapping[str, Any] | None, place: Place, wanted: Placed | None, tasks: bool = True
     ) -> None:
         """Makes the service, or updates it over the version that was read. Without `wanted` its tasks stay."""
-        auth = {"username": service.username, "password": service.password} if service.username else {}
-        headers = {"X-Registry-Auth": encode_header(auth).decode()}
         state = place.text()
         asked = (wanted.image, wanted.generation) if wanted else None
         if found is None:
-            self._engine.call("POST", "/services/create", spec_of(service, state, asked, self._host), headers=headers)
+            self._engine.call(
+                "POST", "/services/create", spec_of(service, state, asked, self._host), headers=_login(service)
+            )
             return
         spec = dict(found["Spec"])
         if wanted is None and tasks:
             spec["Labels"] = {**spec["Labels"], STATE: state}
         else:
             spec = spec_of(service, state, asked, self._host)
+        self._update(service, found, spec)
+
+    def _update(self, service: Service, found: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
         path = f"/services/{found['ID']}/update?version={found['Version']['Index']}"
-        self._engine.call("POST", path, spec, headers=headers)
+        self._engine.call("POST", path, spec, headers=_login(service))
 
     def _fence(self, place: Place, generation: int) -> None:
         if place.newest > generation:
@@ -199,6 +222,12 @@ class SwarmHost:
             if said := self._engine.task_log(task["ID"]):
                 return said
         return ""
+
+
+def _login(service: Service) -> dict[str, str]:
+    """What the nodes show the registry."""
+    auth = {"username": service.username, "password": service.password} if service.username else {}
+    return {"X-Registry-Auth": encode_header(auth).decode()}
 
 
 def _generation(task: Mapping[str, Any]) -> int:

@@ -537,25 +537,22 @@ def test_a_health_command_that_fails_at_first_is_given_time(world: DockerWorld) 
 # --- connections ---
 
 
-@pytest.fixture(scope="module")
-def certs(tmp_path_factory: pytest.TempPathFactory) -> Certs:
-    return make_certs(tmp_path_factory.mktemp("certs"))
-
-
 def over_tls(address: str, certs: Certs) -> HostSettings:
     tls = TlsSettings(ca=str(certs.ca), cert=str(certs.cert), key=str(certs.key))
     return HostSettings(name="h1", address=address, tls=tls)
 
 
 def test_an_engine_over_tls_knows_us_and_we_know_it(
-    certs: Certs, real_registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    real_registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Certificates of the environment must not decide whom we trust.
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(make_certs(tmp_path / "others").ca))
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_port()}")
     store = open_store(f"{real_registry.address}/tls", {real_registry.address: real_registry.settings})
     shop = service("tls", f"{real_registry.address}/tls")
-    with engine(certs) as secure:
+    with engine(tls=True) as secure:
+        certs = secure.certs
+        assert certs is not None
         image = image_of(store)
         with connect(over_tls(secure.tcp, certs), store) as host:
             assert host.fetch(shop, image) > 0
@@ -629,7 +626,8 @@ def stranger(world: DockerWorld, version: str, name: str, **more: Any) -> Digest
 
 def test_the_place_of_a_container_that_was_there_before_is_taken_if_the_settings_say_so(world: DockerWorld) -> None:
     name = f"old-{world.service.name}"
-    first = stranger(world, "1", name)
+    policy = {"Name": "on-failure", "MaximumRetryCount": 5}
+    first = stranger(world, "1", name, RestartPolicy=policy)
     world.service = replace(world.service, adopts=name)
     assert world.host.running(world.service) == Running(first, 0, OTHERWISE)
     bad, good = world.publish("2", healthy=False), world.publish("3")
@@ -639,7 +637,7 @@ def test_the_place_of_a_container_that_was_there_before_is_taken_if_the_settings
     with world.engine.api() as api:
         back = api.inspect_container(name)
         assert back["State"]["Running"]
-        assert back["HostConfig"]["RestartPolicy"]["Name"] == "always"
+        assert back["HostConfig"]["RestartPolicy"] == policy
 
     deploy(world, good, 2)
     assert world.answers() == "3"
@@ -765,11 +763,11 @@ def test_whoever_slept_amid_a_move_looks_again_before_anything_is_made_or_starte
 
 def test_as_many_images_are_kept_as_the_settings_say(world: DockerWorld) -> None:
     images = [world.publish(str(n)) for n in range(1, 6)]
-    for keep, kept in ((2, images[1:4]), (0, images[3:])):
+    for keep, kept in ((2, images[1:4]), (0, images[4:])):
         world.service = replace(world.service, keep=keep)
         for generation, image in enumerate(images[: 4 if keep else 5], 1 if keep else 10):
             deploy(world, image, generation)
-        assert world.kept() == {image.short for image in kept}, "the one that runs, its predecessor, and further ones"
+        assert world.kept() == {image.short for image in kept}, "the one that runs, and so many before it"
 
 
 def test_a_new_specification_of_the_same_image_keeps_the_image_to_go_back_to(world: DockerWorld) -> None:

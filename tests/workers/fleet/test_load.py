@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.fakes.store import FakeStore
 from tests.rig.engine import RealEngine
 from tests.rig.loopback import Handler, Loopback
 from tests.rig.registry import Registry
+from tests.rig.sshd import sshd
 from tests.workers.fleet.worlds import DockerWorld, deploy, docker_world, made
 from watcher.fleet import HostSettings
 from workers.fleet.engine import Engine
@@ -47,6 +49,16 @@ def test_what_the_host_lacks_is_sent_and_counted(world: DockerWorld) -> None:
     assert deploy(world, world.publish("2"), 2) < 20_000, "the layers below are there"
     assert world.answers() == "2"
     assert world.containers() == {"": "running"}
+
+
+def test_it_goes_through_a_tunnel_as_well(world: DockerWorld, tmp_path: Path) -> None:
+    with sshd(tmp_path / "sshd") as far:
+        address = far.address + world.engine.address.removeprefix("unix://")
+        settings = HostSettings(name="h1", address=address, ssh=far.settings, images="load")
+        with connect(settings, world.store) as host:
+            world.host = host
+            assert deploy(world, world.publish("1"), 1) > 500_000
+            assert world.answers() == "1"
 
 
 def test_the_way_back_needs_no_registry_either(world: DockerWorld) -> None:

@@ -12,7 +12,8 @@ from tests.rig.process import wait_for
 from tests.rig.registry import Registry
 from tests.workers.fleet.worlds import LATER, RUNS, SwarmWorld, deploy, proof_of, swarm_world
 from watcher.fleet import HostSettings
-from workers.fleet.host import Health, HostRefused, Service
+from workers.fleet.engine import Engine
+from workers.fleet.host import Fenced, Health, HostRefused, Running, Service
 from workers.fleet.swarm_spec import hash_of, spec_of, whole
 from workers.fleet.targets import connect
 
@@ -151,6 +152,51 @@ def test_the_last_words_of_a_task_are_told(world: SwarmWorld) -> None:
 
     wait_for(are_told, "its last words to be told", 60)
     assert "token ***" in said[0]
+
+
+@pytest.mark.journey
+def test_a_swarm_of_two_nodes_pulls_on_both_and_tells_of_both(world: SwarmWorld, second_node: RealEngine) -> None:
+    world.service = replace(world.service, replicas=2)
+    image = world.publish("1")
+    deploy(world, image, 1)
+    with world.engine.api() as api:
+        nodes = {task["NodeID"] for task in api.tasks({"service": world.service.name, "desired-state": "running"})}
+    assert len(nodes) == 2
+    with second_node.api() as api:
+        assert len(api.containers(filters={"label": f"com.docker.swarm.service.name={world.service.name}"})) == 1
+        (task,) = [
+            row["Labels"]["com.docker.swarm.task.id"]
+            for row in api.containers()
+            if row["Labels"].get("com.docker.swarm.service.name") == world.service.name
+        ]
+    assert Engine("h1", world.engine.address).task_log(task) == "it runs\n", "by way of the manager"
+
+
+@pytest.mark.journey
+def test_a_service_that_was_there_before_is_taken_over_if_the_settings_say_so(world: SwarmWorld) -> None:
+    first, bad, good = world.publish("1"), world.publish("2", healthy=False), world.publish("3")
+    name = world.service.name
+    template = {
+        "ContainerSpec": {"Image": f"{world.service.repository}@{first}", "Env": ["MINE=1"]},
+        "Networks": [{"Target": "host"}],
+    }
+    with world.engine.api() as api:
+        api.create_service(template, name=name, mode={"Replicated": {"Replicas": 1}}, labels={"mine": "1"})
+        world.service = replace(world.service, adopts=name)
+        assert world.host.running(world.service) == Running(first, 0, "was made by somebody else")
+        world.host.fetch(world.service, bad)
+        world.host.swap(world.service, bad, 1)
+        world.host.back(world.service, first, 1)
+        spec = api.inspect_service(name)["Spec"]
+        assert spec["TaskTemplate"]["ContainerSpec"]["Env"] == ["MINE=1"], "as it was"
+        assert spec["Labels"]["mine"] == "1"
+        assert proof_of(world, first).health is Health.HEALTHY
+        world.host.settle(world.service, first)
+        with pytest.raises(Fenced):
+            world.host.swap(world.service, bad, 1)
+    deploy(world, good, 2)
+    assert world.answers() == "3"
+    assert world.host.running(world.service) == Running(good, 2)
 
 
 def test_a_changed_specification_has_another_hash() -> None:
