@@ -316,7 +316,7 @@ def test_one_of_them_that_cannot_move_keeps_all_where_they_are(index: SimpleInde
     world = made(index, uv, tmp_path, files, "requirements.txt")
     world = replace(world, app=world.app.model_copy(update={"in_step": ("pylock.dev.toml",)}))
 
-    with pytest.raises(LockRefused, match=r"pylock\.dev\.toml: side cannot move to 1\.1: it was made by a tool"):
+    with pytest.raises(LockRefused, match=r"pylock\.dev\.toml: side cannot move to 1\.1: "):
         world.propose()
 
     assert world.origin.log() == ["First"]
