@@ -22,6 +22,7 @@ from watcher.secret import Secret
 from watcher.settings import GitSettings
 from workers.git import BranchMoved, GitRefused, GitUnreachable, Repository
 from workers.git.errors import MirrorDamaged
+from workers.git.submodules import resolved, submodules
 
 TOKEN = "t0ken/of+a=bot"
 MONDAY = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -240,13 +241,72 @@ def test_an_export_is_what_a_checkout_would_be(local: Place, tmp_path: Path, uma
     assert (tmp_path / "out" / "link").readlink() == Path("../../etc/passwd")
 
 
-def test_submodules_are_told_and_not_left_empty(local: Place, tmp_path: Path) -> None:
-    tree = local.origin.git("mktree", "--missing", input=f"160000 commit {'1' * 40}\tvendor\n".encode())
-    commit = local.origin.git("commit-tree", tree, "-m", "module")
-    local.origin.git("update-ref", "refs/heads/main", commit)
+def with_submodule(origin: Origin, commit: str, url: str) -> str:
+    """A commit of which the directory `vendor/lib` is a commit of another repository."""
+    settings = f'[submodule "a.path"]\n\tpath = vendor/lib\n\turl = {url}\n'.encode() if url else b""
+    blob = origin.git("hash-object", "-w", "--stdin", input=settings)
+    vendor = origin.git("mktree", "--missing", input=f"160000 commit {commit}\tlib\n".encode())
+    tree = origin.git("mktree", input=f"100644 blob {blob}\t.gitmodules\n040000 tree {vendor}\tvendor\n".encode())
+    made = origin.git("commit-tree", tree, "-m", "module")
+    origin.git("update-ref", "refs/heads/main", made)
+    return made
 
-    with pytest.raises(GitRefused, match="has submodules: vendor"):
+
+def test_submodules_that_nobody_brings_are_told_and_not_left_empty(local: Place, tmp_path: Path) -> None:
+    commit = with_submodule(local.origin, "1" * 40, "../lib.git")
+
+    with pytest.raises(GitRefused, match="has submodules: vendor/lib"):
         local.repository().export(commit, tmp_path)
+
+
+def test_submodules_of_submodules_come_along_by_their_commits(place: Place, tmp_path: Path) -> None:
+    deep, lib = (Origin(tmp_path / "srv" / f"{name}.git") for name in ("deep", "lib"))
+    deepest = deep.write({"deep.txt": "deep"})
+    deep.write({"deep.txt": "later"})
+    commit = with_submodule(place.origin, with_submodule(lib, deepest, "../deep.git"), "../lib.git")
+    asked = []
+
+    def bring(url: str, commit: str, into: Path) -> None:
+        asked.append(url)
+        name = url.rpartition("/")[2]
+        Repository(url, "main", place.state / "git" / name, place.git).export(commit, into, bring)
+
+    (tmp_path / "out").mkdir()
+    place.repository().export(commit, tmp_path / "out", bring)
+
+    assert (tmp_path / "out/vendor/lib/vendor/lib/deep.txt").read_text() == "deep"
+    assert asked == [place.url.replace("shop.git", name) for name in ("lib.git", "deep.git")]
+
+
+@pytest.mark.parametrize(
+    ("base", "url", "why"),
+    [
+        ("https://git.example/team/shop.git", "/srv/secret.git", "on this machine's own disk"),
+        ("https://git.example/team/shop.git", "file:///srv/secret.git", "on this machine's own disk"),
+        ("git@git.example:team/shop.git", "", "does not say where that is"),
+    ],
+)
+def test_a_submodule_is_elsewhere_and_not_on_our_own_disk(base: str, url: str, why: str) -> None:
+    told = f"submodule.lib.path\nvendor/lib\0submodule.lib.url\n{url}\0".encode()
+
+    with pytest.raises(GitRefused, match=why):
+        list(submodules([("vendor/lib", "1" * 40)], told, base, "shop"))
+
+
+@pytest.mark.parametrize(
+    ("base", "url", "expected"),
+    [
+        ("https://git.example/team/shop.git", "../lib.git", "https://git.example/team/lib.git"),
+        ("https://git.example/team/shop", "../../x/lib", "https://git.example/x/lib"),
+        ("git@git.example:team/shop.git", "../../lib", "git@git.example:lib"),
+        ("git@git.example:shop.git", "../lib", "git@git.example:lib"),
+        ("https://git.example/shop", "../../../../../x", "https://git.example/x"),
+        ("/srv/shop.git", "../lib.git", "/srv/lib.git"),
+        ("/srv/shop.git", "https://git.example/lib", "https://git.example/lib"),
+    ],
+)
+def test_an_address_of_a_submodule_may_be_seen_from_the_repositorys_own(base: str, url: str, expected: str) -> None:
+    assert resolved(url, base) == expected
 
 
 def test_what_git_lfs_keeps_elsewhere_is_told_and_not_left_as_a_pointer(local: Place, tmp_path: Path) -> None:

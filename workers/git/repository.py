@@ -16,6 +16,7 @@ from workers.git.merge import fits
 from workers.git.mirror import Mirror, on_disk
 from workers.git.remote import Login, Remote, remote, shown
 from workers.git.signing import signing
+from workers.git.submodules import Bring, submodules
 from workers.process import ToolFailed
 from workers.scratch import scratch
 
@@ -149,23 +150,33 @@ class Repository:
             return self._mirror.read("cat-file", "blob", blob)
         return None
 
-    def export(self, commit: str, directory: Path) -> None:
+    def export(self, commit: str, directory: Path, bring: Bring | None = None) -> None:
         """Writes the commit's files into an empty directory, with executable bits and symbolic links, as a checkout.
 
-        No filters are run. A `GitRefused` names what would not be whole: submodules, and files that Git LFS keeps.
+        Those of submodules are for `bring`. No filters are run. A `GitRefused` names what would not be whole:
+        submodules that nobody brings, and files that Git LFS keeps.
         """
         place, tree = f"{self.where} at {commit[:12]}", self._mirror.tree(self._at_hand(commit))
-        modules = [path for mode, _, path in tree if mode == "160000"]
-        if modules:
+        links = [(path, id) for mode, id, path in tree if mode == "160000"]
+        if links and bring is None:
             hint = "toplayer does not fetch other repositories: put the files into this one"
-            raise GitRefused(place, f"has submodules: {', '.join(modules[:5])}", hint)
+            raise GitRefused(place, f"has submodules: {', '.join(path for path, _ in links[:5])}", hint)
         with self._index() as index:
             self._mirror.read("read-tree", commit, env=index)
             self._mirror.git("checkout-index", "--all", "--quiet", env=index, tree=directory)
-        paths = [path for mode, _, path in tree if mode != "120000"]
+        for one in submodules(links, self._modules(commit) if links else b"", self._url, place):
+            (directory / one.path).mkdir(exist_ok=True)
+            if bring:
+                bring(one.url, one.commit, directory / one.path)
+        paths = [path for mode, _, path in tree if mode not in ("120000", "160000")]
         if _ATTRIBUTES in {path.rpartition("/")[2] for path in paths} and (pointers := [*_pointers(directory, paths)]):
             hint = "toplayer does not fetch from there: put the files themselves into the repository"
             raise GitRefused(place, f"has files that Git LFS keeps elsewhere: {', '.join(pointers[:5])}", hint)
+
+    def _modules(self, commit: str) -> bytes:
+        """Where the commit says that its submodules are; nothing, if it does not say."""
+        words = ("config", f"--blob={commit}:.gitmodules", "-z", "--get-regexp", r"^submodule\..*\.(path|url)$")
+        return self._mirror.git(*words, accept=(0, 1, 128)).stdout
 
     def conflicts(self, commit: str, onto: str) -> bool:
         """Whether what `commit` changed in its parent no longer fits on the commit `onto`, as git merges files."""

@@ -28,7 +28,7 @@ from workers.scratch import scratch
 from workers.steps.dockerfile import built as built_from_dockerfile
 from workers.steps.machines import machines_of
 from workers.steps.rooms import repository_of, state_of
-from workers.steps.tools import tools_of
+from workers.steps.tools import checkout_of, tools_of
 
 log = logging.getLogger("toplayer")
 
@@ -53,7 +53,7 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
     with scratch(place) as mine, Http(settings.toplayer.contact) as http:
         tree = mine / "tree"
         tree.mkdir()
-        repository.export(rollout.commit, tree)
+        repository.export(rollout.commit, tree, checkout_of(settings, app))
         pins = lockfiles.read_all(app.locks, lambda path: repository.read(rollout.commit, path))
         recipe = Recipe(
             app=rollout.app,

@@ -23,6 +23,7 @@ from workers.oci.stores import open_store
 from workers.scratch import scratch
 from workers.steps.machines import machines_of
 from workers.steps.rooms import repository_of, state_of
+from workers.steps.tools import checkout_of
 
 log = logging.getLogger("toplayer")
 _TRIES = 3
@@ -79,7 +80,7 @@ def _recipe(
     over them."""
     repository, tree = repository_of(settings, name), directory / "tree"
     tree.mkdir()
-    repository.export(commit, tree)
+    repository.export(commit, tree, checkout_of(settings, settings.apps[name]))
     level(tree)
     moved = set()
     for path, content in (files or {}).items():

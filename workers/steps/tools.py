@@ -10,7 +10,8 @@ from watcher import lockfiles
 from watcher.image import Platform
 from watcher.pin import Pin
 from watcher.settings import AppSettings, GitSettings, Settings
-from workers.git import Repository
+from workers.git import GitRefused, Repository
+from workers.git.submodules import Bring, is_local
 from workers.image.base import open_base
 from workers.image.tools import Tools
 from workers.propose.forges import login_of
@@ -33,17 +34,27 @@ def tools_of(settings: Settings, app: AppSettings) -> Tools:
     return Tools(
         base=open_base(other, Platform.parse(app.image.platform), settings.registries) if other else None,
         resolve=resolve,
-        checkout=lambda address, commit, into: _checkout(app, state, address, commit, into),
+        checkout=checkout_of(settings, app),
         cache=state / "wheels",
     )
 
 
-def _checkout(app: AppSettings, state: Path, address: str, commit: str, into: Path) -> None:
-    """With what it takes to log in where the app's own repository is, and nowhere else."""
-    is_near = _host(address) == _host(app.repository) != ""
-    name = hashlib.sha256(address.encode()).hexdigest()[:16]
-    git, login = (app.git, login_of(app)) if is_near else (GitSettings(), None)
-    Repository(address, "main", state / "git" / f"source-{name}.git", git, login).export(commit, into)
+def checkout_of(settings: Settings, app: AppSettings) -> Bring:
+    """What fetches other repositories for an app: packages in git, and submodules.
+
+    With what it takes to log in where the app's own repository is, and nowhere else.
+    """
+    directory = state_of(settings) / "git"
+
+    def bring(address: str, commit: str, into: Path) -> None:
+        if is_local(address) and not is_local(app.repository):
+            raise GitRefused(address, "is on this machine's own disk, and the app's repository is not")
+        is_near = _host(address) == _host(app.repository) != ""
+        name = hashlib.sha256(address.encode()).hexdigest()[:16]
+        git, login = (app.git, login_of(app)) if is_near else (GitSettings(), None)
+        Repository(address, "main", directory / f"source-{name}.git", git, login).export(commit, into, bring)
+
+    return bring
 
 
 def _host(address: str) -> str:

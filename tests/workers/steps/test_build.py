@@ -1,6 +1,7 @@
 """Building as the service does it: a commit of a real repository, packages of real indexes, an image in a directory."""
 
 import json
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,10 +18,12 @@ from watcher import config
 from watcher.desk import Desk
 from watcher.ledger import Ledger
 from watcher.rollout import Rollout, RolloutStage
+from workers.git import GitRefused
 from workers.image.parts import COMPONENT
 from workers.oci.layout import LayoutStore
 from workers.oci.manifest import Manifest
 from workers.steps.build import BUILD
+from workers.steps.tools import checkout_of
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
@@ -142,3 +145,40 @@ def test_an_image_for_several_platforms_is_an_index_in_the_ledger(place: Place) 
     assert store.named(f"shop-{second.commit[:12]}") == second.image
     assert second.built is not None
     assert second.built.new_layers == 1
+
+
+def test_submodules_are_part_of_the_code_and_are_not_looked_for_on_our_own_disk(place: Place) -> None:
+    lib = Origin(place.root / "lib.git")
+    at = lib.write({"menu.txt": "tea"})
+    index = {"GIT_INDEX_FILE": str(place.root / "index")}
+    told = place.origin.git("hash-object", "-w", "--stdin", input=b'[submodule "x"]\npath = lib\nurl = ../lib.git\n')
+    for mode, blob, path in (("100644", told, ".gitmodules"), ("160000", at, "lib")):
+        place.origin.git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", **index)
+    tree = place.origin.git("write-tree", **index)
+    place.origin.git("update-ref", "refs/heads/main", place.origin.git("commit-tree", tree, "-m", "Begin"))
+
+    built = place.build("alpha==1.0\ninternal-core==1.0\n")
+
+    store = LayoutStore(place.root / "images")
+    raw = store.manifest(str(built.image))
+    assert raw
+    code = next(one for one in Manifest.parse(raw, "").layers if "code" in one.annotations[COMPONENT].split())
+    with store.blob(code.digest) as blob, tarfile.open(fileobj=blob, mode="r|gz") as tar:
+        assert "app/lib/menu.txt" in tar.getnames()
+    far = config.parse(ELSEWHERE, "test")
+    with pytest.raises(GitRefused, match="on this machine's own disk"):
+        checkout_of(far, far.apps["shop"])(str(lib.directory), at, place.root / "out")
+
+
+ELSEWHERE = """
+[toplayer]
+state = "/var/lib/toplayer"
+[apps.shop]
+repository = "https://git.example/team/shop.git"
+lock = "requirements.txt"
+fleet = "field"
+image = { repository = "oci:/images", python = "3.12" }
+[[fleets.field.hosts]]
+name = "here"
+address = "dir:/srv/here"
+"""
