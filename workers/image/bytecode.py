@@ -23,6 +23,9 @@ from workers.image.errors import BuildRefused
 from workers.image.supply import Brought, Supply
 from workers.process import ToolFailed, environment, run
 
+CACHE = "__pycache__"
+_FORM = 2
+"""Grows when the same source is compiled to other bytes than before."""
 _DEADLINE = timedelta(minutes=10)
 _GROWTH = 1.6
 """Packed, compiled modules add this much to a package of Python: what is guessed until it was made."""
@@ -56,10 +59,8 @@ class Compiler:
         tag = f"cpython-{self._minor.replace('.', '')}"
         for entry, source in rows:
             source.unlink()
-            made = source.with_suffix(".pyc")
-            if made.exists():
-                path = PurePosixPath(entry.path)
-                yield Entry(str(path.parent / "__pycache__" / f"{path.stem}.{tag}.pyc"), made)
+            path = PurePosixPath(entry.path)
+            yield Entry(str(path.parent / CACHE / f"{path.stem}.{tag}.pyc"), source.with_suffix(".pyc"))
 
     def _found(self) -> str:
         if f"{sys.version_info.major}.{sys.version_info.minor}" == self._minor:
@@ -88,7 +89,7 @@ class Compiled:
 
     def of(self, component: Component) -> Component:
         """What a component of the other supply is called here."""
-        facts = {"component": component.key, "compiled": self._compiler.version}
+        facts = {"component": component.key, "compiled": self._compiler.version, "form": _FORM}
         return Component(component.name, key_of(facts), component.version)
 
     @property

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
+from workers.image.bytecode import CACHE
 from workers.image.component import SHARED, Component, key_of
 from workers.image.entry import Entry, shown
 from workers.image.errors import BuildRefused
@@ -52,7 +53,7 @@ def shared(packages: Sequence[Component], files: Files) -> Shared | None:
         return None
     requires = _requires(files)
     winners = {path: last(found, requires) for path, found in rivals.items()}
-    said = [_line(path, found, winners[path]) for path, found in rivals.items()]
+    said = [_line(path, found, winners[path]) for path, found in rivals.items() if f"/{CACHE}/" not in path]
     more = [f"and {len(said) - _TOLD} more files that several packages have"] if len(said) > _TOLD else []
     key = key_of({"shared": [[path, winner.key] for path, winner in winners.items()]})
     return Shared(Component(SHARED, key), winners, [*said[:_TOLD], *more])

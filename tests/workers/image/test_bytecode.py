@@ -36,13 +36,34 @@ def test_python_takes_compiled_modules_for_its_own(shop: Shop) -> None:
     root = shop.unpacked(shop.build(pin("core")))
 
     compiled = {path.name.partition(".")[0] for path in root.rglob("*.pyc")}
-    assert compiled == {"__init__", "odd", "é", "shop"}
+    assert compiled == {"__init__", "odd", "template", "é", "shop"}
     python = root / "opt/venv/bin/python"
     ran = subprocess.run([python, "-vB", "-c", SAY], capture_output=True, text=True, check=True)
     assert ran.stdout == "1.0\n"
     taken = [line for line in ran.stderr.splitlines() if "code object from" in line and "core" in line]
     assert taken
     assert all(".pyc" in line for line in taken)
+
+
+def test_what_is_no_python_is_none_here_either(shop: Shop) -> None:
+    python = shop.unpacked(shop.build(pin("core"))) / "opt/venv/bin/python"
+
+    ran = subprocess.run([python, "-c", "import core.template"], capture_output=True, text=True)
+
+    said = ran.stderr.splitlines()
+    assert said[-1].startswith("SyntaxError")
+    assert "{% not python %}" in ran.stderr
+
+
+def test_a_module_that_loses_to_another_packages_leaves_nothing_that_python_would_take(shop: Shop) -> None:
+    shop.index.publish("alpha", "1.0", files={"both.py": "alpha says so\n"})
+    shop.index.publish("beta", "1.0", files={"both.py": "NAME = 'beta'\n"})
+
+    root = shop.unpacked(shop.build(pin("alpha"), pin("beta")))
+
+    assert next(root.rglob("both.py")).read_text() == "alpha says so\n"
+    ran = subprocess.run([root / "opt/venv/bin/python", "-c", "import both"], capture_output=True, text=True)
+    assert ran.stderr.splitlines()[-1].startswith("SyntaxError")
 
 
 def test_they_name_the_place_in_the_image(shop: Shop) -> None:
