@@ -10,7 +10,7 @@ from watcher.head import Head
 from watcher.image import Digest
 from watcher.lookup import IndexState
 from watcher.pin import Pin
-from watcher.plan import Place, Plan
+from watcher.plan import GIVEN_UP_AFTER, Place, Plan
 from watcher.policy import DEFAULT, Policy
 from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
 from watcher.turn import Turn
@@ -350,7 +350,7 @@ def test_a_newer_image_supersedes_between_hosts_and_never_in_the_middle_of_one(n
 def test_a_host_that_went_away_in_the_middle_does_not_hold_a_newer_image_back_for_ever(now: datetime) -> None:
     older, newer = rollout(now, RolloutStage.ROLLING, wave=2), rollout(now, RolloutStage.BUILT, 2)
     (gone,) = hosts(now, HostStage.PROVING)
-    for _ in range(decide.GIVEN_UP_AFTER):
+    for _ in range(GIVEN_UP_AFTER):
         gone = gone.again(now, Temporary())
     assert decide.turned(older, (gone,), (newer,), Plan(), False, now)[0].stage is RolloutStage.SUPERSEDED
 

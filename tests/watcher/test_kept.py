@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from tests.watcher.test_decide import hosts, rollout
 from watcher import decide
+from watcher.decide.hosts import WATCHED
 from watcher.plan import Plan
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 
@@ -82,7 +83,7 @@ def test_a_host_is_inspected_when_its_time_has_come_and_only_once_it_is_done(now
     done = proving.at(DONE, now)
     assert not decide.inspection_due(done, HOUR, now)
     assert decide.inspection_due(done, HOUR, now + HOUR)
-    assert decide.inspection_due(done, HOUR, now + decide.WATCHED), "it may die a moment after its proof"
+    assert decide.inspection_due(done, HOUR, now + WATCHED), "it may die a moment after its proof"
     seen = decide.inspected(done, "", False, now + HOUR)
     assert not decide.inspection_due(seen, HOUR, now + HOUR)
 

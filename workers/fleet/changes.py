@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from workers.fleet.host import OTHERWISE, Service
+from workers.fleet.host import OTHERWISE, SOMEBODYS, Service
 from workers.fleet.spec import goal_of
 from workers.fleet.swap import Container
 
@@ -28,7 +28,7 @@ _OWN = ("bridge", "host", "none", "podman")
 def differs(service: Service, found: Container) -> str:
     """What of the proven container is not as today's specification says."""
     if not found.spec:
-        return "was made by somebody else"
+        return SOMEBODYS
     if found.spec != goal_of(service, found.image, found.generation).spec:
         return OTHERWISE
     if found.changed:

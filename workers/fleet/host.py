@@ -112,6 +112,8 @@ class Running:
 
 OTHERWISE = "was started from another specification than the settings have now"
 """What `differs` if the settings were changed since."""
+SOMEBODYS = "was made by somebody else"
+"""What `differs` if toplayer did not start it; its place is ours for all that."""
 
 
 class Host(Protocol):

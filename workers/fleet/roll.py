@@ -1,4 +1,4 @@
-"""One step of one host in one rollout. What follows what stands in `watcher/decide.py`; here it is done."""
+"""One step of one host in one rollout. What follows what stands in `watcher/decide`; here it is done."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

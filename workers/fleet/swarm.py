@@ -18,7 +18,19 @@ from watcher.image import Digest
 from watcher.machine import Takes
 from workers.fleet.engine import Engine
 from workers.fleet.health import is_over, lasting, presentable
-from workers.fleet.host import OTHERWISE, Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
+from workers.fleet.host import (
+    OTHERWISE,
+    SOMEBODYS,
+    Fenced,
+    Health,
+    HostBusy,
+    HostRefused,
+    Proof,
+    Running,
+    Service,
+    Tell,
+    silent,
+)
 from workers.fleet.images import PULLED, Images, Supply
 from workers.fleet.labels import GENERATION, SERVICE, SPEC, STATE
 from workers.fleet.place import Place, Placed
@@ -54,7 +66,7 @@ class SwarmHost:
         if found is None or place.current is None:
             return Running(None)
         same = found["Spec"]["Labels"].get(SPEC) == hash_of(service, self._host)
-        differs = "" if same else OTHERWISE if place.current.generation else "was made by somebody else"
+        differs = "" if same else OTHERWISE if place.current.generation else SOMEBODYS
         return Running(place.current.image, place.current.generation, differs)
 
     def swap(self, service: Service, image: Digest, generation: int) -> None:

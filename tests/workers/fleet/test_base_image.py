@@ -28,5 +28,5 @@ def test_python_runs_in_a_container_of_it(dockerd: RealEngine, real_registry: Re
         assert host.fetch(wanted, base.digest) == manifest.size
         host.swap(wanted, base.digest, 1)
         version = tuple(int(part) for part in PYTHON.split("."))
-        assert host.prove(wanted, base.digest, timedelta(0)) == Proof(Health.HEALTHY, f"{version} /usr/local")
+        assert host.prove(wanted, base.digest, wanted.steady) == Proof(Health.HEALTHY, f"{version} /usr/local")
         host.back(wanted, None, 1)

@@ -10,7 +10,7 @@ from tests.rig.engine import RealEngine
 from tests.rig.registry import Registry
 from tests.workers.fleet.worlds import DockerWorld, deploy, docker_world
 from watcher.image import Digest
-from workers.fleet.host import OTHERWISE, Fenced, HostRefused, Running
+from workers.fleet.host import SOMEBODYS, Fenced, HostRefused, Running
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_service_of_a_project_is_taken_over_and_compose_finds_nothing_to_chang
     other = ids(project)["other"]
     # What Compose brought is what runs; it was not made from our specification.
     running = world.host.running(world.service)
-    assert running == Running(first, 0, OTHERWISE)
+    assert running == Running(first, 0, SOMEBODYS)
 
     for generation, version in enumerate(("2", "3"), 1):
         deploy(world, world.publish(version), generation)
@@ -126,7 +126,7 @@ def test_what_compose_makes_anew_from_a_changed_file_is_drift_and_is_taken_over_
     path.write_text(path.read_text().replace("environment:", "labels: { a: b }\n    environment:", 1))
     assert "Recreat" in project.run("up", "-d", "worker")
     running = world.host.running(world.service)
-    assert (running.image, running.differs) == (second, OTHERWISE)
+    assert (running.image, running.differs) == (second, SOMEBODYS)
     deploy(world, second, 2)
     before = ids(project)
     project.run("up", "-d", "worker")

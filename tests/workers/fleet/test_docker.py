@@ -28,7 +28,7 @@ from workers.fleet.docker import DockerHost
 from workers.fleet.drift import difference
 from workers.fleet.engine import Engine
 from workers.fleet.health import probe
-from workers.fleet.host import OTHERWISE, Fenced, Health, HostRefused, HostUnreachable, Proof, Running
+from workers.fleet.host import OTHERWISE, SOMEBODYS, Fenced, Health, HostRefused, HostUnreachable, Proof, Running
 from workers.fleet.spec import create_payload, goal_of
 from workers.fleet.targets import connect
 from workers.oci.manifest import Manifest
@@ -629,7 +629,7 @@ def test_the_place_of_a_container_that_was_there_before_is_taken_if_the_settings
     policy = {"Name": "on-failure", "MaximumRetryCount": 5}
     first = stranger(world, "1", name, RestartPolicy=policy)
     world.service = replace(world.service, adopts=name)
-    assert world.host.running(world.service) == Running(first, 0, OTHERWISE)
+    assert world.host.running(world.service) == Running(first, 0, SOMEBODYS)
     bad, good = world.publish("2", healthy=False), world.publish("3")
 
     swapped(world, bad, 1)
@@ -859,7 +859,8 @@ def test_an_engine_that_restarts_in_the_middle_changes_nothing(real_registry: Re
         swapped(world, second, 2)
         running.restart()
         wait_for(lambda: world.containers() == {"": "exited", ".next": "running"}, "the new one alone to come back", 20)
-        assert world.host.running(world.service) == Running(first, 1)
+        beside = f"{world.service.name}.next runs beside it"
+        assert world.host.running(world.service) == Running(first, 1, beside)
         world.host.back(world.service, first, 2)
         running.restart()
         wait_for(lambda: world.containers() == {"": "running", ".failed": "exited"}, "the old one to come back", 20)

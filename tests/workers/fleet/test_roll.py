@@ -14,7 +14,7 @@ from tests.rig.image import layer, publish
 from watcher import decide
 from watcher.errors import Refused, Temporary
 from watcher.image import Digest
-from watcher.plan import Plan
+from watcher.plan import GIVEN_UP_AFTER, Plan
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from workers.fleet.host import HostBusy, HostRefused, HostUnreachable, Service
 from workers.fleet.roll import PULLING, step, watch
@@ -310,14 +310,14 @@ def test_a_host_whose_link_flaps_while_it_pulls_keeps_its_place() -> None:
     site.host.away = 3
     site.step()
     site.host.offline = True
-    for _ in range(decide.GIVEN_UP_AFTER - 1):
+    for _ in range(GIVEN_UP_AFTER - 1):
         site.step()
     assert (site.state.stage, site.state.reason) == (HostStage.CALLED, "h1 did not answer: it is switched off")
     site.host.offline = False
     site.step()
     assert (site.state.stage, site.state.reason, site.state.attempts) == (HostStage.CALLED, "", 0)
     site.host.offline = True
-    for _ in range(decide.GIVEN_UP_AFTER):
+    for _ in range(GIVEN_UP_AFTER):
         site.step()
     assert site.state.stage is HostStage.PENDING, "and gives it up in the end"
 

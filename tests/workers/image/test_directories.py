@@ -36,7 +36,8 @@ def named(entries: dict[str, Entry]) -> bytes:
     return layer(entries)
 
 
-HOME = {"home": None, "home/app": directory(0o750, 1000, 1001), "home/app/src": directory(0o755, 1000, 1001)}
+HOUSE = "home/app"
+HOME = {"home": None, HOUSE: directory(0o750, 1000, 1001), f"{HOUSE}/src": directory(0o755, 1000, 1001)}
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def shop(tmp_path: Path, now: datetime) -> Iterator[Shop]:
     with SimpleIndex() as index, Http(limits=Limits(attempts=1)) as http:
         index.publish("core", "1.0")
         shop = Shop(tmp_path, index, http, now)
-        shop.image = shop.image.model_copy(update={"code": "/home/app/src"})
+        shop.image = shop.image.model_copy(update={"code": f"/{HOUSE}/src"})
         yield shop
 
 
@@ -98,7 +99,7 @@ def test_what_the_base_says_is_known_from_the_image_before(shop: Shop) -> None:
 
     assert second.new_layers == 0
     assert owners(shop, second) == owners(shop, first)
-    shop.image = shop.image.model_copy(update={"code": "/home/app/other"})
+    shop.image = shop.image.model_copy(update={"code": f"/{HOUSE}/other"})
     with pytest.raises(StoreRefused):
         shop.build(pin("core"), previous=first.image)
 
@@ -124,7 +125,7 @@ def test_where_all_runs_as_root_the_base_is_not_read(shop: Shop, user: str, code
 
 
 def test_a_link_that_a_layer_would_replace_is_refused(shop: Shop) -> None:
-    stand_on(shop, layer({"home": Link("usr/home"), "usr/home/app": None}))
+    stand_on(shop, layer({"home": Link("usr/home"), f"usr/{HOUSE}": None}))
 
     with pytest.raises(BuildRefused, match=r"/home: base .* has a file or a link there"):
         shop.build(pin("core"), commit=FIRST)

@@ -184,20 +184,23 @@ def test_a_small_change_of_a_large_package_is_pulled_as_a_patch_by_every_engine(
     subprocess.run([*copy, f"oci:{shop.directory}/copy:latest"], check=True)
 
 
+HOUSE = "home/app"
+
+
 def test_who_has_a_home_in_the_base_can_still_write_there(shop: Shop, docker: RealEngine, tmp_path: Path) -> None:
     (shop.directory / "tree").mkdir()
     (shop.directory / "tree" / "shop.py").write_text("")
-    home = tarfile.TarInfo("home/app")
+    home = tarfile.TarInfo(HOUSE)
     home.type, home.mode, home.uid, home.gid = tarfile.DIRTYPE, 0o700, 1000, 1000
     store = LayoutStore(tmp_path / "base")
     below = [gzip.decompress(small_blob(one, store, 2**30)) for one in base_image().copied_to(store).layers]
-    publish(store, [*below, layer({"home": None, "home/app": home})], tag="latest", Env=["PATH=/usr/local/bin:/bin"])
-    script = "open('/home/app/cache', 'w').close(); open('/home/app/src/cache', 'w')"
-    shop.changes = {"base": f"oci:{tmp_path}/base:latest", "user": "1000:1000", "code": "/home/app/src"}
+    publish(store, [*below, layer({"home": None, HOUSE: home})], tag="latest", Env=["PATH=/usr/local/bin:/bin"])
+    script = f"open('/{HOUSE}/cache', 'w').close(); open('/{HOUSE}/src/cache', 'w')"
+    shop.changes = {"base": f"oci:{tmp_path}/base:latest", "user": "1000:1000", "code": f"/{HOUSE}/src"}
 
     address = shop.build()
 
     with docker.api() as api:
         api.pull(*address.split("@"))
-        with pytest.raises(AssertionError, match=r"PermissionError.*'/home/app/src/cache'"):
+        with pytest.raises(AssertionError, match=f"PermissionError.*'/{HOUSE}/src/cache'"):
             ran(api, address, "python3", "-c", script)
