@@ -122,13 +122,13 @@ def test_secrets_are_hidden_at_any_depth() -> None:
 def test_the_queue_carries_ids_and_nothing_else(tmp_path: Path) -> None:
     from datetime import timedelta
 
-    from watcher.order import Order
-    from workers.app import Broker, make_app
+    from watcher.order import Lane, Order
+    from workers.app import Broker, make_app, queue_of
 
     app, ledger = make_app("memory://", timedelta(seconds=5)), Ledger(f"sqlite:///{tmp_path}/ledger.db")
     with closing(ledger), app.connection_for_write() as connection:
-        Broker(app, ledger).send(Order.BUILD, "shop:7")
-        with connection.SimpleQueue("toplayer") as queue:
+        Broker(app, ledger).send(Order.BUILD, "shop:7", Lane.PULLS)
+        with connection.SimpleQueue(queue_of(Lane.PULLS)) as queue:
             message = queue.get(timeout=5)
             message.ack()
     assert message.payload[0] == ["shop:7"]
