@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-export PYTHONDONTWRITEBYTECODE := 1
+# Tests start hundreds of processes: none of them is to compile everything again, whatever the shell around us says.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test tools check unit journeys real-images kill forges promises faults dockerfiles newer semver clean constraints \
   bench-watch bench-bump bench-build bench-layers bench-php bench-dockerfile bench-rollout
