@@ -58,7 +58,9 @@ def test_every_event_is_told_and_no_secret_shows_anywhere(world: World, tmp_path
         assert world.json("status")["rollouts"][0]["stage"] == "done", "a dead receiver delays nothing"
         assert audit.refused
         audit.status = 200
-        said += [world.toplayer("run", "--once"), world.toplayer("status"), world.toplayer("doctor", expect=None)]
+        while len(audit.taken) < len(world.json("history", "--events", "-n", "500")):
+            said.append(world.toplayer("run", "--once"))
+        said += [world.toplayer("status"), world.toplayer("doctor", expect=None)]
         said += [world.toplayer("history", "--events", "-n", "500")]
         events = world.json("history", "--events", "-n", "500")
         commands = "\n".join(git.commands)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.rig import forks
 from tests.rig.base_image import base_image
 from tests.rig.git_server import Origin
 
@@ -109,9 +110,11 @@ class World:
 
     def toplayer(self, *words: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Runs it to its end; the exit code has to be the expected one."""
-        ran = subprocess.run(
-            self.command(*words), env=self.environment, cwd=self.root, capture_output=True, text=True, timeout=300
-        )
+        env, argv = self.environment, self.command(*words)
+        if self.prelude:
+            ran = subprocess.run(argv, env=env, cwd=self.root, capture_output=True, text=True, timeout=300)
+        else:
+            ran = forks.run(argv[argv.index("--config") :], env, self.root, 300)
         assert expect is None or ran.returncode == expect, f"{words}: {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
         assert "Traceback" not in ran.stdout + ran.stderr
         return ran
