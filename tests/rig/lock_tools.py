@@ -23,6 +23,7 @@ def lock_tool(distribution: str) -> Path:
     home = CACHE / f"{distribution}-{VERSIONS[distribution]}"
     wanted = f"{distribution}{EXTRAS.get(distribution, '')}=={VERSIONS[distribution]}"
     env = {**os.environ, "UV_TOOL_DIR": str(home / "tools"), "UV_TOOL_BIN_DIR": str(home / "bin")}
+    env["UV_COMPILE_BYTECODE"] = "1"  # whoever is confined cannot, and would compile everything for every command
     argv = [uv.find_uv_bin(), "tool", "install", "--quiet", wanted]
     done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=300)
     if done.returncode != 0:
