@@ -103,13 +103,14 @@ class RealEngine:
                         api.remove_image(name)
 
 
-def ran(api: APIClient, image: str, *command: str) -> str:
+def ran(api: APIClient, image: str, *command: str, volume: str = "") -> str:
     """What a container of the image says until it ends, which has to be well. It has no network."""
     more: dict[str, Any] = {"command": list(command)} if command else {}
-    container = api.create_container(image, host_config=api.create_host_config(network_mode="none"), **more)
+    host = api.create_host_config(network_mode="none", binds=[volume] if volume else None)
+    container = api.create_container(image, host_config=host, **more)
     try:
         api.start(container)
-        code = api.wait(container, timeout=60)["StatusCode"]
+        code = api.wait(container, timeout=120)["StatusCode"]
         said: bytes = api.logs(container, stderr=True)
         assert code == 0, said.decode()
         return said.decode()

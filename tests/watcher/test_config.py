@@ -118,6 +118,17 @@ def test_every_fault_is_reported_at_once_and_with_its_path() -> None:
         ),
         ('order = "stop-first"', 'order = "start-first"', "apps.shop.run: order: expected stop-first"),
         (
+            'bytecode = "none"',
+            "bytecode = true",
+            "apps.shop.image.bytecode: expected 'none', 'cache' or 'layer', got True",
+        ),
+        (
+            'env = { PYTHONUNBUFFERED = "1" }',
+            'env = { PYTHONPYCACHEPREFIX = "/x" }',
+            'apps.shop: image.env.PYTHONPYCACHEPREFIX: expected nothing, because image.bytecode = "cache"',
+        ),
+        ('QUEUE = "orders"', 'PYTHONPYCACHEPREFIX = "/x"', "apps.shop: run.env.PYTHONPYCACHEPREFIX: expected nothing"),
+        (
             'addresses = { backend = "10.0.7.5" }',
             'addresses = { other = "10.0.7.5" }',
             "apps.shop.run: addresses: expected networks of the container, got other",
@@ -157,6 +168,33 @@ def test_every_fault_is_reported_at_once_and_with_its_path() -> None:
 )
 def test_a_fault_says_where_it_is_what_was_expected_and_what_was_got(before: str, after: str, said: str) -> None:
     assert any(said in fault for fault in faults(changed(before, after)))
+
+
+@pytest.mark.parametrize(
+    ("image", "run", "said"),
+    [
+        ('python = "3.12", bytecode = "cache"', 'env = { PYTHONDONTWRITEBYTECODE = "1" }', "run.env.PYTHONDONT"),
+        ('python = "3.12", bytecode = "cache", env = { PYTHONDONTWRITEBYTECODE = "1" }', "", "image.env.PYTHONDONT"),
+        ('python = "3.12", env = { PYTHONDONTWRITEBYTECODE = "1" }', "", ""),
+        ('bytecode = "cache"', "", "bytecode: expected `python` beside it, or nothing, got 'cache'"),
+        ('builder = "dockerfile", python = "3.12"', 'env = { PYTHONPYCACHEPREFIX = "/x" }', ""),
+    ],
+)
+def test_what_says_two_things_about_bytecode_is_a_fault(image: str, run: str, said: str) -> None:
+    text = f"""
+        [toplayer]
+        state = "/s"
+        [apps.shop]
+        repository = "/r"
+        lock = "composer.lock"
+        fleet = "field"
+        image = {{ repository = "r.example/t", {image} }}
+        run = {{ {run} }}
+        [fleets.field]
+        hosts = []
+        """
+    found = faults(text) if said else config.parse(text, "well") and []
+    assert [said in one for one in found] == [True] * bool(said)
 
 
 def test_an_address_that_nobody_could_ask_is_a_fault() -> None:

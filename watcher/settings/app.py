@@ -79,6 +79,19 @@ class AppSettings(Model):
         return self
 
     @model_validator(mode="after")
+    def _compiles(self) -> Self:
+        """Byte-code that outlives an image is told from that of the next one by the times of files, which have none."""
+        image, ours = self.image, ["PYTHONPYCACHEPREFIX"]
+        if image.builder != "layers" or not image.python:
+            return self
+        if image.bytecode == "cache":
+            ours.append("PYTHONDONTWRITEBYTECODE")
+        for place, env in (("image.env", image.env), ("run.env", self.run.env)):
+            if name := next((name for name in ours if name in env), ""):
+                raise ValueError(f'{place}.{name}: expected nothing, because image.bytecode = "cache" is there for it')
+        return self
+
+    @model_validator(mode="after")
     def _proposes(self) -> Self:
         if self.forge is None:
             return self

@@ -24,6 +24,9 @@ from watcher.lockfiles import ecosystem_of
 from watcher.pin import Pin
 from watcher.secret import Secret
 
+BYTECODE_CACHE = "/var/cache/python"
+"""Where a container keeps what it has compiled, if that is to outlive it."""
+
 
 class SandboxSettings(Model):
     """Where code that is not ours is run, so that something of it becomes part of an image.
@@ -52,7 +55,8 @@ class SandboxSettings(Model):
 class ImageSettings(Model):
     """How the app's image is built, and where it is published.
 
-    With several `platforms` it is an index of one image for each, and `platform` is the first of them.
+    With several `platforms` it is an index of one image for each, and `platform` is the first of them. Where `bytecode`
+    is a "cache", each host compiles what it imports once, for all images to come.
     """
 
     builder: Literal["layers", "dockerfile"] = "layers"
@@ -75,7 +79,7 @@ class ImageSettings(Model):
     command: tuple[str, ...] = ()
     user: str = ""
     groups: tuple[Annotated[str, matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}", "the name of a group")], ...] = ()
-    bytecode: bool = False
+    bytecode: Literal["none", "cache", "layer"] = "none"
     composer: tuple[Literal["plugins", "scripts"], ...] = ()
     sandbox: SandboxSettings | None = None
     dockerfile: DockerfileSettings | None = None
@@ -112,6 +116,8 @@ class ImageSettings(Model):
         for address in (self.repository, self.base):
             if address.startswith("oci:"):
                 absolute(address.removeprefix("oci:"))
+        if self.bytecode != "none" and not self.python:
+            raise ValueError(f"bytecode: expected `python` beside it, or nothing, got {self.bytecode!r}")
         if self.composer and self.sandbox is None:
             raise ValueError("composer: expected a table `sandbox` beside it, where plugins and scripts are run")
         return self

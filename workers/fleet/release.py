@@ -47,6 +47,8 @@ def inside_env(release: Path, config: ImageConfig, service: Service) -> Mapping[
     pairs = (str(row).partition("=") for row in (rows if isinstance(rows, list) else ()))
     env = {name: inside_paths(release, value) for name, _, value in pairs if name}
     ours = [path for path in env.get("PATH", "").split(os.pathsep) if path.startswith(f"{release}{os.sep}")]
+    # A release is a directory of its own, and has what was compiled beside its modules.
+    env.pop("PYTHONPYCACHEPREFIX", None)
     return env | {"PATH": os.pathsep.join([*ours, os.environ.get("PATH", os.defpath)])} | dict(service.env)
 
 

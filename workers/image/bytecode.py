@@ -1,13 +1,14 @@
 """Compiled modules, for images that are to start without compiling: as reproducible as what they are made of.
 
-They name the path that the module has in the image, and hold the hash of the source in the place of a time; nobody
-checks it, because a layer does not change. The version of the Python that compiles is part of the component's key.
+In layers they name the path that the module has in the image, and hold the hash of the source in the place of a time;
+nobody checks it, because a layer does not change. The version of the Python that compiles is part of the component's
+key. Or the hosts compile, and keep it: then the sources need times.
 """
 
 import json
 import os
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
@@ -16,16 +17,18 @@ import uv
 
 from watcher.settings import ImageSettings
 from workers.image import compile_all
-from workers.image.component import Component, key_of
-from workers.image.content import chunks
+from workers.image.component import Component
+from workers.image.content import chunks, sha256_of
 from workers.image.entry import Entry
 from workers.image.errors import BuildRefused
-from workers.image.supply import Brought, Supply
+from workers.image.supply import Brought, Over, Supply
 from workers.process import ToolFailed, environment, run
 
 CACHE = "__pycache__"
 _FORM = 2
 """Grows when the same source is compiled to other bytes than before."""
+_EARLIEST, _SECONDS = 315_532_800, 2**30
+"""Times from 1980 on, which is when those of zip files begin, to 2014: no tool meets a file from the future."""
 _DEADLINE = timedelta(minutes=10)
 _GROWTH = 1.6
 """Packed, compiled modules add this much to a package of Python: what is guessed until it was made."""
@@ -70,7 +73,7 @@ class Compiler:
             return self._run([os.fsdecode(uv.find_uv_bin()), *words]).decode().strip()
         except BuildRefused:
             why = f"there is no Python {self._minor} here to compile with"
-            hint = f"`uv python install {self._minor}` for the user that runs toplayer, or `bytecode = false`"
+            hint = f'`uv python install {self._minor}` for the user that runs toplayer, or `bytecode = "cache"`'
             raise BuildRefused("image.bytecode", why, hint) from None
 
     def _run(self, argv: Sequence[str], input: bytes = b"") -> bytes:
@@ -80,34 +83,42 @@ class Compiler:
             raise BuildRefused("image.bytecode", str(error), error.hint) from error
 
 
-class Compiled:
+class Compiled(Over):
     """The components of another supply, with their modules compiled."""
 
     def __init__(self, supply: Supply, compiler: Compiler) -> None:
-        self._supply, self._compiler = supply, compiler
-        self._inner = {self.of(one): one for one in supply.components}
-
-    def of(self, component: Component) -> Component:
-        """What a component of the other supply is called here."""
-        facts = {"component": component.key, "compiled": self._compiler.version, "form": _FORM}
-        return Component(component.name, key_of(facts), component.version)
-
-    @property
-    def components(self) -> Sequence[Component]:
-        """See `Supply`."""
-        return tuple(self._inner)
-
-    def expect(self, components: Collection[Component]) -> None:
-        """See `Supply`."""
-        self._supply.expect([self._inner[one] for one in components])
+        super().__init__(supply, {"compiled": compiler.version, "form": _FORM})
+        self._compiler = compiler
 
     def weigh(self, component: Component) -> int | None:
         """See `Supply`."""
-        found = self._supply.weigh(self._inner[component])
+        found = super().weigh(component)
         return None if found is None else round(found * _GROWTH)
 
     def bring(self, component: Component, place: Path) -> Brought:
         """See `Supply`."""
-        found = self._supply.bring(self._inner[component], place)
+        found = super().bring(component, place)
         compiled = list(self._compiler.compiled(found.entries, place / "compiled"))
         return replace(found, entries=[*found.entries, *compiled], size=round(found.size * _GROWTH))
+
+
+class Dated(Over):
+    """The components of another supply, for hosts that keep what they have compiled.
+
+    Python takes a compiled module for that of a source of the same size and time, and in layers all times are the same:
+    after a bump it would run the code of the version before. So each source has a time that is made of its bytes.
+    """
+
+    def __init__(self, supply: Supply) -> None:
+        super().__init__(supply, {"dated": _FORM})
+
+    def bring(self, component: Component, place: Path) -> Brought:
+        """See `Supply`."""
+        found = super().bring(component, place)
+        return replace(found, entries=[_dated(entry) for entry in found.entries])
+
+
+def _dated(entry: Entry) -> Entry:
+    if entry.content is None or not entry.path.endswith(".py"):
+        return entry
+    return replace(entry, time=_EARLIEST + int(sha256_of(entry.content)[:8], 16) % _SECONDS)

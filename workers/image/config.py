@@ -6,6 +6,7 @@ from typing import Any
 
 from watcher.image import DiffID, Platform
 from watcher.settings import ImageSettings
+from watcher.settings.image import BYTECODE_CACHE
 from workers.image.base import Base
 from workers.image.labels import OCI
 from workers.oci.manifest import canonical
@@ -42,7 +43,7 @@ def image_config(
 def _run(image: ImageSettings, base: Base, labels: Mapping[str, str]) -> dict[str, Any]:
     """What a container starts from. As in a Dockerfile, a command leaves the base's entry point in its place."""
     run = {key: value for key, value in base.config.run.items() if key not in _NOT_INHERITED}
-    run["Env"] = [f"{name}={value}" for name, value in _environment(image, run.get("Env")).items()]
+    run["Env"] = [f"{name}={value}" for name, value in _environment(image, base, run.get("Env")).items()]
     run["WorkingDir"] = image.code
     # What the base says of itself is not true of this image.
     inherited = {name: text for name, text in _texts(run.get("Labels")).items() if not name.startswith(OCI)}
@@ -54,7 +55,7 @@ def _run(image: ImageSettings, base: Base, labels: Mapping[str, str]) -> dict[st
     return run
 
 
-def _environment(image: ImageSettings, inherited: object) -> dict[str, str]:
+def _environment(image: ImageSettings, base: Base, inherited: object) -> dict[str, str]:
     rows = [row for row in inherited if isinstance(row, str)] if isinstance(inherited, list) else []
     found = dict(row.split("=", 1) for row in rows if "=" in row)
     found |= {name: image.env[name] for name in sorted(image.env)}
@@ -62,7 +63,12 @@ def _environment(image: ImageSettings, inherited: object) -> dict[str, str]:
         return found
     path = found.get("PATH") or _PATH
     front = f"{image.venv}/bin"
-    return found | {"PATH": path if front in path.split(":") else f"{front}:{path}", "VIRTUAL_ENV": image.venv}
+    found |= {"PATH": path if front in path.split(":") else f"{front}:{path}", "VIRTUAL_ENV": image.venv}
+    if image.bytecode != "cache":
+        return found
+    # The times in a base are its maker's: what is compiled of its modules is for this base alone.
+    found.pop("PYTHONDONTWRITEBYTECODE", None)
+    return found | {"PYTHONPYCACHEPREFIX": f"{BYTECODE_CACHE}/{base.digest.short if base.digest else 'scratch'}"}
 
 
 def _history(base: Base) -> list[dict[str, Any]]:

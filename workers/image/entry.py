@@ -28,7 +28,8 @@ DIRECTORY_MODES = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700}
 class Entry:
     """One entry of a layer. `path` is relative to the root of the image, without `.` and `..`.
 
-    With `content` it is a file, with `link` a symbolic link, else a directory.
+    With `content` it is a file, with `link` a symbolic link, else a directory. `time` is that of its last change: 0, or
+    something that is the same for the same bytes.
     Names that are no UTF-8 are kept as they are (surrogate escapes, as `os.fsdecode` makes them).
     """
 
@@ -36,6 +37,7 @@ class Entry:
     content: Content | None = None
     link: str = ""
     executable: bool = False
+    time: int = 0
 
     @property
     def is_directory(self) -> bool:

@@ -1,8 +1,8 @@
 """Entries → a layer: a tar that is always the same for the same entries, packed.
 
-Sorted by path, owned by root (but for directories that are somebody else's in the base), with the time 0, in GNU's
-format (names of any length and any bytes; no PAX headers, which hold times and process ids). Nothing here knows
-the clock, the locale, the umask or the directory of the build.
+Sorted by path, owned by root (but for directories that are somebody else's in the base), with the time 0 or one that is
+made of the file's bytes, in GNU's format (names of any length and any bytes; no PAX headers, which hold times and
+process ids). Nothing here knows the clock, the locale, the umask or the directory of the build.
 """
 
 import hashlib
@@ -90,7 +90,7 @@ class _Hashed:
 
 def _write(entry: Entry, tar: _Hashed, odd: Mapping[str, Directory]) -> None:
     info = tarfile.TarInfo(entry.path)
-    info.mode = entry.mode
+    info.mode, info.mtime = entry.mode, entry.time
     if entry.is_directory and entry.path in odd:
         info.mode, info.uid, info.gid = odd[entry.path]
     info.type = tarfile.SYMTYPE if entry.link else _KINDS[entry.is_directory]

@@ -10,7 +10,7 @@ from watcher.lockfiles import format_of
 from watcher.pin import Pin
 from workers.composer import Composer
 from workers.image.base import Base
-from workers.image.bytecode import Compiled, Compiler
+from workers.image.bytecode import Compiled, Compiler, Dated
 from workers.image.code import codes
 from workers.image.component import Component
 from workers.image.elsewhere import Elsewhere
@@ -18,7 +18,7 @@ from workers.image.entry import Entry
 from workers.image.packages import PHP, Packages, once
 from workers.image.recipe import Recipe
 from workers.image.sandbox import Sandbox
-from workers.image.supply import Own, Supply
+from workers.image.supply import Over, Own, Supply
 from workers.image.tools import Tools
 from workers.image.vendor import Vendor
 from workers.image.venv import venv
@@ -58,13 +58,17 @@ def supplies_of(
     own = Own(_own(recipe, [vendor.place for vendor in vendors]))
     code = own.paths(recipe.image.code)
     elsewhere = Elsewhere(recipe.sources, recipe.tree, code, workshop, tools.checkout, now)
-    found: list[Supply] = [own, packages, elsewhere]
     pins = once({**packages.pins, **elsewhere.pins})
-    if recipe.image.bytecode and recipe.image.python:
+    every: list[Supply] = [own, packages, elsewhere, *vendors]
+    over: list[Over] = []
+    if recipe.image.bytecode == "layer":
         compiler = Compiler(recipe.image, directory)
-        compiled = [Compiled(one, compiler) for one in found]
-        found, pins = [*compiled], {compiled[0].of(one): pin for one, pin in pins.items()}
-    return Supplies((*found, *vendors), pins)
+        over = [Compiled(one, compiler) for one in every[:3]]
+    if recipe.image.bytecode == "cache":
+        over = [Dated(one) for one in every]
+    if over:
+        pins = {over[0].of(one): pin for one, pin in pins.items()}
+    return Supplies((*over, *every[len(over) :]), pins)
 
 
 def _own(recipe: Recipe, vendors: Sequence[str]) -> dict[str, list[Entry]]:

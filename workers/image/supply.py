@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from watcher.settings import ImageSettings
-from workers.image.component import Component, of_entries
+from workers.image.component import Component, key_of, of_entries
 from workers.image.content import size_of
 from workers.image.entry import Entry
 from workers.image.install import installed
@@ -55,6 +55,35 @@ class Supply(Protocol):
     def bring(self, component: Component, place: Path) -> Brought:
         """An expected component. `place` is an empty directory, and stays until its layer is written."""
         ...
+
+
+class Over:
+    """The components of another supply, of which something else is made; `how` is what that depends on."""
+
+    def __init__(self, supply: Supply, how: Mapping[str, Any]) -> None:
+        self._supply, self._how = supply, how
+        self._inner = {self.of(one): one for one in supply.components}
+
+    def of(self, component: Component) -> Component:
+        """What a component of the other supply is called here."""
+        return Component(component.name, key_of({"component": component.key, **self._how}), component.version)
+
+    @property
+    def components(self) -> Sequence[Component]:
+        """See `Supply`."""
+        return tuple(self._inner)
+
+    def expect(self, components: Collection[Component]) -> None:
+        """See `Supply`."""
+        self._supply.expect([self._inner[one] for one in components])
+
+    def weigh(self, component: Component) -> int | None:
+        """See `Supply`."""
+        return self._supply.weigh(self._inner[component])
+
+    def bring(self, component: Component, place: Path) -> Brought:
+        """See `Supply`."""
+        return self._supply.bring(self._inner[component], place)
 
 
 class Own:

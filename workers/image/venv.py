@@ -8,6 +8,7 @@ import posixpath
 from collections.abc import Iterator
 
 from watcher.settings import ImageSettings
+from watcher.settings.image import BYTECODE_CACHE
 from workers.image.entry import Entry
 from workers.image.errors import BuildRefused
 from workers.image.install import site_packages
@@ -30,6 +31,8 @@ def venv(image: ImageSettings) -> Iterator[Entry]:
     yield Entry(f"{root}/bin/python{version}", link="python")
     yield Entry(f"{root}/lib64", link="lib")
     yield Entry(f"{root}/{site_packages(image)}")
+    if image.bytecode == "cache":
+        yield Entry(BYTECODE_CACHE.lstrip("/"))
 
 
 def check_places(image: ImageSettings) -> None:

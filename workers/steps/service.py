@@ -1,7 +1,10 @@
 """What a host is to run: the app's `run` table, with its secrets filled in."""
 
+from collections.abc import Iterator
+
 from watcher.secret import Secret
 from watcher.settings import AppSettings, RegistrySettings, Settings
+from watcher.settings.image import BYTECODE_CACHE
 from workers.fleet.health import probe
 from workers.fleet.host import Service
 from workers.oci.stores import url_of
@@ -20,7 +23,7 @@ def service_of(settings: Settings, name: str, app: AppSettings) -> Service:
         command=run.command,
         env={key: value.reveal() if isinstance(value, Secret) else value for key, value in run.env.items()},
         secrets=tuple(secrets),
-        volumes=run.volumes,
+        volumes=(*run.volumes, *_kept(name, app)),
         ports=run.ports,
         network=run.network,
         networks=run.networks,
@@ -56,3 +59,14 @@ def service_of(settings: Settings, name: str, app: AppSettings) -> Service:
         username=registry.username,
         password=registry.password.reveal() if registry.password else "",
     )
+
+
+def _kept(name: str, app: AppSettings) -> Iterator[str]:
+    """The volume for what Python has compiled, unless the settings have something else in that place.
+
+    Who runs there must be able to write to it: an engine gives a new volume the owner that the directory has in the
+    image.
+    """
+    taken = {volume.split(":")[1].rstrip("/") for volume in app.run.volumes} | {*app.run.tmpfs}
+    if app.image.bytecode == "cache" and BYTECODE_CACHE not in taken:
+        yield f"toplayer-{name}-python:{BYTECODE_CACHE}"

@@ -19,10 +19,11 @@ from tests.rig.image import Entry, Link, layer, publish
 from tests.rig.process import need_root
 from tests.workers.fleet.worlds import LATER, DirWorld, deploy, dir_world
 from watcher.errors import Refused
-from watcher.image import Digest
+from watcher.image import Digest, Platform
 from workers.fleet.dir import DirHost
 from workers.fleet.host import Health, HostBusy, HostRefused, Running, Service
-from workers.oci.manifest import Manifest
+from workers.fleet.release import inside_env
+from workers.oci.manifest import ImageConfig, Manifest
 
 
 @pytest.fixture
@@ -250,3 +251,12 @@ def test_a_process_may_be_killed_at_any_change_of_any_move(tmp_path: Path) -> No
             if not died:
                 break
     assert deaths > 60
+
+
+def test_a_release_keeps_its_byte_code_by_itself(tmp_path: Path) -> None:
+    env = ["PYTHONPYCACHEPREFIX=/var/cache/python/0123456789ab", "A=b"]
+    config = ImageConfig(platform=Platform("", ""), diff_ids=(), table={"config": {"Env": env}})
+
+    found = inside_env(tmp_path, config, Service(name="shop", repository="registry.example/shop"))
+
+    assert {*found} == {"A", "PATH"}

@@ -137,3 +137,49 @@ def test_a_base_that_cannot_be_read_is_refused(shop: Shop) -> None:
     assert store.blobs
     with pytest.raises(BuildRefused, match="it cannot be read"):
         shop.build(pin("core"))
+
+
+PASSWD = f"root:x:0:0::/:/bin/sh\napp:x:1000:1001::/{HOUSE}:/bin/sh\n"
+
+
+@pytest.mark.parametrize(
+    ("user", "owner"),
+    [
+        ("app", (1000, 1001)),
+        ("1000", (1000, 1001)),
+        ("app:web", (1000, 33)),
+        ("5:6", (5, 6)),
+        ("7", (7, 0)),
+        ("root", (0, 0)),
+    ],
+)
+def test_what_python_compiles_is_kept_by_who_runs_there(shop: Shop, user: str, owner: tuple[int, int]) -> None:
+    shop.image = shop.image.model_copy(update={"bytecode": "cache", "code": "/app"})
+    below = {"etc/passwd": PASSWD, "etc/group": "web:x:33:\n", "var/cache": directory(0o775, 0, 8)}
+    stand_on(shop, named(dict(below)), user=user)
+
+    found = owners(shop, shop.build(pin("core")))
+
+    assert found["var/cache/python"] == (0o755, *owner)
+    assert found["var/cache"] == ((0o775, 0, 8) if owner[0] else (0o755, 0, 0))
+
+
+def test_a_user_that_the_base_does_not_know_has_nothing_to_keep(shop: Shop) -> None:
+    shop.image = shop.image.model_copy(update={"bytecode": "cache", "code": "/app"})
+    stand_on(shop, layer({"etc/passwd": PASSWD}), user="nobody")
+
+    with pytest.raises(BuildRefused, match=r"nobody: base .* has no such user in /etc/passwd"):
+        shop.build(pin("core"))
+
+
+def test_another_base_with_the_same_user_leaves_the_layers_as_they_are(shop: Shop) -> None:
+    shop.image = shop.image.model_copy(update={"bytecode": "cache", "code": "/app"})
+    stand_on(shop, layer({"etc/passwd": PASSWD}))
+    first = shop.build(pin("core"))
+    stand_on(shop, layer({"etc/passwd": PASSWD, "etc/os": "2"}), tag="2")
+
+    second = shop.build(pin("core"), commit=SECOND, previous=first.image)
+
+    assert {one.digest for one in shop.manifest(first).layers[1:]} == {
+        one.digest for one in shop.manifest(second).layers[1:]
+    }

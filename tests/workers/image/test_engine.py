@@ -204,3 +204,30 @@ def test_who_has_a_home_in_the_base_can_still_write_there(shop: Shop, docker: Re
         api.pull(*address.split("@"))
         with pytest.raises(AssertionError, match=f"PermissionError.*'/{HOUSE}/src/cache'"):
             ran(api, address, "python3", "-c", script)
+
+
+KEEPS = """
+import core, pathlib
+[kept] = pathlib.Path("/var/cache/python").rglob("core/__init__.*.pyc")
+print(core.version, kept.stat().st_uid, kept.stat().st_mtime_ns)
+"""
+
+
+def test_a_host_keeps_what_it_compiled_from_image_to_image(shop: Shop, docker: RealEngine) -> None:
+    (shop.directory / "tree").mkdir()
+    (shop.directory / "tree" / "shop.py").write_text(KEEPS)
+    shop.index.publish("core", "1.0", files={"core/__init__.py": "version = '1.0'\n"})
+    shop.index.publish("core", "1.1", files={"core/__init__.py": "version = '1.1'\n"})
+    shop.index.publish("other", "1.0")
+    shop.index.publish("other", "1.1")
+    shop.changes = {"bytecode": "cache", "user": "1000:1000"}
+    addresses = [shop.build(core="1.0", other="1.0"), shop.build(core="1.0", other="1.1"), shop.build(core="1.1")]
+
+    with docker.api() as api:
+        said = []
+        for address in addresses:
+            api.pull(*address.split("@"))
+            said.append(ran(api, address, volume="toplayer-shop-python:/var/cache/python").split())
+
+    assert [row[:2] for row in said] == [["1.0", "1000"], ["1.0", "1000"], ["1.1", "1000"]]
+    assert said[0][2] == said[1][2] != said[2][2]
