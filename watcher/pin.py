@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+CONFIGURED = "configuration"
+"""The source of what no file of the repository pins: the base that the configuration names."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Pin:
@@ -9,7 +12,8 @@ class Pin:
 
     `package` and `version` are in the normal form of their ecosystem. `direct` says that the project itself asks for
     the package, with `constraint` (empty: anything); other pins are there because another package needs them.
-    `source` is `index` for what an index serves; a `git`, `path` or `url` pin is never moved by us. `registry` is the
+    `source` is `index` for what an index serves; a `git`, `path` or `url` pin is never moved by us, and one of the
+    `configuration` is watched all the same. `registry` is the
     index's address (`watcher.address.normal`), where the lock names it, and `registries` are several that may have it:
     the first one that does is the one that counts, unless it is one of those `open` to versions that stand behind them.
     `hashes` say which files the lock accepts (`sha256:…`, or what its ecosystem has instead), sorted. `groups` are the
@@ -33,3 +37,8 @@ class Pin:
     stability: str = ""
     registries: tuple[str, ...] = ()
     open: tuple[str, ...] = ()
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether an index is asked about it."""
+        return self.source in ("index", CONFIGURED)

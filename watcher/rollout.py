@@ -38,7 +38,8 @@ class Built:
     come to lie on another base); `pushed` what really travelled to the registry. `foreseen` is what the builder thought
     beforehand that a host would pull, if it did, `told` what else it said then, and `warning` what a person should know
     of it: instructions that made more anew than they had to, files that several packages have. `timings` are the
-    seconds of the commands of a Dockerfile that were run, by their texts.
+    seconds of the commands of a Dockerfile that were run, by their texts. `base` is what the name of the base stood for
+    (the digest of an index, if it is for several platforms), where that is in a registry.
     """
 
     image: Digest
@@ -52,6 +53,7 @@ class Built:
     told: tuple[str, ...] = ()
     warning: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
+    base: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ def route(pin: Pin, indexes: Indexes) -> tuple[str, ...]:
     What the lock says of where it has the package from goes before everything else, and then what an index claims for
     itself (`only`). The next one is asked if the one before says that it does not have the package, or is open.
     """
-    if pin.source != "index":
+    if not pin.is_watched:
         return ()
     kin = {name: settings for name, settings in indexes.items() if settings.kind == pin.ecosystem}
     claimed = tuple(name for name, settings in kin.items() if any(matches(glob, pin.package) for glob in settings.only))
@@ -52,7 +52,7 @@ def is_open(pin: Pin, settings: IndexSettings) -> bool:
 
 def unrouted(pin: Pin, indexes: Indexes) -> str:
     """Why no index may answer for the pin, or an empty text if one may."""
-    if pin.source != "index" or route(pin, indexes):
+    if not pin.is_watched or route(pin, indexes):
         return ""
     if not _named(pin):
         return f"no index of the configuration is for {pin.package}"

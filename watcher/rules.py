@@ -8,7 +8,7 @@ from watcher.advisory import Advisory, Affected, Against
 from watcher.decision import Reason, Verdict
 from watcher.lookup import Lookup
 from watcher.past import Failure
-from watcher.pin import Pin
+from watcher.pin import CONFIGURED, Pin
 from watcher.policy import DEFAULT, Policy, Watch
 from watcher.release import Release
 from watcher.requirement import raised
@@ -69,7 +69,7 @@ class Case:
     def never(self) -> tuple[str, str]:
         """The rule by which no release at all may move the pin, and what it says; or two empty texts."""
         pin, rules = self.pin, self.rules
-        if pin.source != "index":
+        if not pin.is_watched:
             return "source", f"{pin.package} has a {pin.source} source, which only a person moves"
         if rules.policy.watch is Watch.NONE:
             return "ignore", f"{pin.package} is ignored by the policy"
@@ -85,6 +85,15 @@ class Case:
     def pinned(self, release: Release) -> Reason | None:
         rule, said = self.never()
         return no(release, rule, said) if rule else None
+
+    def configured(self, release: Release) -> Reason | None:
+        if self.pin.source != CONFIGURED:
+            return None
+        now = f"{self.pin.package} names another image now"
+        if self.pin.constraint:
+            return no(release, CONFIGURED, f"{now}; the digest is in the configuration, where a person changes it")
+        said = f"{now}, on which the next build will stand: `toplayer deploy {self.rules.app}`"
+        return no(release, CONFIGURED, said)
 
     def yanked(self, release: Release) -> Reason | None:
         if release.yanked is None:
@@ -185,6 +194,7 @@ class Case:
 Rule = Callable[[Case, Release], Reason | None]
 ALWAYS: tuple[Rule, ...] = (
     Case.pinned,
+    Case.configured,
     Case.yanked,
     Case.moved,
     Case.harmful,

@@ -120,7 +120,9 @@ def _parts(rows: Any) -> tuple[Part, ...]:
 
 
 def _built(row: Any) -> Built:
-    return Built(**{**row, "image": Digest(row["image"]), "told": tuple(row.get("told", ()))})
+    base = row.get("base")
+    told = {"told": tuple(row.get("told", ())), "base": Digest(base) if base else None}
+    return Built(**{**row, "image": Digest(row["image"]), **told})
 
 
 def _plain(values: Any) -> Any:

@@ -6,11 +6,12 @@ from typing import Any
 
 from watcher import decide
 from watcher.bump import Bump, BumpStage
-from watcher.decision import Decision
+from watcher.decision import Decision, Verdict
 from watcher.event import Event
 from watcher.head import Head
 from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, IndexState, Lookup
+from watcher.pin import CONFIGURED
 from watcher.plan import GIVEN_UP_AFTER
 from watcher.proposal import Proposals, Tended
 from watcher.receiver import Receiver
@@ -32,7 +33,10 @@ def status(settings: Settings, ledger: Ledger, apps: Iterable[str], now: datetim
     ended = ledger.all(Bump, app=names, stage=[s for s in BumpStage if not s.is_open], order="-ended_at", limit=10)
     proposals = {one.app: one for one in ledger.all(Proposals, app=names)}
     return {
-        "apps": [app_row(head, proposals.get(head.app)) for head in ledger.all(Head, app=names, order="app")],
+        "apps": [
+            app_row(head, proposals.get(head.app)) | {"base": _base(ledger, head.app)}
+            for head in ledger.all(Head, app=names, order="app")
+        ],
         "hits": [hit_row(one.decision) for name in names for one in ledger.standing(name) if one.is_hit],
         "bumps": bump_rows(settings, ledger, (*open_bumps, *ended), now),
         "rollouts": status_rollouts(ledger, names, past),
@@ -43,6 +47,14 @@ def status(settings: Settings, ledger: Ledger, apps: Iterable[str], now: datetim
         "receivers": [receiver_row(ledger, r) for r in ledger.all(Receiver, receiver=list(settings.notify.names()))],
         "paused": ledger.holds(),
     }
+
+
+def _base(ledger: Ledger, app: str) -> str:
+    """What there is to say of the base that the configuration names: that it has moved, or cannot be looked up."""
+    named = {pin.package for head in ledger.all(Head, app=app) for pin in head.pins if pin.source == CONFIGURED}
+    quiet = (Verdict.CURRENT, Verdict.TAKEN)
+    found = [one.decision for one in ledger.standing(app) if one.decision.package in named]
+    return "; ".join(one.said for one in found if one.verdict not in quiet and one.current)
 
 
 def status_rollouts(ledger: Ledger, apps: Iterable[str], past: int = 0) -> list[Row]:

@@ -18,6 +18,7 @@ from watcher.known import Known, digest
 from watcher.ledger import Ledger
 from watcher.lookup import IndexState
 from watcher.past import Past
+from watcher.pin import CONFIGURED
 from watcher.settings import Settings
 from watcher.standing import Standing, Weighing
 
@@ -88,6 +89,9 @@ def _told(made: Iterable[Decision], before: Mapping[Subject, Standing]) -> Itera
         facts = {"package": one.package, "version": one.current, "said": one.said}
         if fresh:
             yield _event(one, "hit", facts | {"advisories": ", ".join(fresh)})
+        moved = [reason.version for reason in one.reasons if reason.rule == CONFIGURED]
+        if moved and one.current and (last is None or moved != [reason.version for reason in last.reasons]):
+            yield _event(one, "moved", facts)
         if one.flaw and (last is None or not last.flaw):
             yield _event(one, "flawed", facts)
         if one.status and (one.package, one.status) not in words:

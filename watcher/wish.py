@@ -20,7 +20,7 @@ from watcher.inventory import inventory
 from watcher.known import Known
 from watcher.ledger import Ledger
 from watcher.lookup import Outcome
-from watcher.pin import Pin
+from watcher.pin import CONFIGURED, Pin
 from watcher.release import Release
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from watcher.settings import Settings
@@ -104,6 +104,9 @@ def _move(settings: Settings, ledger: Ledger, app: str, package: str, version: s
     head = ledger.find(Head, app=app) or Head(app=app)
     pins = [one.pin for one in inventory(head, settings.apps[app]) if one.pin.source == "index"]
     mine = [pin for pin in pins if pin.package == package]
+    if any(pin.source == CONFIGURED and pin.package == package for pin in head.pins):
+        hint = 'with base = "file:base.Dockerfile" it is a pin of the repository, and moves as any other'
+        raise NothingTo("bump", f"{package} is named in the configuration, and every build takes what it names", hint)
     if not mine:
         raise NotFound(f"pin of {app} called", package, sorted({pin.package for pin in pins}))
     scheme, lookup, first = SCHEMES[mine[0].ecosystem], Known.read(settings, ledger).of(mine[0]), mine[0]

@@ -14,7 +14,7 @@ from watcher.ecosystems import ECOSYSTEMS
 from watcher.errors import SettingsRefused
 from watcher.head import Head
 from watcher.lookup import Lookup, Outcome
-from watcher.pin import Pin
+from watcher.pin import CONFIGURED, Pin
 from watcher.release import File, Release
 from watcher.rules import Rules
 from watcher.settings import ImageSettings
@@ -56,18 +56,22 @@ def test_a_dockerfile_is_pinned_in_and_registries_are_asked_beside_the_named_ind
 
 
 @pytest.mark.parametrize(
-    ("image", "file"),
+    ("image", "file", "asked"),
     [
-        ('base = "file:deploy/base.Dockerfile"', "deploy/base.Dockerfile"),
-        ('base = "registry.example/base:1"', ""),
-        ('builder = "dockerfile"\ndockerfile = { follow = "none" }', ""),
-        ('builder = "dockerfile"\ndockerfile = { file = "docker/build" }', ""),
+        ('base = "file:deploy/base.Dockerfile"', "deploy/base.Dockerfile", True),
+        ('base = "registry.example/base:1"', "", True),
+        ('base = "oci:/srv/base:1"', "", False),
+        ("", "", False),
+        ('builder = "dockerfile"\ndockerfile = { follow = "none" }', "", False),
+        ('builder = "dockerfile"\ndockerfile = { file = "docker/build" }', "", False),
     ],
 )
-def test_the_base_is_followed_where_a_file_of_the_repository_names_it(image: str, file: str) -> None:
+def test_registries_are_asked_where_the_repository_or_the_configuration_names_a_base(
+    image: str, file: str, asked: bool
+) -> None:
     found = parse(settings(image), "x")
     assert found.apps["shop"].image.base_file == file
-    assert ("oci" in found.indexes) == bool(file)
+    assert ("oci" in found.indexes) == asked
 
 
 @pytest.mark.parametrize(
@@ -107,6 +111,32 @@ def test_a_tag_that_names_another_digest_is_a_candidate_once_it_has_cooled(pinne
     assert (found.verdict, found.candidate) == (Verdict.TAKEN, B)
     assert young.verdict is Verdict.HELD
     assert choose(replace(PIN, version=B), lookup, rules, now).verdict is Verdict.CURRENT
+
+
+@pytest.mark.parametrize(
+    ("version", "constraint", "outcome", "verdict", "said"),
+    [
+        (A, "", Outcome.ANSWER, Verdict.REFUSED, "will stand: `toplayer deploy shop`"),
+        ("", "", Outcome.ANSWER, Verdict.REFUSED, "will stand: `toplayer deploy shop`"),
+        (A, A, Outcome.ANSWER, Verdict.REFUSED, "in the configuration, where a person changes it"),
+        (B, "", Outcome.ANSWER, Verdict.CURRENT, "nothing is newer"),
+        (A, "", Outcome.UNKNOWN, Verdict.UNKNOWN, "not looked: the index has not been asked yet"),
+        (A, "", Outcome.ABSENT, Verdict.REFUSED, "is not on the index oci"),
+    ],
+)
+def test_a_base_of_the_configuration_is_looked_up_and_left_to_a_person(
+    version: str, constraint: str, outcome: Outcome, verdict: Verdict, said: str, now: datetime
+) -> None:
+    pin = replace(PIN, version=version, lock="", constraint=constraint, source=CONFIGURED)
+    there = (Release(package=BASE, version=B, files=(File(filename=B, url="", seen_at=now),)),)
+    releases = there if outcome is Outcome.ANSWER else ()
+    lookup = Lookup(index="oci", package=BASE, outcome=outcome, releases=releases)
+    rules = Rules(app="shop", target=ECOSYSTEMS["oci"].target(ImageSettings(repository="registry.example/shop")))
+
+    found = choose(pin, lookup, rules, now)
+
+    assert (found.verdict, found.candidate) == (verdict, "")
+    assert said in found.said
 
 
 @pytest.mark.parametrize(("at", "stage"), [(A, BumpStage.FOUND), (B, BumpStage.MERGED), (C, BumpStage.SUPERSEDED)])

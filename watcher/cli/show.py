@@ -43,7 +43,7 @@ def _print_status(row: view.Row) -> None:
     for app in row["apps"]:
         seen = f"at {short(app['commit'])}, {app['pins']} pins" if app["commit"] else "not surveyed yet"
         say(f"{app['app']}: {seen}, surveyed {when(app['surveyed_at']) or 'never'}")
-        for said in filter(None, (app["reason"], app["remark"], app["forge"])):
+        for said in filter(None, (app["reason"], app["remark"], app["base"], app["forge"])):
             say(f"  {said}")
     for index in row["indexes"]:
         unknown = ""

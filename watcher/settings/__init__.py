@@ -78,7 +78,8 @@ class Settings(Model):
         locks = [lock for app in apps.values() for lock in _locks(app)] if isinstance(apps, dict) else []
         kinds = {ecosystem_of(lock) for lock in locks} - {""} or {"pypi"}
         known = data.get("indexes", {kind: {"kind": kind} for kind in sorted(kinds)})
-        if "oci" in kinds and isinstance(known, dict):
+        named = any(_names_a_base(app) for app in apps.values()) if isinstance(apps, dict) else False
+        if ("oci" in kinds or named) and isinstance(known, dict):
             known = {"oci": {"kind": "oci"}} | known
         return data | {"indexes": known}
 
@@ -123,10 +124,19 @@ def _locks(app: Any) -> list[str]:
 
 def _base_file(app: Mapping[str, Any]) -> str:
     """See `ImageSettings.base_file`."""
+    image = _image(app)
+    return image.base_file if image else ""
+
+
+def _names_a_base(app: Any) -> bool:
+    """See `ImageSettings.base_image`."""
+    image = app.image if isinstance(app, AppSettings) else _image(app) if isinstance(app, dict) else None
+    return image is not None and image.base_image is not None
+
+
+def _image(app: Mapping[str, Any]) -> ImageSettings | None:
     image = app.get("image")
-    if isinstance(image, ImageSettings):
-        return image.base_file
     try:
-        return ImageSettings.model_validate(image).base_file
+        return image if isinstance(image, ImageSettings) else ImageSettings.model_validate(image)
     except ValidationError:
-        return ""  # It will be told.
+        return None  # It will be told.

@@ -149,6 +149,12 @@ class ImageSettings(Model):
         mine = self.dockerfile or DockerfileSettings()
         return mine.file if mine.follow != "none" and ecosystem_of(mine.file) == "oci" else ""
 
+    @property
+    def base_image(self) -> Reference | None:
+        """The image in a registry that stands in the settings themselves as the one to stand on, if there is one."""
+        beside = self.base == "scratch" or self.base.startswith(("file:", "oci:"))
+        return None if beside or self.builder != "layers" else Reference.parse(self.base)
+
     def follows(self, pin: Pin) -> bool:
         """Whether a pin of the repository is one to look after. All are, but for images that are not to be followed."""
         by_tag = pin.ecosystem == "oci" and not pin.version

@@ -53,6 +53,18 @@ def address_of(image: ImageSettings, fetch: Callable[[str], bytes | None]) -> st
     return str(base_of(decoded(data, image.base_file), image.base_file))
 
 
+def settled(address: str, registries: Mapping[str, RegistrySettings]) -> tuple[str, Digest | None]:
+    """The address with the digest of what it names now, and that digest: so all platforms stand on the same image.
+
+    No digest for what is in no registry, or is not there. Raises what stores raise.
+    """
+    if address == SCRATCH or address.startswith("oci:"):
+        return address, None
+    reference = Reference.parse(address)
+    digest = reference.digest or open_image(reference, registries).named(reference.name)
+    return str(replace(reference, digest=digest)), digest
+
+
 def open_base(
     address: str, platform: Platform, registries: Mapping[str, RegistrySettings], scratch: Path | None = None
 ) -> Base:

@@ -1,29 +1,34 @@
 """A survey: what stands at the tip of an app's branch, and which branches are ours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
 from watcher import lockfiles
 from watcher.errors import LockfileUnreadable
 from watcher.head import Head
+from watcher.image import Digest
 from watcher.inert import inert
-from watcher.pin import Pin
+from watcher.lockfiles.dockerfile import name_of
+from watcher.pin import CONFIGURED, Pin
 from watcher.settings import AppSettings
+from watcher.versions.digest import BY_TAG
 from workers.git import Repository
 
 
-def survey(head: Head, app: AppSettings, repository: Repository, now: datetime) -> Head:
+def survey(
+    head: Head, app: AppSettings, repository: Repository, now: datetime, stands_on: Digest | None = None
+) -> Head:
     """`head` as it is now. Raises `LockfileUnreadable`, also for a lockfile that is not there, and git's errors.
 
-    A lock that is in no image is read as far as it can be.
+    A lock that is in no image is read as far as it can be. `stands_on` is what the newest image has as its base.
     """
     seen = repository.fetch()
 
     def read(path: str) -> bytes | None:
         return repository.read(seen.tip, path)
 
-    pins = lockfiles.read_all(app.pinned_in, read)
+    pins = (*lockfiles.read_all(app.pinned_in, read), *_base(app, stands_on))
     beside, remark = _beside(app, read)
     return replace(
         head,
@@ -38,6 +43,21 @@ def survey(head: Head, app: AppSettings, repository: Repository, now: datetime) 
         attempts=0,
         due_at=None,
     )
+
+
+def _base(app: AppSettings, stands_on: Digest | None) -> Iterator[Pin]:
+    """The base, if it is the configuration that names it."""
+    named = app.image.base_image
+    if named is not None:
+        version, constraint = str(named.digest or stands_on or BY_TAG), str(named.digest or "")
+        yield Pin(
+            ecosystem="oci",
+            package=name_of(named),
+            version=version,
+            lock="",
+            constraint=constraint,
+            source=CONFIGURED,
+        )
 
 
 def _beside(app: AppSettings, read: Callable[[str], bytes | None]) -> tuple[list[Pin], str]:

@@ -1,6 +1,7 @@
 """Building and pushing the image of a rollout."""
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 
 from watcher import decide, lockfiles, rollouts
@@ -18,7 +19,7 @@ from watcher.rollout import Built, Rollout, RolloutStage
 from watcher.wheels import Wheels
 from workers.carry import Step
 from workers.composer import Composer
-from workers.image.base import address_of, open_base
+from workers.image.base import address_of, open_base, settled
 from workers.image.build import build
 from workers.image.recipe import Recipe
 from workers.image.several import build_each
@@ -50,6 +51,7 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
     repository, place = repository_of(settings, rollout.app), state_of(settings) / "tmp"
     store, hosts = open_store(app.image.repository, settings.registries, scratch=place), machines_of(desk, app)
     address = address_of(app.image, lambda path: repository.read(rollout.commit, path))
+    address, named = settled(address, settings.registries)
     with scratch(place) as mine, Http(settings.toplayer.contact) as http:
         tree = mine / "tree"
         tree.mkdir()
@@ -88,7 +90,7 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
                 report=log.info,
             )
 
-        built = build_each(recipe, store, build_one)
+        built = replace(build_each(recipe, store, build_one), base=named)
     return rollout.at(RolloutStage.BUILT, desk.clock(), built=built)
 
 

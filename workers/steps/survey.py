@@ -6,6 +6,7 @@ from watcher import decide
 from watcher.bump import Bump, BumpStage
 from watcher.desk import Desk
 from watcher.head import Head
+from watcher.rollout import Rollout
 from workers.carry import Step
 from workers.propose.survey import survey
 from workers.steps.rooms import repository_of
@@ -20,7 +21,9 @@ def _due(desk: Desk, head: Head, now: datetime) -> bool:
 
 def _do(desk: Desk, head: Head) -> Head:
     app = desk.settings.apps[head.app]
-    return survey(head, app, repository_of(desk.settings, head.app), desk.clock())
+    every = desk.ledger.all(Rollout, app=head.app, order="-generation")
+    base = next((one.built.base for one in every if one.built), None)
+    return survey(head, app, repository_of(desk.settings, head.app), desk.clock(), base)
 
 
 SURVEY = Step(lambda desk, id: desk.ledger.find(Head, app=id), _due, _do)

@@ -18,6 +18,7 @@ from watcher import config
 from watcher.desk import Desk
 from watcher.ledger import Ledger
 from watcher.rollout import Rollout, RolloutStage
+from watcher.settings import Settings
 from workers.git import GitRefused
 from workers.image.parts import COMPONENT
 from workers.oci.layout import LayoutStore
@@ -37,11 +38,11 @@ class Place:
     own: SimpleIndex
     public: SimpleIndex
     more: str = ""
+    last: str = ""
 
-    def build(self, lock: str, *before: Rollout, **own: Any) -> Rollout:
-        """What becomes of a rollout of a commit with this lock, after others."""
+    def settings(self, **own: Any) -> Settings:
         rows = "".join(f"{name} = {value!r}\n".replace("True", "true") for name, value in own.items())
-        settings = config.parse(
+        return config.parse(
             f"""
             [toplayer]
             state = "{self.root}/state"
@@ -62,9 +63,14 @@ class Place:
             [[fleets.field.hosts]]
             name = "here"
             address = "dir:{self.root}/here"
+            {self.last}
             """,
             "test",
         )
+
+    def build(self, lock: str, *before: Rollout, **own: Any) -> Rollout:
+        """What becomes of a rollout of a commit with this lock, after others."""
+        settings = self.settings(**own)
         commit = self.origin.write({"requirements.txt": lock, "shop.py": ""})
         ledger = Ledger(settings.ledger_url)
         try:
