@@ -20,6 +20,7 @@ _KINDS = (
 _OUTSIDE = ("..", "../")
 LONGEST_NAME, LONGEST_PATH = 255, 4000
 """Bytes. Linux takes 4095 in a path, and the engine's own directories come in front of it."""
+TOO_LONG = f"expected at most {LONGEST_NAME} bytes in a name and {LONGEST_PATH} in a path, got more"
 DIRECTORY_MODES = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700}
 """Directories of every base whose mode is not 0755. A layer that has something in one of them says its mode again."""
 
@@ -59,7 +60,9 @@ def with_parents(entries: Iterable[Entry]) -> list[Entry]:
     """
     found: dict[str, Entry] = {}
     for entry in entries:
-        _check_length(entry.path)
+        if too_long(entry.path):
+            # A host would find that out in the middle of a pull.
+            raise BuildRefused(shown(entry.path), TOO_LONG)
         before = found.get(entry.path, entry)
         if before.is_directory != entry.is_directory:
             raise BuildRefused(shown(entry.path), "one part of the layer has a file here, another one a directory")
@@ -70,14 +73,12 @@ def with_parents(entries: Iterable[Entry]) -> list[Entry]:
     return [found[path] for path in sorted(found)]
 
 
-def _check_length(path: str) -> None:
-    """Refuses what Linux has no room for: a host would find that out in the middle of a pull."""
+def too_long(path: str) -> bool:
+    """Whether Linux has no room for it."""
     if len(path) * 4 < LONGEST_NAME:
-        return
+        return False
     raw = os.fsencode(path)
-    if len(raw) > LONGEST_PATH or max(map(len, raw.split(b"/"))) > LONGEST_NAME:
-        why = f"expected at most {LONGEST_NAME} bytes in a name and {LONGEST_PATH} in a path, got more"
-        raise BuildRefused(shown(path), why)
+    return len(raw) > LONGEST_PATH or max(map(len, raw.split(b"/"))) > LONGEST_NAME
 
 
 def _parents(path: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ https://packaging.python.org/specifications/recording-installed-packages/.
 
 import csv
 import io
+import posixpath
 import re
 import stat
 import struct
@@ -26,7 +27,9 @@ from packaging.version import InvalidVersion, Version
 
 from watcher.inert import inert
 from workers.image.archived import Archived
+from workers.image.entry import TOO_LONG, too_long
 from workers.image.errors import BuildRefused
+from workers.image.places import above
 
 MOST_ENTRIES = 200_000
 MOST_BYTES = 8 * 1024**3
@@ -135,6 +138,9 @@ class _Reader:
                 raise self._wrong(name, "it is there twice")
             if not entry.is_dir():
                 found[name] = entry
+        for name in found:
+            if file := next((one for one in above(posixpath.dirname(name)) if one in found), None):
+                raise self._wrong(file, f"expected a directory, because {inert(name, 200)} is in it, got a file")
         return found
 
     def _check_name(self, name: str, shown: str) -> None:
@@ -144,12 +150,16 @@ class _Reader:
             raise self._wrong(shown, "expected a path within the wheel, got one that leads out of it")
         if "\\" in name or not name.isprintable() or any(part in ("", ".") for part in name.split("/")):
             raise self._wrong(shown, "expected an ordinary path")
+        if too_long(name):
+            raise self._wrong(shown, TOO_LONG)
 
     def _check_kind(self, entry: zipfile.ZipInfo, name: str) -> None:
         if entry.flag_bits & 0x1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise self._wrong(name, "it is encrypted, or packed in an unusual way")
         if not 0 <= entry.header_offset < self._path.stat().st_size:
             raise self._wrong(name, "its place is not in the archive")
+        if entry.is_dir() and entry.file_size:
+            raise self._wrong(name, f"expected a directory, got one with {entry.file_size} bytes")
         kind = stat.S_IFMT(entry.external_attr >> 16) if entry.create_system == 3 else 0
         if kind not in (0, stat.S_IFDIR if entry.is_dir() else stat.S_IFREG):
             got = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a directory"}.get(kind, "a device or a pipe")
@@ -184,6 +194,8 @@ class _Reader:
         for row in filter(None, csv.reader(self._lines(f"{info}/RECORD"))):
             if row[0] not in files:
                 raise self._wrong(row[0], "RECORD lists it, and it is not in the wheel")
+            if rows.get(row[0], row) != row:
+                raise self._wrong(row[0], "RECORD lists it twice, and not as the same")
             rows[row[0]] = row
         for name in files:
             if name not in rows and name not in unlisted:

@@ -1,6 +1,7 @@
 """A wheel is what its RECORD says, or it is refused by name and entry. What uv would do with it is noted at each."""
 
 import contextlib
+import csv
 import hashlib
 import io
 import re
@@ -16,13 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from tests.rig.mutated import mutated
 from tests.rig.wheel import metadata, wheel
 from watcher.settings import ImageSettings
-from workers.image.content import whole
+from workers.image.content import size_of, whole
 from workers.image.errors import BuildRefused
 from workers.image.install import installed
 from workers.image.layer import write_layer
 from workers.image.wheel import read_wheel
 
 Rewrite = Callable[[bytes], bytes]
+IMAGE = ImageSettings(repository="oci:/images", python="3.12")
+SITE = "opt/venv/lib/python3.12/site-packages"
 
 
 def put(directory: Path, data: bytes, name: str = "evil", version: str = "1.0") -> Path:
@@ -139,6 +142,72 @@ def test_a_file_with_other_bytes_than_record_says_is_refused(tmp_path: Path) -> 
     assert "evil/__init__.py: its bytes are not those that RECORD has the hash of" in refused(tmp_path, data)
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_record_that_says_two_things_of_a_file_is_refused(tmp_path: Path, is_first: bool) -> None:
+    def rewrite(raw: bytes) -> bytes:
+        row = b"evil/__init__.py,sha256=AAAA,3\n"
+        return row + raw if is_first else raw + row
+
+    data = spoiled(wheel("evil", "1.0"), change={"evil-1.0.dist-info/RECORD": rewrite})  # uv: installed
+
+    assert "evil/__init__.py: RECORD lists it twice, and not as the same" in refused(tmp_path, data)
+
+
+def test_a_record_that_says_the_same_twice_or_a_wrong_size_is_put_right(tmp_path: Path) -> None:
+    def rewrite(raw: bytes) -> bytes:
+        lines = [re.sub(rb",\d+$", b",999", line) for line in raw.splitlines()]
+        return b"\n".join([*lines, *lines])
+
+    data = spoiled(wheel("evil", "1.0"), change={"evil-1.0.dist-info/RECORD": rewrite})
+
+    found = installed(read_wheel(put(tmp_path, data), "evil", "1.0"), IMAGE)
+    (record,) = (whole(entry.content) for entry in found if entry.content and entry.path.endswith("/RECORD"))
+    sizes = {entry.path: size_of(entry.content) for entry in found if entry.content is not None}
+    rows = [row for row in csv.reader(record.decode().splitlines()) if row[2]]
+    assert rows
+    assert all(int(size) == sizes[f"{SITE}/{name}"] for name, _, size in rows)
+    assert len({name for name, _, _ in rows}) == len(rows)
+
+
+def test_bits_that_give_rights_away_are_left_out(tmp_path: Path) -> None:
+    files = {"evil/su": "x", "evil/plain": "x"}
+    data = spoiled(wheel("evil", "1.0", files=files), kinds={"evil/su": stat.S_IFREG | 0o6777})
+
+    found = {entry.path: entry.mode for entry in installed(read_wheel(put(tmp_path, data), "evil", "1.0"), IMAGE)}
+
+    assert (found[f"{SITE}/evil/su"], found[f"{SITE}/evil/plain"]) == (0o755, 0o644)
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 256, "é" * 128, f"{'d' * 256}/x", "/".join(["d" * 200] * 20)], ids=["name", "é", "directory", "path"]
+)
+def test_a_name_that_linux_has_no_room_for_is_refused(tmp_path: Path, name: str) -> None:
+    assert "in a name and 4000 in a path, got more" in refused(
+        tmp_path, wheel("evil", "1.0", files={f"evil/{name}": ""})
+    )
+
+
+def test_a_file_that_would_have_to_be_a_directory_is_refused(tmp_path: Path) -> None:
+    data = wheel("evil", "1.0", files={"evil/a": "x", "evil/a/b/c": "y"})
+
+    assert "evil/a: expected a directory, because evil/a/b/c is in it, got a file" in refused(tmp_path, data)
+
+
+def test_a_directory_with_bytes_of_its_own_is_refused(tmp_path: Path) -> None:
+    data = spoiled(wheel("evil", "1.0"), add={"evil/more/": b"code"})
+
+    assert "evil/more/: expected a directory, got one with 4 bytes" in refused(tmp_path, data)
+
+
+def test_a_name_that_is_utf8_and_does_not_say_so_is_refused(tmp_path: Path) -> None:
+    data = bytearray(wheel("evil", "1.0", files={"evil/é.py": ""}))
+    for mark, place in ((b"PK\x03\x04", 7), (b"PK\x01\x02", 9)):
+        for found in re.finditer(re.escape(mark), bytes(data)):
+            data[found.start() + place] &= ~0x08
+
+    assert "evil/é.py: RECORD lists it, and it is not in the wheel" in refused(tmp_path, bytes(data))
+
+
 @pytest.mark.parametrize("row", ["evil/__init__.py,,", "evil/__init__.py,md5=x,3", "evil/__init__.py"])
 def test_a_file_without_a_good_hash_is_refused(tmp_path: Path, row: str) -> None:
     def rewrite(raw: bytes) -> bytes:
@@ -252,8 +321,7 @@ def test_a_name_that_is_not_the_utf8_that_it_says_is_refused(tmp_path: Path) -> 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=mutated(wheel("evil", "1.0", files={"evil/é.py": "x\n" * 99}, scripts={"evil": "evil:main"})))
 def test_whatever_a_wheel_is_it_is_laid_out_or_refused(tmp_path: Path, data: bytes) -> None:
-    image = ImageSettings(repository="oci:/images", python="3.12")
     path = put(tmp_path, data)
 
     with contextlib.suppress(BuildRefused):
-        write_layer(installed(read_wheel(path, "evil", "1.0"), image), tmp_path / "layer")
+        write_layer(installed(read_wheel(path, "evil", "1.0"), IMAGE), tmp_path / "layer")
