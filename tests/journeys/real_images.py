@@ -3,10 +3,11 @@
     make real-images
 
 needs the public index and takes minutes, so it is no part of `make test`. Every image is asked what `pip check` says,
-that no file of a package is missing, and that imports come from where they should.
+that no file of a package is missing, and that imports come from where they should; one with PHP, what Composer says.
 """
 
 import gzip
+import json
 import os
 import re
 import subprocess
@@ -21,8 +22,10 @@ from docker import APIClient
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from tests.rig.base_image import PYTHON, base_image, libraries
+from tests.rig.composer_repository import ComposerRepository
 from tests.rig.engine import RealEngine, engine, ran
 from tests.rig.image import File, layer, publish
+from tests.rig.php_image import php_image
 from tests.rig.registry import Registry, registry
 from tests.rig.world import World, make_world
 from workers.oci.layout import LayoutStore
@@ -100,6 +103,20 @@ WORKSPACE = {
     "assert subprocess.run(['root'], capture_output=True, text=True, check=True).stdout == 'lib\\n'\n"
     "print('it is sound')\n",
 }
+BOTH = {
+    "requirements.in": "click\npip\n",
+    "php/main.php": "<?php\nrequire __DIR__ . '/vendor/autoload.php';\n"
+    "echo Acme\\Http\\Version::V, ' ', Composer\\InstalledVersions::getPrettyVersion('acme/core');\n",
+    "check.py": SOUND + "import click\nassert click.__file__.startswith('/opt/venv/'), click.__file__\n"
+    "def told(*words):\n    done = subprocess.run(words, capture_output=True, text=True, cwd='/app/php')\n"
+    "    assert done.returncode == 0, done.stdout + done.stderr\n    return done.stdout\n"
+    "assert told('php', 'main.php') == '1.2.0 2.0.0'\n"
+    "checked = told('composer', 'check-platform-reqs', '--no-interaction')\n"
+    "assert 'ext-mbstring' in checked and 'success' in checked, checked\n"
+    "told('composer', 'validate', '--no-check-publish', '--no-interaction')\n"
+    "assert told('composer', 'show', '--name-only', '--no-interaction').split() == ['acme/core', 'acme/http']\n"
+    "print('it is sound')\n",
+}
 APPS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "django": ("requirements.txt", DJANGO),
     "celery": ("requirements.txt", CELERY),
@@ -160,7 +177,14 @@ def locked(files: Mapping[str, str], lock: str, place: Path) -> dict[str, str]:
 def configured(tmp: Path, name: str, docker: RealEngine, real: Registry, base: str) -> World:
     lock, files = APPS[name]
     world = make_world(tmp / "world", locked(files, lock, tmp / "tree"), PYPI_SIMPLE_ENDPOINT)
-    image = {
+    world.configure(
+        {"one": docker.address}, image=image_of(name, docker, real, base), app={"lock": lock}, run={"network": "none"}
+    )
+    return world
+
+
+def image_of(name: str, docker: RealEngine, real: Registry, base: str) -> dict[str, Any]:
+    return {
         "repository": f"{real.address}/team/{name}",
         "base": base,
         "interpreter": "/usr/local/bin/python3",
@@ -168,8 +192,6 @@ def configured(tmp: Path, name: str, docker: RealEngine, real: Registry, base: s
         "command": ["python", "check.py"],
         "sandbox": {"engine": docker.address},
     }
-    world.configure({"one": docker.address}, image=image, app={"lock": lock}, run={"network": "none"})
-    return world
 
 
 def first(world: World) -> dict[str, Any]:
@@ -195,6 +217,42 @@ def test_a_real_application_is_built_pulled_and_runs(
         assert ran(api, image).endswith("it is sound\n")
     again = world.json("build", "shop")
     assert again["image"] == built["image"]
+
+
+def test_a_real_application_in_python_and_php_is_built_pulled_and_runs(
+    tmp_path: Path, docker: RealEngine, real: Registry
+) -> None:
+    base, tree = php_image(tmp_path / "base"), tmp_path / "tree"
+    with ComposerRepository() as repository:
+        repository.publish("acme/core", "2.0.0")
+        repository.publish("acme/http", "1.2.0", requires={"php": ">=8.0", "ext-mbstring": "*", "acme/core": "^2"})
+        about = {
+            "name": "team/shop",
+            "description": "A shop.",
+            "license": "MIT",
+            "repositories": [{"type": "composer", "url": repository.url}, {"packagist.org": False}],
+            "require": {"acme/http": "^1.0"},
+            "config": {"secure-http": False},
+        }
+        files = locked({**BOTH, "php/composer.json": json.dumps(about)}, "requirements.txt", tree)
+        env = environment(tmp_path, COMPOSER_HOME=str(tmp_path / "home"), COMPOSER_ALLOW_SUPERUSER="1")
+        words = ["composer", "update", "--no-install", "--quiet", "--no-interaction"]
+        subprocess.run(words, cwd=tree / "php", env=env, check=True)
+        files["php/composer.lock"] = (tree / "php/composer.lock").read_text()
+        world = make_world(tmp_path / "world", files, PYPI_SIMPLE_ENDPOINT)
+        world.configure(
+            {"one": docker.address},
+            image=image_of("both", docker, real, base) | {"php": "8.2"},
+            app={"lock": "requirements.txt", "more_locks": ["php/composer.lock"]},
+            run={"network": "none"},
+            more=f'[indexes.packagist]\nkind = "packagist"\nurl = "{repository.url}"\nprivate = true\n',
+        )
+
+        built = first(world)
+
+    with docker.api() as api:
+        api.pull(f"{real.address}/team/both", tag=built["image"])
+        assert ran(api, f"{real.address}/team/both@{built['image']}").endswith("it is sound\n")
 
 
 def test_what_bytecode_costs_and_saves(
