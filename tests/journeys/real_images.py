@@ -46,7 +46,7 @@ DJANGO = {
     "manage.py": "import os, sys\nos.environ['DJANGO_SETTINGS_MODULE'] = 'site1.settings'\n"
     "from django.core.management import execute_from_command_line\nexecute_from_command_line(sys.argv)\n",
     "site1/__init__.py": "",
-    "site1/settings.py": "SECRET_KEY = 'x'\nROOT_URLCONF = 'site1.urls'\nALLOWED_HOSTS = ['*']\n"
+    "site1/settings.py": "SECRET_KEY = 'x'\nROOT_URLCONF = 'site1.urls'\nALLOWED_HOSTS = ['*']\nTIME_ZONE = 'UTC'\n"
     "INSTALLED_APPS = ['django.contrib.contenttypes', 'django.contrib.auth', 'rest_framework', 'site1']\n"
     "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': ':memory:'}}\n",
     "site1/urls.py": "from django.http import HttpResponse\nfrom django.urls import path\n"
