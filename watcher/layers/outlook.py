@@ -93,8 +93,8 @@ class Outlook:
     def _base(self) -> dict[str, Any] | None:
         if self.base is None:
             return None
-        count = self.base.layers
-        said = f"{self.base.name} ({count} {'layer' if count == 1 else 'layers'})"
+        count = "1 layer" if self.base.layers == 1 else f"{self.base.layers} layers"
+        said = f"{self.base.name} ({count})"
         above = self.terms.classic * sum(part.size for part in self.parts) + self._on_top
         return self._unplanned("base", [said], self.base.size, above)
 
