@@ -13,6 +13,7 @@ from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, IndexState, Lookup
 from watcher.pin import CONFIGURED
 from watcher.plan import GIVEN_UP_AFTER
+from watcher.policy import Watch
 from watcher.proposal import Proposals, Tended
 from watcher.receiver import Receiver
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
@@ -34,7 +35,7 @@ def status(settings: Settings, ledger: Ledger, apps: Iterable[str], now: datetim
     proposals = {one.app: one for one in ledger.all(Proposals, app=names)}
     return {
         "apps": [
-            app_row(head, proposals.get(head.app)) | {"base": _base(ledger, head.app)}
+            app_row(head, proposals.get(head.app)) | {"base": _base(settings, ledger, head)}
             for head in ledger.all(Head, app=names, order="app")
         ],
         "hits": [hit_row(one.decision) for name in names for one in ledger.standing(name) if one.is_hit],
@@ -49,12 +50,13 @@ def status(settings: Settings, ledger: Ledger, apps: Iterable[str], now: datetim
     }
 
 
-def _base(ledger: Ledger, app: str) -> str:
+def _base(settings: Settings, ledger: Ledger, head: Head) -> str:
     """What there is to say of the base that the configuration names: that it has moved, or cannot be looked up."""
-    named = {pin.package for head in ledger.all(Head, app=app) for pin in head.pins if pin.source == CONFIGURED}
-    quiet = (Verdict.CURRENT, Verdict.TAKEN)
-    found = [one.decision for one in ledger.standing(app) if one.decision.package in named]
-    return "; ".join(one.said for one in found if one.verdict not in quiet and one.current)
+    policy = settings.apps[head.app].policy
+    named = {pin.package for pin in head.pins if pin.source == CONFIGURED}
+    asked = {package for package in named if policy.of(package).watch is not Watch.NONE}
+    found = [one.decision for one in ledger.standing(head.app) if one.decision.package in asked] if asked else []
+    return "; ".join(one.said for one in found if one.verdict is not Verdict.CURRENT and one.current)
 
 
 def status_rollouts(ledger: Ledger, apps: Iterable[str], past: int = 0) -> list[Row]:

@@ -24,6 +24,7 @@ from watcher.poll import poll_index
 from watcher.rollout import Rollout
 from watcher.turn import Turn
 from watcher.weigh import weigh
+from watcher.wishes import PolicySettings
 from workers.indexes import open_index
 from workers.oci.layout import LayoutStore
 from workers.oci.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, canonical
@@ -114,6 +115,14 @@ def test_a_base_of_the_configuration_that_has_moved_is_told(place: Place, real: 
         shop.look(NOW + timedelta(hours=2))
         with pytest.raises(wish.NothingTo, match="named in the configuration"):
             wish.bump(shop.settings, shop.ledger, "shop", moved["package"], "", wish.Person("ada", "", NOW))
+        ignored = (
+            shop.place.settings()
+            .apps["shop"]
+            .model_copy(
+                update={"policy": PolicySettings.model_validate({"ignore": [moved["package"].replace(":", "?")]})}
+            )
+        )
+        quietly = view.status(shop.settings.model_copy(update={"apps": {"shop": ignored}}), shop.ledger, ["shop"], NOW)
         again = shop.build(built)
         after = shop.look(NOW + timedelta(hours=3))
 
@@ -126,6 +135,7 @@ def test_a_base_of_the_configuration_that_has_moved_is_told(place: Place, real: 
         assert said.endswith("names another image now, on which the next build will stand: `toplayer deploy shop`")
         told = [one for one in shop.ledger.events(app="shop") if one.kind == "pin.moved"]
         assert [one.text for one in notices(told)] == [f"shop: {moved['package']} moved: {said}"]
+        assert quietly["apps"][0]["base"] == ""
         assert again.built
         assert again.built.base == second
         assert (after["current"], after["verdict"], shop.said()) == (second, "current", "")
