@@ -7,14 +7,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # Tests start hundreds of processes: none of them is to compile everything again, whatever the shell around us says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tools check unit journeys real-images kill forges promises faults dockerfiles newer semver clean constraints \
+.PHONY: demo test tools check unit hosts journeys real-images kill forges promises faults dockerfiles newer semver clean constraints \
   bench-watch bench-bump bench-build bench-layers bench-php bench-dockerfile bench-rollout
 
 demo: $(VENV)/.demo  ## the main job on real PyPI, with no root, no Docker and no Redis
 	@$(BIN)/toplayer demo --directory var/demo
 
-test: tools check  ## everything that .ci/run runs; the journeys wait for others most of the time, so both at once
-	@$(MAKE) --no-print-directory --jobs=2 unit journeys
+test: tools check  ## everything that .ci/run runs; much of it waits for engines and servers, so three at once
+	@$(MAKE) --no-print-directory --jobs=3 journeys hosts unit
 
 tools:
 	@sh tests/rig/install.sh
@@ -25,7 +25,10 @@ check: $(VENV)/.test
 	$(BIN)/mypy
 
 unit: $(VENV)/.test
-	$(BIN)/pytest -m "not journey"
+	$(BIN)/pytest -m "not journey" --ignore=tests/workers/fleet
+
+hosts: $(VENV)/.test
+	$(BIN)/pytest -m "not journey" tests/workers/fleet
 
 journeys: $(VENV)/.test
 	$(BIN)/pytest -m journey
