@@ -12,7 +12,6 @@ Read = Callable[[str], str | None]
 """The text of a file of the context, or None if there is none such."""
 
 _INCLUDES = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[=\s]*([^\s#]+)", re.MULTILINE)
-_EDITABLE = re.compile(r"(?:^|\s)(?:-e|--editable)[=\s]")
 _PROJECT = ("pyproject.toml", "setup.py", "setup.cfg")
 _MOST = 100
 
@@ -33,8 +32,7 @@ def is_about(install: Install, step: Step, changed: Collection[str], read: Read 
 
 def _trees(install: Install) -> Iterator[str]:
     """The directories that are installed whole. An editable install is but a path to one."""
-    if install.tree and not _EDITABLE.search(install.command):
-        yield from (posixpath.dirname(path) or "." for path in install.reads if posixpath.basename(path) in _PROJECT)
+    yield from () if install.editable else install.trees
 
 
 def _files(path: str, step: Step) -> set[str]:

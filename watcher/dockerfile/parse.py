@@ -55,6 +55,12 @@ class Instruction:
     span: Span
     text: str
     trigger: "Instruction | None" = None
+    _line: Line = field(repr=False, compare=False, kw_only=True)
+    _begin: int = field(repr=False, compare=False, kw_only=True)
+
+    def span_of(self, start: int, end: int) -> Span:
+        """Where in the file the characters `start` to `end` of its arguments stand, the first of them being 0."""
+        return self._line.span_of(self._begin + start, self._begin + end)
 
     def flag(self, name: str) -> str | None:
         """The value of a flag, or None without it. Of one that is given twice, the last."""
@@ -185,6 +191,8 @@ def _instruction(line: Line, escape: str, start: int = 0) -> Instruction:
         span=line.span,
         text=line.text[start:].strip(),
         trigger=trigger,
+        _line=line,
+        _begin=found[0][1] if found else head.rest,
     )
 
 
