@@ -9,7 +9,8 @@ import click
 
 from watcher.cli.context import Context
 from watcher.cli.out import emit, say, table, talk
-from watcher.dockerfile.advice.lint import CODES, Advice, Finding, lint
+from watcher.dockerfile.advice.codes import CODES
+from watcher.dockerfile.advice.lint import Advice, Finding, lint
 from watcher.dockerfile.parse import decoded, parse
 from watcher.errors import NotFound, Refused
 from watcher.units import size, span

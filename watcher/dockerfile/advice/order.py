@@ -4,34 +4,31 @@ What may move: copies, and installs together with the copies of their lists. Eve
 passes a fence.
 """
 
-import posixpath
-import re
 from dataclasses import dataclass
 
 from watcher.dockerfile.advice.cost import Cost, Known, made, takes, weigh
 from watcher.dockerfile.advice.draft import Draft, Piece
-from watcher.dockerfile.advice.rewrites import Rewrite
-from watcher.dockerfile.graph import Graph
-from watcher.dockerfile.install import installs
+from watcher.dockerfile.advice.paths import INSTALLED, SYSTEM, overlap, within
+from watcher.dockerfile.advice.rewrite import Rewrite
+from watcher.dockerfile.advice.understood import after, is_cd, is_of_system
+from watcher.dockerfile.graph import Graph, Step
+from watcher.dockerfile.install import Install
 from watcher.dockerfile.parse import Parsed
 from watcher.dockerfile.project import Project
-
-_SYSTEM = ("/etc", "/lib", "/usr", "/var")
-_OF_SYSTEM = re.compile(r"(apt|apt-get|apk) (?!.*\s\.{0,2}/)|rm -rf /var/(lib/apt|cache)/\S*$")
-"""Packages that are files of the context (`apt-get install ./x.deb`) are none of the system's."""
+from watcher.dockerfile.stages import pairs
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Neighbours that belong together: their changes a month, the seconds that a host waits for one, and the places
-    that they write and read."""
+    """Neighbours that belong together: their changes a month, the seconds that a host waits for one, the places that
+    they write and read, and whose files they are (the flags that say so)."""
 
     pieces: tuple[Piece, ...]
     changes: float
     wait: float
     writes: tuple[str, ...]
     reads: tuple[str, ...]
-    tools: frozenset[str]
+    owner: str = ""
 
     @property
     def runs(self) -> bool:
@@ -47,10 +44,12 @@ class Unit:
         """Whether this one has to stay behind the other, which stands below it now."""
         if self.runs and other.runs:
             return True
-        overlap = any(_overlap(a, b) for a in (*self.writes, *self.reads) for b in other.writes)
-        return (
-            overlap or bool(self.tools & other.tools) or any(_overlap(a, b) for a in self.writes for b in other.reads)
-        )
+        if any(overlap(a, b) for a in (*self.writes, *self.reads) for b in other.writes):
+            return True
+        if any(overlap(a, b) for a in self.writes for b in other.reads):
+            return True
+        # The first of them makes the directories above both, and they are its own.
+        return self.owner != other.owner and any(_share(a, b) for a in self.writes for b in other.writes)
 
 
 def ordered(draft: Draft, parsed: Parsed, project: Project, known: Known) -> Rewrite | None:
@@ -77,58 +76,97 @@ def _units(draft: Draft, steps: Graph, project: Project, known: Known) -> list[U
     found: list[Unit | Piece] = []
     for piece in draft.pieces:
         step = by_line.get(piece.instruction.first)
-        packages = installs(piece.instruction)
-        if step is None or piece.silences("TL003") or piece.keyword not in ("COPY", "ADD", "RUN"):
+        if step is None or piece.silences("TL003"):
             found.append(piece)
-            continue
-        files = set(step.takes | step.carries)
-        for number in step.drawn:
-            at: int | None = number
-            while at is not None:
-                files |= steps.steps[at].takes
-                at = steps.steps[at].parent
-        if piece.keyword != "RUN":
-            to = posixpath.normpath(posixpath.join(piece.directory, piece.instruction.words[-1].text))
+        elif piece.copies and not any("$" in word.text for word in piece.instruction.words):
+            files = _files(step, steps)
             wait = Cost(weigh(step, steps, project, known)).delay
-            found.append(Unit((piece,), project.changes(files), wait, (to,), (), frozenset()))
-            continue
-        if _is_of_the_system(piece):
+            owner = piece.flags("chown", "chmod")
+            found.append(Unit((piece,), project.changes(files), wait, (piece.to,), (), owner))
+        elif piece.chain is not None:
             size = weigh(step, steps, project, known)
-            wait = Cost(size, takes(step, size, project, known)).delay
-            found.append(Unit((piece,), 0.0, wait, _SYSTEM, (), frozenset(one.tool for one in packages)))
-            continue
-        lists = tuple(
-            posixpath.normpath(posixpath.join(piece.directory, path)) for one in packages for path in one.reads
-        )
-        chain, home = piece.chain(), _home(found, lists)
-        if chain is None or not packages or len(packages) != len(chain) or home is None:
+            _run(found, piece, Cost(size, takes(step, size, project, known)).delay, _environments(draft, piece))
+        else:
             found.append(piece)
-            continue
-        below, size = found[home], weigh(step, steps, project, known)
-        assert isinstance(below, Unit)
-        wait = below.wait + Cost(size, takes(step, size, project, known)).delay
-        tools = frozenset(one.tool for one in packages) | below.tools
-        found[home] = Unit((*below.pieces, piece), below.changes, wait, below.writes, lists, tools)
     return found
 
 
-def _home(found: list[Unit | Piece], lists: tuple[str, ...]) -> int | None:
+def _files(step: Step, steps: Graph) -> set[str]:
+    """The files of the context that a copy changes with."""
+    files = set(step.takes | step.carries)
+    for number in step.drawn:
+        at: int | None = number
+        while at is not None:
+            files |= steps.steps[at].takes
+            at = steps.steps[at].parent
+    return files
+
+
+def _run(found: list[Unit | Piece], piece: Piece, wait: float, environments: tuple[str, ...]) -> None:
+    """Adds a RUN: by itself if it brings but the system's packages, else to the copy of its lists. `environments` are
+    directories that its installers may work in."""
+    if is_of_system(piece):
+        found.append(Unit((piece,), 0.0, wait, SYSTEM, ()))
+        return
+    lists, others = _lists(piece), (*INSTALLED, *environments)
+    home = _home(found, (*lists, *others), lists) if lists else None
+    if home is None:
+        found.append(piece)
+        return
+    below = found[home]
+    assert isinstance(below, Unit)
+    writes = (*below.writes, *others, *(_left(piece)))
+    found[home] = Unit((*below.pieces, piece), below.changes, below.wait + wait, writes, (*lists, *others), below.owner)
+
+
+def _lists(piece: Piece) -> tuple[str, ...]:
+    """What the installs of a RUN read; nothing if it does anything else, or if nobody can tell."""
+    reads: list[str] = []
+    for number, (command, one) in enumerate(zip(piece.chain or (), piece.installs, strict=True)):
+        cwd = after(piece.directory, (piece.chain or ())[:number])
+        if one is not None and one.sure and not command.settings:
+            reads += [within(cwd, path) for path in (*(() if one.tree else _beside(one)), *one.reads, *one.trees)]
+        elif not is_cd(command):
+            return ()
+    return tuple(reads)
+
+
+def _beside(one: Install) -> tuple[str, ...]:
+    """Installers of other kinds read settings where they work."""
+    return () if one.tool == "pip" else (".",)
+
+
+def _left(piece: Piece) -> tuple[str, ...]:
+    """Where the installs of a RUN leave files of ours: others than pip do where they work."""
+    places = [
+        after(piece.directory, (piece.chain or ())[:number])
+        for number, one in enumerate(piece.installs)
+        if one is not None and (one.tool != "pip" or one.trees)
+    ]
+    return tuple(places)
+
+
+def _environments(draft: Draft, piece: Piece) -> tuple[str, ...]:
+    """Directories with programs of their own, by what the file says of PATH and its like, and the program's own."""
+    found = {word.texts[0].rpartition("/bin/")[0] for word in piece.chain or () if "/bin/" in word.texts[0]}
+    for one in draft.parsed.instructions:
+        for name, value in pairs(one) if one.keyword in ("ENV", "ARG") else ():
+            if name in ("PATH", "VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT"):
+                found |= {part.strip("\"'").removesuffix("/bin") for part in (value or "").split(":")}
+    at_home = not piece.by_root or any(one is not None and one.has("--user") for one in piece.installs)
+    return tuple(sorted(path for path in found if path.startswith("/"))) + (("/home",) if at_home else ())
+
+
+def _home(found: list[Unit | Piece], reads: tuple[str, ...], lists: tuple[str, ...]) -> int | None:
     """The copy of the lists that an install reads, if nothing stands between that the install could need."""
     for number in range(len(found) - 1, -1, -1):
         unit = found[number]
         if not isinstance(unit, Unit) or unit.runs:
             return None
-        if any(_overlap(place, path) for place in unit.writes for path in lists):
-            return number
+        if any(overlap(place, path) for place in unit.writes for path in reads):
+            here = any(overlap(place, path) for place in unit.writes for path in lists)
+            return number if here else None
     return None
-
-
-def _is_of_the_system(piece: Piece) -> bool:
-    """Whether it only installs the system's packages: no change of a file of ours is a reason to do that again."""
-    packages = installs(piece.instruction)
-    if not packages or any(one.tool not in ("apt", "apk") for one in packages):
-        return False
-    return all(_OF_SYSTEM.match(command) for command in piece.chain() or ["?"])
 
 
 def _sorted(units: list[Unit]) -> list[Unit]:
@@ -146,6 +184,6 @@ def _sorted(units: list[Unit]) -> list[Unit]:
     return found
 
 
-def _overlap(one: str, other: str) -> bool:
-    first, second = one.rstrip("/") + "/", other.rstrip("/") + "/"
-    return first.startswith(second) or second.startswith(first)
+def _share(one: str, other: str) -> bool:
+    """Whether two places are in one directory, the root aside."""
+    return one.strip("/").partition("/")[0] == other.strip("/").partition("/")[0]

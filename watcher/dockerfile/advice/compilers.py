@@ -1,0 +1,83 @@
+"""TL007: compilers stay in a stage of their own, and what they make comes into the image as a virtual environment."""
+
+import posixpath
+import re
+
+from watcher.dockerfile.advice.draft import Draft, Edit, Piece
+from watcher.dockerfile.advice.rewrite import Rewrite
+from watcher.dockerfile.advice.understood import bystander, is_of_system
+from watcher.dockerfile.install import installs
+from watcher.dockerfile.project import Project
+from watcher.dockerfile.source import Span
+
+_COMPILERS = re.compile(r"gcc|g\+\+|build-essential|build-base|make|cmake|[\w.+-]+-dev|rustc|cargo")
+_ONLY_TO_BUILD = frozenset(("gcc", "g++", "build-essential", "make", "cmake", "python3-dev", "rustc", "cargo"))
+_VENV = "/opt/venv"
+_ELSEWHERE = ("--user", "--break-system-packages", "--isolated")
+_NAMED = re.compile(r"pip3?")
+
+
+def compilers(piece: Piece) -> list[str]:
+    """The compilers and headers that a RUN brings."""
+    found = [one for one in installs(piece.instruction) if one.tool in ("apt", "apk")]
+    names = (name.partition("=")[0] for one in found for name in one.names)
+    return sorted({name for name in names if _COMPILERS.fullmatch(name)})
+
+
+def venv_stage(draft: Draft, _: Project) -> Rewrite | None:
+    """The last stage of an official Python image without its compilers."""
+    whole = draft.parsed.text
+    # Whatever names the interpreter's own directories would not find what lies in the environment.
+    if draft.tail.strip() or draft.stage.standing_on is not None or _VENV in whole or "/usr/local/" in whole:
+        return None
+    if draft.stage.base.partition("@")[0].rpartition("/")[2].partition(":")[0] != "python":
+        return None
+    tools = [number for number, piece in enumerate(draft.pieces) if _only_builds(piece)]
+    packages = [
+        n for n, piece in enumerate(draft.pieces) if any(one.tool == "pip" for one in installs(piece.instruction))
+    ]
+    if len(tools) != 1 or len(packages) != 1 or tools[0] > packages[0] or not draft.takes_stages:
+        return None
+    (tool,), (number,) = tools, packages
+    pieces, run = draft.pieces, draft.pieces[number]
+    between = [piece for place, piece in enumerate(pieces[:number]) if place != tool]
+    if not all(bystander(one) or one.keyword == "WORKDIR" for one in between):
+        return None
+    edit = _into_venv(run)
+    if edit is None or pieces[tool].silences("TL007") or run.silences("TL007"):
+        return None
+    name = draft.free("venv")
+    rows = [draft.again(name), *(_bare(piece) for piece in pieces[:number]), _bare(run, edit), "", ""]
+    image: list[Piece | str] = [
+        f"ENV PATH={_VENV}/bin:$PATH",
+        *between,
+        f"{run.above}COPY --from={name} {_VENV} {_VENV}",
+    ]
+    said = "compilers stay in the image, and nothing of it needs them once the packages are built"
+    text = draft.text([*image, *pieces[number + 1 :]], before="\n".join(rows))
+    return Rewrite(pieces[tool].instruction.first, said, text)
+
+
+def _bare(piece: Piece, edit: Edit | None = None) -> str:
+    """The instruction without what stands above it."""
+    return piece.edited([edit] if edit else [])[len(piece.above) :].rstrip("\n")
+
+
+def _into_venv(run: Piece) -> Edit | None:
+    """The change that makes a lone `pip install` of a list work in the environment."""
+    if len(run.chain or ()) != 1 or run.chain is None or not run.by_root:
+        return None
+    command, one = run.chain[0], run.installs[0]
+    if one is None or not one.sure or one.tree or one.has(*_ELSEWHERE) or command.settings:
+        return None
+    if not _NAMED.fullmatch(command.words[0].written):
+        return None
+    span = command.words[0].span
+    made = f"python3 -m venv {_VENV} && {posixpath.join(_VENV, 'bin/pip')}"
+    return Span(span.start, span.end), made
+
+
+def _only_builds(piece: Piece) -> bool:
+    """Whether it installs compilers, and nothing that what they make could need afterwards."""
+    names = {name for one in piece.installs if one for name in one.names}
+    return bool(names) and is_of_system(piece) and names <= _ONLY_TO_BUILD
