@@ -54,8 +54,9 @@ faults: $(VENV)/.test  ## what can go wrong with a rollout, on four real engines
 	  tests/workers/fleet/test_pull.py tests/workers/fleet/test_tunnel.py tests/journeys/faults.py \
 	  tests/journeys/faults_of_celery.py
 
-dockerfiles: $(VENV)/.test  ## fifty Dockerfiles: every prediction compared with a real BuildKit (as root)
-	EXHAUSTIVE=1 $(BIN)/pytest tests/watcher/dockerfile tests/workers/dockerfile/test_prediction.py
+dockerfiles: $(VENV)/.test  ## fifty Dockerfiles: predictions compared with a real BuildKit, and what lint writes with what was there (as root)
+	EXHAUSTIVE=1 $(BIN)/pytest tests/watcher/dockerfile tests/workers/dockerfile/test_prediction.py \
+	  tests/workers/dockerfile/test_rewritten.py
 
 ON_ENGINES := $(addprefix tests/workers/fleet/test_, host.py docker.py docker_deaths.py pull.py resume.py load.py)
 

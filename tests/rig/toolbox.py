@@ -22,7 +22,7 @@ case "$tool $1 $2" in
     "npm ci "*) mkdir -p node_modules && take package.json > node_modules/installed;;
     "npm run build") mkdir -p dist && cat web/* > dist/index.html;;
     "uv sync "*) mkdir -p .venv && take uv.lock pyproject.toml > .venv/installed;;
-    "python -m venv") mkdir -p "$3/bin" && ln -sf /usr/bin/pip "$3/bin/pip";;
+    "python -m venv"|"python3 -m venv") mkdir -p "$3/bin" && ln -sf /usr/bin/pip "$3/bin/pip";;
     "pip install "*) for word in "$@"; do [ -f "$word" ] && cat "$word" >> "/usr/lib/pip/installed"; done;;
 esac
 exit 0

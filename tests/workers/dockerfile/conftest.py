@@ -1,5 +1,21 @@
 """What needs a newer Docker than Debian's stable one is collected where somebody names one: `make newer`."""
 
 import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.rig.engine import RealEngine, engine
+from tests.rig.process import need
+from tests.rig.toolbox import load_images
 
 collect_ignore = [] if os.environ.get("PROGRAMS") else ["test_newer.py"]
+
+
+@pytest.fixture(scope="package")
+def toolbox() -> Iterator[RealEngine]:
+    """An engine with images that pretend: what the fifty Dockerfiles stand on."""
+    need("docker")
+    with engine() as running, running.api() as api:
+        load_images(api)
+        yield running

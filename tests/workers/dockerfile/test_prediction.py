@@ -7,15 +7,13 @@ Two changes each, and with EXHAUSTIVE=1 (`make dockerfiles`) all that touch one.
 import json
 import os
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.rig.dockerfiles import CONTEXT, Sample, keys, samples, write
-from tests.rig.engine import RealEngine, engine
-from tests.rig.process import need
-from tests.rig.toolbox import load_images
+from tests.rig.engine import RealEngine
 from watcher.dockerfile.graph import Graph, Inputs, graph
 from watcher.dockerfile.ignore import keeper
 from watcher.dockerfile.layers import Layer, layers_of
@@ -35,14 +33,6 @@ CHANGES = (
     *("app/main.py", "requirements.txt", "php/src/composer.lock", "python/src/requirements.txt", "docs/more.md"),
     *("src/a.c", "uv.lock", "package.json", "web/index.html", "notes/notes.txt", "data/bundle.tar"),
 )
-
-
-@pytest.fixture(scope="module")
-def docker() -> Iterator[RealEngine]:
-    need("docker")
-    with engine() as running, running.api() as api:
-        load_images(api)
-        yield running
 
 
 def foreseen(one: Sample, context: dict[str, bytes], bench: "Bench") -> Graph:
@@ -109,9 +99,9 @@ class Bench:
 
 @pytest.mark.parametrize("one", [one for one in samples() if not one.needs], ids=lambda one: one.name)
 def test_buildkit_makes_anew_what_was_foreseen_and_nothing_else(
-    one: Sample, docker: RealEngine, tmp_path: Path
+    one: Sample, toolbox: RealEngine, tmp_path: Path
 ) -> None:
-    it_goes_as_foreseen(one, Bench(one, docker, tmp_path), len(CHANGES) if os.environ.get("EXHAUSTIVE") else 2)
+    it_goes_as_foreseen(one, Bench(one, toolbox, tmp_path), len(CHANGES) if os.environ.get("EXHAUSTIVE") else 2)
 
 
 def it_goes_as_foreseen(one: Sample, bench: Bench, left: int) -> None:

@@ -115,7 +115,8 @@ def _is_plain(placed: dict[str, str], cwd: str, one: Install, project: Project) 
 def _staged(draft: Draft, found: _Found, project: Project) -> Rewrite | None:
     tree, run, cwd = draft.pieces[found.below], draft.pieces[found.number], found.cwd
     tools = _tools(draft, found, project)
-    manifests = copy(tree.flags("chown", "chmod"), found.manifests, "./")
+    owner = tree.flags("chown", "chmod")
+    manifests = copy(owner, found.manifests, f"{cwd}/" if owner else "./")
     if not manifests or any("$" in flag.value for flag in tree.instruction.flags):
         return None
     name = draft.free("composer")
@@ -123,8 +124,8 @@ def _staged(draft: Draft, found: _Found, project: Project) -> Rewrite | None:
     rows = [
         draft.again(name),
         *tools,
-        f"WORKDIR {cwd}",
-        manifests,
+        # The first to write into a directory makes it, and says whose it is.
+        *((manifests, f"WORKDIR {cwd}") if owner else (f"WORKDIR {cwd}", manifests)),
         f"RUN {found.program} install --no-autoloader --no-scripts{_options(found.install)}",
     ]
     elsewhere = tree.directory != cwd and not tree.instruction.words[-1].text.startswith("/")
@@ -135,7 +136,7 @@ def _staged(draft: Draft, found: _Found, project: Project) -> Rewrite | None:
     rows += [f"WORKDIR {cwd}"] if elsewhere else []
     rows.append(f"RUN {found.program} dump-autoload{_options(found.install, dump=True)}")
     # The directory as a whole, if the tree is just that; else what was installed is laid into the tree.
-    whole = tree.to == cwd and not any(word.text in (".", "./") for word in tree.instruction.words[:-1])
+    whole = tree.to == cwd and not owner and not any(word.text in (".", "./") for word in tree.instruction.words[:-1])
     middle: list[Piece | str] = [*draft.pieces[: found.below], *draft.pieces[found.below + 1 : found.number]]
     if whole:
         image: list[Piece | str] = [*middle, f"{run.above}COPY --from={name} {cwd} {cwd}"]
@@ -149,6 +150,7 @@ def _staged(draft: Draft, found: _Found, project: Project) -> Rewrite | None:
 
 def _tools(draft: Draft, found: _Found, project: Project) -> list[str]:
     """What Composer could need of the instructions in front: all but what installs other packages, and trees."""
+    tree = draft.pieces[found.below].placed(project)
     others = [piece for number, piece in enumerate(draft.pieces[: found.number]) if number != found.below]
     runs = [
         piece for piece in others if piece.keyword == "RUN" and not is_of_system(piece) and not only_installs(piece)
@@ -158,7 +160,8 @@ def _tools(draft: Draft, found: _Found, project: Project) -> list[str]:
         if piece.keyword == "RUN" and not is_of_system(piece) and only_installs(piece) and not _for_php(piece):
             continue
         # What a command is that nobody knows may have read any file that was there.
-        if piece.copies and piece.placed(project) and not runs and not overlap(piece.to, found.cwd):
+        mine = piece.placed(project)
+        if mine and not runs and (not overlap(piece.to, found.cwd) or mine.items() <= tree.items()):
             continue
         if piece.keyword not in ("LABEL", "EXPOSE", "CMD", "ENTRYPOINT", "HEALTHCHECK", "STOPSIGNAL", "VOLUME"):
             kept.append(piece)

@@ -74,10 +74,13 @@ def _fits(draft: Draft, number: int, place: int, one: Install) -> bool:
     in_front = zip(chain[:place], piece.installs[:place], strict=True)
     if not all(is_cd(command) or _needs_nothing(command, found) for command, found in in_front):
         return False
-    rest = zip(chain[place + 1 :], piece.installs[place + 1 :], strict=True)
-    return all(
-        tidies(command) or not (brings_system(command, found) or command.texts[0] == "rm") for command, found in rest
-    )
+    return not any(_takes_away(command) and not tidies(command) for command in chain[place + 1 :])
+
+
+def _takes_away(command: Command) -> bool:
+    """Whether it removes something that would stay in a layer below it."""
+    name = command.texts[0].rpartition("/")[2]
+    return name in ("rm", "find", "apt-get", "apt", "apk") or "uninstall" in command.texts or "cache" in command.texts
 
 
 def _needs_nothing(command: Command, found: Install | None) -> bool:
