@@ -7,26 +7,15 @@ from typing import Any
 
 import click
 
+from watcher.cli import dockerfile as files
 from watcher.cli.context import Context
 from watcher.cli.out import emit, say, table, talk
+from watcher.cli.sarif import sarif as as_sarif
 from watcher.dockerfile.advice.codes import CODES
 from watcher.dockerfile.advice.lint import Advice, Finding, lint
-from watcher.dockerfile.parse import decoded, parse
-from watcher.errors import NotFound, Refused
+from watcher.dockerfile.parse import parse
+from watcher.dockerfile.project import Project
 from watcher.units import size, span
-
-_SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
-
-
-class NoFix(Refused):
-    """The rewritten file cannot be written."""
-
-    def __init__(self, path: str, why: str) -> None:
-        self.path, self.why = path, why
-        super().__init__(path, why)
-
-    def __str__(self) -> str:
-        return f"{self.path} cannot be written: {self.why}"
 
 
 @click.command("lint")
@@ -54,37 +43,34 @@ def lint_command(
 
     By the history of the files that it copies: bytes per host, and seconds of building, per month.
     """
+    raw = files.read(dockerfile)
+    parsed = parse(files.text_of(raw, dockerfile), dockerfile)
     path = Path(dockerfile)
-    if not path.is_file():
-        raise NotFound("file", dockerfile)
     settings = context.settings if app else None
     if app:
         context.apps(app)
     ledger = context.ledger if app else None
     project = context.hands.project(path, Path(directory or path.parent), days, settings, ledger, app or "")
     project = replace(project, containerd=containerd)
-    parsed = parse(decoded(path.read_bytes(), dockerfile), dockerfile)
     advice = lint(parsed, project)
     if as_json:
-        emit(_row(dockerfile, advice))
+        emit(_row(dockerfile, advice, project))
     elif sarif:
-        emit(_sarif(dockerfile, advice))
+        emit(as_sarif(dockerfile, parsed, advice, project.past))
     else:
-        _print(dockerfile, parsed.text, advice, fix=fix, history=len(project.history))
+        _print(dockerfile, parsed.text, advice, fix=fix, past=project.past)
     if fix and advice.fixed != parsed.text:
-        try:
-            path.write_bytes(advice.fixed.encode("utf-8", "surrogateescape"))
-        except OSError as error:
-            raise NoFix(dockerfile, error.strerror or str(error)) from None
+        files.replace(dockerfile, raw, advice.fixed)
+        talk(f"{dockerfile} is rewritten")
     return 0 if fix or not advice.findings else 1
 
 
-def _print(path: str, text: str, advice: Advice, *, fix: bool, history: int) -> None:
+def _print(path: str, text: str, advice: Advice, *, fix: bool, past: str) -> None:
+    if past:
+        talk(past)
     if not advice.findings:
         say(f"{path}: nothing to do better")
         return
-    if not history:
-        talk("no history: without a git repository, or commits in this time, nothing says what changes how often")
     rows = [[f"{path}:{one.line}", one.code, *_saves(one), one.said] for one in advice.findings]
     table(["WHERE", "CODE", "BYTES/HOST", "BUILDING", "WHY"], rows, right=["BYTES/HOST", "BUILDING"])
     before, after = advice.before, advice.after
@@ -101,10 +87,10 @@ def _print(path: str, text: str, advice: Advice, *, fix: bool, history: int) -> 
 
 
 def _saves(one: Finding) -> tuple[str, str]:
-    if one.saves is None:
+    if one.told is None:
         return "", ""
-    sign = "-" if one.saves.seconds < 0 else ""
-    return size(max(one.saves.bytes, 0)), f"{sign}{span(abs(one.saves.seconds))}"
+    sign = "-" if one.told.seconds < 0 else ""
+    return size(max(one.told.bytes, 0)), f"{sign}{span(abs(one.told.seconds))}"
 
 
 def _diff(path: str, before: str, after: str) -> list[str]:
@@ -112,7 +98,7 @@ def _diff(path: str, before: str, after: str) -> list[str]:
     return list(rows)
 
 
-def _row(path: str, advice: Advice) -> dict[str, Any]:
+def _row(path: str, advice: Advice, project: Project) -> dict[str, Any]:
     return {
         "file": path,
         "findings": [
@@ -122,46 +108,16 @@ def _row(path: str, advice: Advice) -> dict[str, Any]:
                 "line": one.line,
                 "said": one.said,
                 "danger": one.kind.danger,
-                "bytes_per_host_and_month": round(one.saves.bytes) if one.saves else None,
-                "build_seconds_per_month": round(one.saves.seconds, 1) if one.saves else None,
+                "bytes_per_host_and_month": round(one.told.bytes) if one.told else None,
+                "build_seconds_per_month": round(one.told.seconds, 1) if one.told else None,
             }
             for one in advice.findings
         ],
         "before": {"bytes_per_host_and_month": round(advice.before.bytes), "build_seconds": advice.before.seconds},
         "after": {"bytes_per_host_and_month": round(advice.after.bytes), "build_seconds": advice.after.seconds},
+        "history": {"commits": len(project.history), "days": project.days, "said": project.past},
         "fixed": advice.fixed,
     }
-
-
-def _sarif(path: str, advice: Advice) -> dict[str, Any]:
-    used = sorted({one.code for one in advice.findings})
-    rules = [
-        {
-            "id": code,
-            "name": CODES[code].name,
-            "shortDescription": {"text": CODES[code].name.replace("-", " ")},
-            "help": {"text": CODES[code].danger or "no danger is known"},
-        }
-        for code in used
-    ]
-    results = [
-        {
-            "ruleId": one.code,
-            "level": "warning" if one.saves else "note",
-            "message": {"text": one.said},
-            "locations": [
-                {
-                    "physicalLocation": {
-                        "artifactLocation": {"uri": path},
-                        "region": {"startLine": one.line},
-                    }
-                }
-            ],
-        }
-        for one in advice.findings
-    ]
-    driver = {"name": "toplayer", "rules": rules}
-    return {"$schema": _SARIF, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
 
 
 COMMANDS = (lint_command,)

@@ -16,6 +16,7 @@ class Project:
     `moved` tells of the same commits which packages changed in which list, by their names in lower case, as far as
     somebody has looked. `layers` are those of the last image from the bottom up; without any, sizes are taken from the
     files, and guessed for what is installed. `seconds` are what steps of past builds took, by their texts.
+    `past`: what is missing of the history, in words; empty if nothing is.
     `containerd`: builder and hosts keep images in containerd's store, which keeps what lies above a layer that changed.
     """
 
@@ -27,6 +28,7 @@ class Project:
     moved: tuple[Mapping[str, frozenset[str]], ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     containerd: bool = False
+    past: str = ""
 
     def changes(self, files: Collection[str]) -> float:
         """How many commits a month change any of these files."""

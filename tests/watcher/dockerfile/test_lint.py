@@ -103,6 +103,15 @@ def test_an_argument_that_changes_each_time_is_declared_where_it_is_used() -> No
     found = advice(text)
     assert codes(found) == ["TL006"]
     assert found.fixed.splitlines()[2:] == ["ARG GIT_SHA", "LABEL revision=$GIT_SHA"]
+    # Every commit had installed it again.
+    saved = found.findings[0].told
+    assert saved is not None
+    assert saved.bytes > 0.9 * found.before.bytes > 0
+
+
+def test_what_nobody_can_know_is_not_told() -> None:
+    found = advice("FROM x\nRUN pip install six\n", [])
+    assert [(one.code, one.told) for one in found.findings] == [("TL004", None)]
 
 
 def test_apt_brings_what_was_asked_for_and_leaves_no_lists() -> None:

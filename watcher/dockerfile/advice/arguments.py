@@ -5,6 +5,7 @@ import re
 from watcher.dockerfile.advice.draft import Draft, Piece
 from watcher.dockerfile.advice.rewrite import Rewrite
 from watcher.dockerfile.advice.understood import only_installs
+from watcher.dockerfile.parse import Parsed
 from watcher.dockerfile.project import Project
 from watcher.dockerfile.stages import pairs
 
@@ -34,6 +35,17 @@ def argument_last(draft: Draft, _: Project) -> Rewrite | None:
             said = f"`{name}` changes with each build, and every RUN below it is made anew with it"
             return Rewrite(piece.instruction.first, said, draft.text(rows))
     return None
+
+
+def volatile(parsed: Parsed) -> frozenset[str]:
+    """The arguments of a Dockerfile that change with each build."""
+    first = next(number for number, one in enumerate(parsed.instructions) if one.keyword == "FROM")
+    in_front, found = (
+        {name: default for one in part if one.keyword == "ARG" for name, default in pairs(one)}
+        for part in (parsed.instructions[:first], parsed.instructions[first:])
+    )
+    # One in front says what the image stands on.
+    return frozenset(name for name, default in found.items() if name not in in_front and _changes(name, default))
 
 
 def _changes(name: str, default: str | None) -> bool:

@@ -23,8 +23,8 @@ CODES = {
         Code(
             "TL002",
             "composer-in-the-image",
-            "Composer's scripts do not run (`--no-scripts`): call those that the app needs. The paths stay what they "
-            "were, so that PHP scripts which Python calls by path are found: do not move them",
+            "Composer's scripts do not run (`--no-scripts`): one that is added later has to be called. The paths stay "
+            "what they were, so that PHP scripts which Python calls by path are found: do not move them",
         ),
         Code("TL003", "order", "an instruction that secretly reads what another one copies has to stay behind it"),
         Code(
@@ -32,12 +32,18 @@ CODES = {
             "pip-leftovers",
             "without byte-code the first start takes longer; give PYTHONPYCACHEPREFIX a volume if that matters",
         ),
-        Code("TL005", "apt-leftovers", "a recommended package that was used without being asked for is gone"),
+        Code(
+            "TL005",
+            "apt-leftovers",
+            "a recommended package that was used without being asked for is gone, and what installs more packages "
+            "later needs an `apt-get update` of its own",
+        ),
         Code("TL006", "argument-above-install"),
         Code(
             "TL007",
             "compiler-in-the-image",
-            "a library that came with a compiler (libstdc++) and is needed at run time has to be installed by name",
+            "a library that came with a compiler (libstdc++) and is needed at run time has to be installed by name, "
+            "and packages move to /opt/venv: what names the image's own `python` by its path does not find them",
         ),
         Code(
             "TL008",
@@ -48,13 +54,14 @@ CODES = {
             "TL009",
             "hot-packages-below-cold-ones",
             "the cold ones are installed without looking at what they need (`--no-deps`): what the list does not name "
-            "comes with the hot ones. The names in the stage `lists` are today's: have a look from time to time",
+            "comes with the hot ones. /lists/cold.txt stays in the image, and the names in the stage `lists` are "
+            "today's: have a look from time to time",
         ),
         Code(
             "TL010",
             "download-again",
             "a cache mount needs BuildKit (the legacy builder refuses it), belongs to one builder, and starts empty "
-            "on a new one",
+            "on a new one; where it was mounted, an empty directory stays",
         ),
         Code(
             "TL011",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from watcher.dockerfile.advice.arguments import volatile
 from watcher.dockerfile.advice.lists import Lists
 from watcher.dockerfile.graph import Graph, Inputs, Step, graph
 from watcher.dockerfile.install import Install, installs
@@ -55,11 +56,14 @@ class Known:
     paces: Mapping[str, float] = field(default_factory=dict)
 
 
-def made(parsed: Parsed, project: Project, changed: frozenset[str] = frozenset()) -> Graph:
-    """The steps of a build after these files have changed."""
+def made(
+    parsed: Parsed, project: Project, changed: frozenset[str] = frozenset(), given: frozenset[str] = frozenset()
+) -> Graph:
+    """The steps of a build after these files have changed, and with other values of the arguments that are `given`."""
     files = {path: f"{path in changed}" for path in project.files}
-    inputs = Inputs(files=files, platform=Platform("linux", "amd64"), merges=project.containerd)
-    return graph(parsed, inputs)
+    arguments = dict.fromkeys(given, "another")
+    platform = Platform("linux", "amd64")
+    return graph(parsed, Inputs(files=files, platform=platform, merges=project.containerd, arguments=arguments))
 
 
 def known(parsed: Parsed, project: Project) -> Known:
@@ -122,6 +126,7 @@ def cost(parsed: Parsed, project: Project, known: Known) -> Cost:
     weights = [weigh(step, before, project, known, lists) for step in before.steps]
     seconds = [takes(step, size, project, known) for step, size in zip(before.steps, weights, strict=True)]
     files = [step.takes | step.carries for step in before.steps]
+    given = volatile(parsed)
     # Commits that enter at the same steps cost the same: a long history has few kinds.
     kinds: dict[tuple[bool, ...], Cost] = {}
     total, working = 0.0, 0.0
@@ -129,8 +134,9 @@ def cost(parsed: Parsed, project: Project, known: Known) -> Cost:
         kind = tuple(not commit.isdisjoint(one) for one in files)
         if kind not in kinds:
             kinds[kind] = Cost()
-            if any(kind):
-                after = made(parsed, project, commit & frozenset(project.files))
+            # An argument that is another one each time makes a build of any commit anew.
+            if any(kind) or given:
+                after = made(parsed, project, commit & frozenset(project.files), given)
                 foreseen = predict(after, before.keys, commit)
                 kinds[kind] = _one(foreseen, frozenset(before.image), weights, seconds, project.containerd)
         total += kinds[kind].bytes

@@ -54,6 +54,11 @@ class Finding:
     saves: Cost | None
 
     @property
+    def told(self) -> Cost | None:
+        """What it saves, if the past tells anything of it: without one, nobody knows."""
+        return self.saves if self.saves and (self.saves.bytes or self.saves.seconds) else None
+
+    @property
     def kind(self) -> Code:
         return CODES[self.code]
 
