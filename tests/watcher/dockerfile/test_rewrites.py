@@ -288,6 +288,24 @@ def test_line_ends_empty_lines_and_the_mark_at_the_top_stay() -> None:
     assert found.count("\n") == found.count("\r\n")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{TREE}# toplayer: ignore TL004\nRUN pip install -r requirements.txt && pip install six\n",
+        (
+            "FROM python:3\nRUN apt-get update && apt-get install -y gcc\nCOPY requirements.txt /\n# as it is\n"
+            "# toplayer: ignore TL004, TL010\nRUN pip install -r /requirements.txt\nCOPY app /app\n"
+        ),
+        f"FROM php\n# toplayer: ignore TL005\nRUN apt-get install -y git\n{PHP.partition(chr(10))[2]}\n",
+    ],
+)
+def test_what_was_silenced_stays_so_wherever_it_goes(text: str) -> None:
+    found = advice(text, OFTEN).fixed
+    assert found != text
+    assert "--no-compile" not in found
+    assert found.count("apt-get install -y git") == 2 * text.count("apt-get install -y git")
+
+
 def test_a_file_that_ends_within_an_instruction_is_left_alone() -> None:
     text = "FROM python\nCOPY app /app\nCOPY docs /docs\nRUN pip install six \\\n"
     assert advice(text, OFTEN).fixed == text

@@ -61,12 +61,12 @@ FURTHER = {
 
 
 def everything() -> list[Sample]:
-    """The fifty, as far as Debian's engine builds them, and more."""
+    """The fifty, as far as engines build them without further ado, and more."""
     more = [Sample(name, text.encode()) for name, text in FURTHER.items()]
-    return [*(one for one in samples() if not one.needs), *more]
+    return [*(one for one in samples() if one.needs not in ("--parents and --exclude", "named contexts")), *more]
 
 
-def rewritten(one: Sample) -> list[str]:
+def rewritten(one: Sample, *, containerd: bool = False) -> list[str]:
     """What lint makes of it, by several pasts; nothing if it leaves it alone."""
     found = set()
     for past in PASTS:
@@ -74,6 +74,7 @@ def rewritten(one: Sample) -> list[str]:
             files={path: len(content) for path, content in CONTEXT.items()},
             read=lambda path: CONTEXT[path].decode() if path in CONTEXT else None,
             history=tuple(frozenset({path}) for path in past for _ in range(6)),
+            containerd=containerd,
         )
         found.add(lint(parse(one.text, one.name), project).fixed)
     return sorted(found - {one.text})
@@ -145,7 +146,11 @@ def kitchen(toolbox: RealEngine, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.mark.parametrize("one", CHOSEN, ids=lambda one: one.name)
 def test_what_lint_writes_is_the_same_image(one: Sample, kitchen: tuple[Kitchen, APIClient]) -> None:
     place, api = kitchen
-    texts = rewritten(one)
+    # Docker 23 has a BuildKit that knows `--link`, and the rest of what some of the fifty need.
+    newer = int(api.version()["Version"].partition(".")[0]) >= 23
+    texts = rewritten(one) if newer or not one.needs else []
+    if newer and os.environ.get("EXHAUSTIVE"):
+        texts += [text for text in rewritten(one, containerd=True) if text not in texts]
     files, says = place.image(one, one.text, api) if texts else ({}, {})
     for text in texts:
         now, claims = place.image(one, text, api)

@@ -47,7 +47,8 @@ def venv_stage(draft: Draft, _: Project) -> Rewrite | None:
     if edit is None or pieces[tool].silences("TL007") or run.silences("TL007"):
         return None
     name = draft.free("venv")
-    rows = [draft.again(name), *(_bare(piece) for piece in pieces[:number]), _bare(run, edit), "", ""]
+    made = run.quiet + run.edited([edit])[len(run.above) :].rstrip("\n")
+    rows = [draft.again(name), *(piece.bare for piece in pieces[:number]), made, "", ""]
     image: list[Piece | str] = [
         f"ENV PATH={_VENV}/bin:$PATH",
         *between,
@@ -56,11 +57,6 @@ def venv_stage(draft: Draft, _: Project) -> Rewrite | None:
     said = "compilers stay in the image, and nothing of it needs them once the packages are built"
     text = draft.text([*image, *pieces[number + 1 :]], before="\n".join(rows))
     return Rewrite(pieces[tool].instruction.first, said, text)
-
-
-def _bare(piece: Piece, edit: Edit | None = None) -> str:
-    """The instruction without what stands above it."""
-    return piece.edited([edit] if edit else [])[len(piece.above) :].rstrip("\n")
 
 
 def _into_venv(run: Piece) -> Edit | None:

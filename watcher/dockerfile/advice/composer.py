@@ -120,7 +120,6 @@ def _staged(draft: Draft, found: _Found, project: Project) -> Rewrite | None:
     if not manifests or any("$" in flag.value for flag in tree.instruction.flags):
         return None
     name = draft.free("composer")
-    body = tree.text[tree.instruction.span.start - tree.start :]
     rows = [
         draft.again(name),
         *tools,
@@ -132,7 +131,7 @@ def _staged(draft: Draft, found: _Found, project: Project) -> Rewrite | None:
     if elsewhere and not known(tree.directory):
         return None
     rows += [f"WORKDIR {tree.directory}"] if elsewhere else []
-    rows.append(body.rstrip("\n"))
+    rows.append(tree.bare)
     rows += [f"WORKDIR {cwd}"] if elsewhere else []
     rows.append(f"RUN {found.program} dump-autoload{_options(found.install, dump=True)}")
     # The directory as a whole, if the tree is just that; else what was installed is laid into the tree.
@@ -168,7 +167,7 @@ def _tools(draft: Draft, found: _Found, project: Project) -> list[str]:
     # The directory that comes next makes this one, too.
     while kept and kept[-1].keyword == "WORKDIR" and f"{found.cwd}/".startswith(f"{kept[-1].directory.rstrip('/')}/"):
         kept.pop()
-    return [piece.text[piece.instruction.span.start - piece.start :].rstrip("\n") for piece in kept]
+    return [piece.bare for piece in kept]
 
 
 def _for_php(piece: Piece) -> bool:

@@ -111,6 +111,16 @@ class Piece:
         begin = self.instruction.span.start - self.start
         return self.text[: self.text.rfind("\n", 0, begin) + 1]
 
+    @property
+    def bare(self) -> str:
+        """The instruction, and of what stands above it only what silences us."""
+        return self.quiet + self.text[len(self.above) :].rstrip("\n")
+
+    @property
+    def quiet(self) -> str:
+        """The comments above it that silence us: they hold for every part of it."""
+        return "".join(f"{row.strip()}\n" for row in self.above.splitlines() if "toplayer:" in row)
+
 
 @dataclass(frozen=True)
 class Draft:

@@ -75,7 +75,7 @@ def _parted(
     if not one.has("--no-deps"):
         end = command.words[one.verb].span.end
         edits.append((Span(end, end), " --no-deps"))
-    cold = run.edited(edits)[len(run.above) :].rstrip("\n")
+    cold = run.quiet + run.edited(edits)[len(run.above) :].rstrip("\n")
     rows: list[Piece | str] = [*pieces[:below], f"COPY --from={STAGE} {COLD} {COLD}", cold]
     origin = draft.again(STAGE).rpartition(" AS ")[0]
     said = f"{', '.join(hot)} of {path} change most, and all of its packages are installed again with them"

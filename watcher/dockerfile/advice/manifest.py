@@ -192,7 +192,7 @@ def _split(draft: Draft, found: _Found, one: Install) -> Rewrite | None:
     rows: list[Piece | str] = [*pieces[: found.below], *copies, *pieces[found.below + 1 : found.number]]
     rows += [f"{run.above}RUN {flags}{install}", tree]
     if any(not row.startswith("cd ") for row in rest):
-        rows.append(f"RUN {flags}{' && '.join(rest)}")
+        rows.append(f"{run.quiet}RUN {flags}{' && '.join(rest)}")
     names = ", ".join(sorted(found.manifests.values()))
     said = f"`{command}` needs only {names}, and waits for all of `{tree.instruction.text}`"
     return Rewrite(run.instruction.first, said, draft.text([*rows, *pieces[found.number + 1 :]]))
