@@ -63,6 +63,7 @@ ON_ENGINES := $(addprefix tests/workers/fleet/test_, host.py docker.py docker_de
 newer: $(VENV)/.test  ## what only Docker 24 and later can (buildx, --link, zstd), and hosts with one, on both of its stores (as root, on Debian; unpacks it)
 	sh tests/rig/newer.sh $(CURDIR)/var/newer
 	PROGRAMS=$(CURDIR)/var/newer/bin $(BIN)/pytest tests/workers/dockerfile/test_newer.py tests/workers/image/newer.py
+	EXHAUSTIVE=1 PROGRAMS=$(CURDIR)/var/newer/bin $(BIN)/pytest tests/workers/dockerfile/test_rewritten.py
 	for store in overlay2 containerd; do \
 	  CI=true PROGRAMS=$(CURDIR)/var/newer/bin STORE=$$store $(BIN)/pytest $(ON_ENGINES) || exit 1; \
 	done

@@ -14,8 +14,11 @@ collect_ignore = [] if os.environ.get("PROGRAMS") else ["test_newer.py"]
 
 @pytest.fixture(scope="package")
 def toolbox() -> Iterator[RealEngine]:
-    """An engine with images that pretend: what the fifty Dockerfiles stand on."""
+    """An engine with images that pretend: what the fifty Dockerfiles stand on. The newer one, if somebody names it."""
     need("docker")
-    with engine() as running, running.api() as api:
-        load_images(api)
-        yield running
+    programs = os.environ.get("PROGRAMS", "")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{programs}:{os.environ['PATH']}" if programs else os.environ["PATH"])
+        with engine(programs=programs, containerd=bool(programs)) as running, running.api() as api:
+            load_images(api)
+            yield running

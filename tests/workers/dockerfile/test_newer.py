@@ -99,7 +99,7 @@ def test_an_agent_of_ssh_answers_through_buildx(shop: Shop, tmp_path: Path) -> N
 def test_what_lint_links_stays_when_what_is_below_it_changes(shop: Shop) -> None:
     text = "FROM {base}\nWORKDIR /app\nCOPY requirements.txt ./\nRUN echo pip install -r requirements.txt\n"
     text += "COPY code ./code\n"
-    shop.write({"Dockerfile": text})
+    shop.write({"Dockerfile": text, "code/large.txt": "x" * 400_000})
     file = shop.tree / "Dockerfile"
     past = replace(
         project(file, shop.tree, 30), history=(frozenset({"requirements.txt"}),) * 9, containerd=True, moved=()

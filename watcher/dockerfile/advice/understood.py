@@ -19,6 +19,7 @@ _TIDIES = (
     *(("apt-get", "clean"), ("apt", "clean"), ("apt-get", "autoclean"), ("pip", "cache", "purge")),
     *(("npm", "cache", "clean"), ("composer", "clear-cache"), ("yarn", "cache", "clean"), ("uv", "cache", "clean")),
 )
+_SAYS = ("echo", "true", ":")
 _OF_APT = re.compile(r"apt-get|apt|apk")
 _VERBS = frozenset(("update", "clean", "autoclean", "autoremove", "upgrade", "dist-upgrade", "install", "add"))
 
@@ -72,7 +73,10 @@ def only_installs(piece: Piece) -> bool:
     if piece.chain is None or any("$" in word.written for one in piece.chain for word in (*one.settings, *one.words)):
         return False
     return all(
-        is_cd(command) or brings_system(command, found) or (found is not None and found.sure and not found.tree)
+        is_cd(command)
+        or command.texts[0] in _SAYS
+        or brings_system(command, found)
+        or (found is not None and found.sure and not found.tree)
         for command, found in zip(piece.chain, piece.installs, strict=True)
     )
 
