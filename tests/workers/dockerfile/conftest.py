@@ -19,6 +19,6 @@ def toolbox() -> Iterator[RealEngine]:
     programs = os.environ.get("PROGRAMS", "")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{programs}:{os.environ['PATH']}" if programs else os.environ["PATH"])
-        with engine(programs=programs, containerd=bool(programs)) as running, running.api() as api:
+        with engine(programs=programs) as running, running.api() as api:
             load_images(api)
             yield running
