@@ -7,6 +7,7 @@ starts it.
 
 import atexit
 import functools
+import gc
 import importlib
 import json
 import os
@@ -69,6 +70,7 @@ def _serve(address: str) -> None:
         listening.bind(address)
         listening.listen(16)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        gc.freeze()
         os.write(1, b"up\n")
         # Our input ends with whoever started us, however that ends.
         while sys.stdin not in select.select([listening, sys.stdin], [], [])[0]:
