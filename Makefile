@@ -7,14 +7,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # Tests start hundreds of processes: none of them is to compile everything again, whatever the shell around us says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tools check unit hosts journeys real-images kill forges promises faults dockerfiles newer semver clean constraints \
+.PHONY: demo test tools check unit hosts real journeys real-images kill forges promises faults dockerfiles newer semver clean constraints \
   bench-watch bench-bump bench-build bench-layers bench-php bench-dockerfile bench-rollout
 
 demo: $(VENV)/.demo  ## the main job on real PyPI, with no root, no Docker and no Redis
 	@$(BIN)/toplayer demo --directory var/demo
 
 test: tools check  ## everything that .ci/run runs; much of it waits for engines and servers, so three at once
-	@$(MAKE) --no-print-directory --jobs=3 journeys hosts unit
+	@$(MAKE) --no-print-directory --jobs=3 journeys hosts unit real
 
 tools:
 	@sh tests/rig/install.sh
@@ -30,8 +30,11 @@ unit: $(VENV)/.test
 hosts: $(VENV)/.test
 	$(BIN)/pytest -m "not journey" tests/workers/fleet
 
+real: $(VENV)/.test
+	$(BIN)/pytest -m journey --ignore=tests/journeys
+
 journeys: $(VENV)/.test
-	$(BIN)/pytest -m journey
+	$(BIN)/pytest -m journey tests/journeys
 	$(BIN)/pytest -m journey tests/journeys/faults.py
 
 # What takes too long for every change: everything tried, where `make test` takes samples.
