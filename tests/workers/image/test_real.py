@@ -116,7 +116,7 @@ def test_real_packages_are_the_same_in_an_image_as_where_uv_installs_them(
     root.mkdir()
     for digest in manifest:
         subprocess.run(["tar", "-xzf", str(tmp_path / "pulled" / digest), "-C", str(root)], check=True)
-    ran = subprocess.run([root / "opt/venv/bin/python", root / "app/check.py"], capture_output=True, text=True)
+    ran = subprocess.run([root / "opt/venv/bin/python", "-B", root / "app/check.py"], capture_output=True, text=True)
     assert (ran.returncode, ran.stdout) == (0, "é\n"), ran.stderr
 
     env = environment(tmp_path, UV_NO_CONFIG="1", UV_CACHE_DIR=str(tmp_path / "cache"))
