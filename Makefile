@@ -39,7 +39,7 @@ journeys: $(VENV)/.test
 
 # What takes too long for every change: everything tried, where `make test` takes samples.
 
-kill: $(VENV)/.test  ## SIGKILL at every single effect of the main job, not only at every ninth; takes minutes
+kill: $(VENV)/.test  ## SIGKILL at every single effect of the main job, not only at every eighteenth; takes minutes
 	TOPLAYER_EVERY_EFFECT=1 $(BIN)/pytest tests/journeys/test_kill.py \
 	  tests/workers/propose/forges/test_deaths.py
 

@@ -1,7 +1,7 @@
 """Predictions compared with what a real BuildKit does, by steps and by bytes: the fifty Dockerfiles, after changes of
 files.
 
-Two changes each, and with EXHAUSTIVE=1 (`make dockerfiles`) all that touch one.
+One change each, and with EXHAUSTIVE=1 (`make dockerfiles`) all that touch one.
 """
 
 import json
@@ -101,7 +101,7 @@ class Bench:
 def test_buildkit_makes_anew_what_was_foreseen_and_nothing_else(
     one: Sample, toolbox: RealEngine, tmp_path: Path
 ) -> None:
-    it_goes_as_foreseen(one, Bench(one, toolbox, tmp_path), len(CHANGES) if os.environ.get("EXHAUSTIVE") else 2)
+    it_goes_as_foreseen(one, Bench(one, toolbox, tmp_path), len(CHANGES) if os.environ.get("EXHAUSTIVE") else 1)
 
 
 def it_goes_as_foreseen(one: Sample, bench: Bench, left: int) -> None:
@@ -135,10 +135,13 @@ def it_goes_as_foreseen(one: Sample, bench: Bench, left: int) -> None:
         made = layers_of(now, layers)
         kept = [number for number, one in enumerate(prediction.steps) if one.fate is Fate.KEPT and one.layer]
         assert [made[number] for number in kept] == [prediction.steps[number].layer for number in kept]
+        # What is made anew within the second of the one before may be that very layer: times are of seconds.
+        remade = [made.get(number) for number, one in enumerate(prediction.steps) if one.fate is not Fate.KEPT]
+        same = sum(layer.size for layer in remade if layer and layer in then)
         for what, fresh in ((prediction.classic, above(then, layers)), (prediction.containerd, new_in(then, layers))):
             # Files have grown, by a block or two for each layer.
             pulled, grown = sum(layer.size for layer in fresh), 2 * tarfile.BLOCKSIZE * len(fresh)
-            assert what.least - grown <= pulled <= what.most + grown, path
+            assert what.least - grown - same <= pulled <= what.most + grown, path
 
 
 def above(before: Sequence[Layer], after: Sequence[Layer]) -> Sequence[Layer]:
