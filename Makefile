@@ -14,7 +14,7 @@ demo: $(VENV)/.demo  ## the main job on real PyPI, with no root, no Docker and n
 	@$(BIN)/toplayer demo --directory var/demo
 
 test: tools check  ## everything that .ci/run runs; much of it waits for engines and servers, so three at once
-	@$(MAKE) --no-print-directory --jobs=3 journeys hosts unit real
+	@$(MAKE) --no-print-directory --keep-going --jobs=3 journeys hosts unit real
 
 tools:
 	@sh tests/rig/install.sh

@@ -79,6 +79,11 @@ class BrokerUnreachable(Temporary):
         return f"the broker did not answer: {self.why}"
 
 
+_AWAY = (OperationalError, AttributeError)
+"""What sending raises while the broker is away. kombu's transport for Redis has taken down its own connection by the
+time that another thread sends by it, and asks `None` for its client."""
+
+
 class Broker:
     """Orders that travel through the broker."""
 
@@ -88,13 +93,13 @@ class Broker:
     def send(self, order: Order, id: str, lane: Lane = Lane.HERE) -> None:
         try:
             self._app.send_task(str(order), args=[id], queue=queue_of(lane))
-        except OperationalError as error:
+        except _AWAY as error:
             raise BrokerUnreachable(str(error)) from error
 
     def nudge(self) -> None:
         # Without it the next look comes a little later, by the clock. A thousand hosts that are ready in one second
         # ask for one look, and not for a thousand.
-        with contextlib.suppress(OperationalError, ToplayerError):
+        with contextlib.suppress(*_AWAY, ToplayerError):
             if not self._ledger.post([NUDGE], utcnow()):
                 return
             self._app.send_task(LOOK, expires=60)
