@@ -7,14 +7,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # Tests start hundreds of processes: none of them is to compile everything again, whatever the shell around us says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tools check unit hosts real journeys real-images kill forges promises faults dockerfiles newer semver clean constraints \
+.PHONY: demo test tools check unit hands hosts real journeys real-images kill forges promises faults dockerfiles newer semver clean constraints \
   bench-watch bench-bump bench-build bench-layers bench-php bench-dockerfile bench-rollout
 
 demo: $(VENV)/.demo  ## the main job on real PyPI, with no root, no Docker and no Redis
 	@$(BIN)/toplayer demo --directory var/demo
 
-test: tools check  ## everything that .ci/run runs; much of it waits for engines and servers, so three at once
-	@$(MAKE) --no-print-directory --keep-going --jobs=3 journeys hosts unit real
+test: tools $(VENV)/.test  ## everything that .ci/run runs; much of it waits for engines and servers, so three at once
+	@$(MAKE) --no-print-directory --keep-going --jobs=3 journeys hosts real check unit hands
 
 tools:
 	@sh tests/rig/install.sh
@@ -25,7 +25,10 @@ check: $(VENV)/.test
 	$(BIN)/mypy
 
 unit: $(VENV)/.test
-	$(BIN)/pytest -m "not journey" --ignore=tests/workers/fleet
+	$(BIN)/pytest -m "not journey" --ignore=tests/workers
+
+hands: $(VENV)/.test
+	$(BIN)/pytest -m "not journey" tests/workers --ignore=tests/workers/fleet
 
 hosts: $(VENV)/.test
 	$(BIN)/pytest -m "not journey" tests/workers/fleet
@@ -53,7 +56,7 @@ promises: $(VENV)/.test  ## 5,000 random lives of a fleet: orders, faults, jumps
 	TOPLAYER_LIVES=5000 $(BIN)/pytest -x tests/workers/fleet/test_promises.py
 
 faults: $(VENV)/.test  ## what can go wrong with a rollout, on four real engines behind links, with all the rest (as root)
-	CI=true $(BIN)/pytest tests/workers/fleet/test_docker_deaths.py tests/workers/fleet/test_docker.py \
+	CI=true TOPLAYER_EVERY_CHANGE=1 $(BIN)/pytest tests/workers/fleet/test_docker_deaths.py tests/workers/fleet/test_docker.py \
 	  tests/workers/fleet/test_pull.py tests/workers/fleet/test_tunnel.py tests/journeys/faults.py \
 	  tests/journeys/faults_of_celery.py
 

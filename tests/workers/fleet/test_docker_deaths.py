@@ -1,6 +1,10 @@
-"""A worker is killed between any two changes of a real Docker engine; the same move again gets to the same end."""
+"""A worker is killed between any two changes of a real Docker engine; the same move again gets to the same end.
+
+Before every second change, and with TOPLAYER_EVERY_CHANGE=1 (`make faults`) before each.
+"""
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -14,6 +18,8 @@ from watcher.fleet import HostSettings
 from watcher.image import Digest
 from workers.fleet.host import Health, Host, Running
 from workers.fleet.targets import connect
+
+STEP = 1 if os.environ.get("TOPLAYER_EVERY_CHANGE") else 2
 
 
 @pytest.fixture(params=["stop-first", "start-first"])
@@ -35,7 +41,7 @@ def every_death(
     world: DockerWorld, start: Callable[[int], object], move: Callable[[Host, int], object]
 ) -> Iterator[int]:
     """Starts generation after generation, and has a process killed one change later each time, until one survives."""
-    for count in itertools.count(1):
+    for count in itertools.count(1, STEP):
         generation = count + 1
         start(generation)
 
