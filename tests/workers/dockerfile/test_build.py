@@ -48,7 +48,7 @@ COPY code ./code
 """
 TREE_FIRST = """FROM {base}
 COPY . /app
-RUN echo pip install -r /app/requirements.txt; cat /proc/uptime > /installed
+RUN pip install -r /app/requirements.txt; cat /proc/uptime > /installed
 """
 
 
@@ -213,7 +213,7 @@ def test_a_rebuild_that_is_wider_than_it_had_to_be_names_the_instruction(shop: S
 
 
 def test_a_base_that_moves_is_followed_and_named(shop: Shop) -> None:
-    shop.write({"Dockerfile": "FROM {base}\nRUN echo pip install x; cat /proc/uptime > /installed\n"})
+    shop.write({"Dockerfile": "FROM {base}\nRUN pip install x; cat /proc/uptime > /installed\n"})
     first = shop.build()
     store = open_store(f"{shop.registry.address}/base", shop.registries)
     publish(store, [busybox({"etc/moved": "yes"})], tag="1", Env=["PATH=/bin"])
