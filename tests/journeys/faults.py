@@ -55,11 +55,12 @@ def test_02_every_process_is_killed_at_any_moment_of_a_swap(site: Fleet) -> None
 
 @pytest.mark.journey
 def test_03_the_link_is_cut_at_sixty_percent_of_a_pull_and_the_workers_die_with_it(site: Fleet) -> None:
-    image, host = site.release(large=6_000_000), site.parts.hosts[0]
+    # The one by SSH: the helper finds its engine's socket where the settings say, and our own words cross its link, too.
+    image, host = site.release(large=6_000_000), site.parts.hosts[-1]
     before = crossed(host)
     with slow(host, "2mbit") as link:
         id = site.order(image)
-        name = f"{id}:h1"
+        name = f"{id}:h4"
         wait_for(lambda: (now := site.ledger.transfers().get(name)) is not None and now.gone > 3_600_000, "60 %", 60)
         cut(link, down=True)
         site.kill()
@@ -68,9 +69,9 @@ def test_03_the_link_is_cut_at_sixty_percent_of_a_pull_and_the_workers_die_with_
         site.start()
         site.ends(id)
     runs(site, 2)
-    assert site.states(id)["h1"].bytes is not None
+    assert site.states(id)["h4"].bytes is not None
     assert site.pulled(image) <= 1.05 * 4 * site.size(image), "no byte travelled twice"
-    control = 400_000
+    control = 800_000  # asked every second for a minute, by SSH
     assert crossed(host) - before <= 1.05 * site.size(image) + control, "with all that was asked over the same link"
 
 
