@@ -1,7 +1,7 @@
 """`make faults` (as root, some ten minutes): what can go wrong with a rollout, on a fleet of real parts.
 
 The numbers in the names are those of the table in docs/rollouts.md. Faults of a single host, such as a full disk, are
-in `tests/workers/fleet/`, where they take a second. Three of these are journeys, and are tried for every change.
+in `tests/workers/fleet/`, where they take a second. The third is a journey, and is tried for every change.
 """
 
 import os
@@ -55,7 +55,7 @@ def test_02_every_process_is_killed_at_any_moment_of_a_swap(site: Fleet) -> None
 
 @pytest.mark.journey
 def test_03_the_link_is_cut_at_sixty_percent_of_a_pull_and_the_workers_die_with_it(site: Fleet) -> None:
-    # The one by SSH: the helper finds its engine's socket where the settings say, and our own words cross its link, too.
+    # The one by SSH: its helper finds the engine where the settings say, and our own words cross its link, too.
     image, host = site.release(large=6_000_000), site.parts.hosts[-1]
     before = crossed(host)
     with slow(host, "2mbit") as link:
@@ -90,7 +90,7 @@ def test_05_an_engine_freezes_or_is_stopped_in_the_middle(site: Fleet, number: s
     runs(site, 2)
 
 
-@pytest.mark.parametrize("comes_back", ["empty", "as it was", pytest.param("flushed", marks=pytest.mark.journey)])
+@pytest.mark.parametrize("comes_back", ["empty", "as it was", "flushed"])
 def test_06_redis_dies_and_comes_back_or_is_emptied_while_it_runs(site: Fleet, comes_back: str) -> None:
     broker, keeps = site.parts.broker, comes_back == "as it was"
     if keeps:
@@ -165,7 +165,6 @@ def test_14_a_link_that_flaps_converges(site: Fleet) -> None:
     runs(site, 2)
 
 
-@pytest.mark.journey
 def test_15_a_sick_image_reaches_the_canary_and_no_further(site: Fleet) -> None:
     id = site.order(site.release(files={"app/sick": ""}))
     halted = site.ends(id, RolloutStage.HALTED)

@@ -49,8 +49,10 @@ from workers.lanes import run_each
 
 def run(lane):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    (Path(sys.argv[1]) / lane).write_text(str(__import__("os").getpid()))
-    while lane != sys.argv[2]:
+    here = Path(sys.argv[1])
+    (here / lane).write_text(str(__import__("os").getpid()))
+    # The one that ends does so when both have begun.
+    while lane != sys.argv[2] or sum(1 for path in here.iterdir() if path.read_text()) < 2:
         time.sleep(0.05)
     sys.exit(3)
 
