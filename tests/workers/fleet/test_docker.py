@@ -61,7 +61,7 @@ def test_the_bytes_are_those_that_the_registry_sent(world: DockerWorld, real_reg
     for versions in ("1", "2"):
         before = sent(real_registry, world)
         expected = before + world.host.fetch(world.service, world.publish(versions))
-        wait_for(partial(has_sent, real_registry, world, expected), f"{expected} bytes in the registry's log", 5)
+        wait_for(partial(has_sent, real_registry, world, expected), f"{expected} bytes in the registry's log")
 
 
 def has_sent(registry: Registry, world: DockerWorld, expected: int) -> bool:

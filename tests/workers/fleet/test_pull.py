@@ -66,7 +66,7 @@ def test_the_helper_brings_the_image_reports_its_bytes_and_goes(world: DockerWor
     deploy(world, first, 1)
     before = settled(real_registry)
     travelled = fetched(world, second)
-    wait_for(lambda: sent(real_registry) - before == travelled, f"{travelled} bytes in the registry's log", 5)
+    wait_for(lambda: sent(real_registry) - before == travelled, f"{travelled} bytes in the registry's log")
     assert helpers(world) == []
     deploy(world, second, 2)
     assert world.answers() == "2"
