@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -15,7 +16,8 @@ from tests.rig.process import lack, need, wait_for
 from watcher.image import Digest
 from workers.oci.layout import REF_NAME, LayoutStore
 from workers.oci.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, Manifest, digest_of
-from workers.oci.store import StoreRefused
+from workers.oci.referrers import Artifact
+from workers.oci.store import StoreRefused, attach
 
 ROOT = Path(__file__).parents[3]
 EMPTY = b"{}"
@@ -186,6 +188,21 @@ def test_a_process_killed_at_any_moment_leaves_a_layout_that_works(tmp_path: Pat
         assert store.manifest(f"tag-{number}") == manifest(f"{number}").raw
     for path in (layout / "blobs" / "sha256").iterdir():
         assert digest_of(path.read_bytes()) == f"sha256:{path.name}", "whole, or swept away"
+
+
+def test_who_died_before_an_artifact_was_listed_is_made_good_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, bom = LayoutStore(tmp_path / "layout"), Artifact(kind="application/vnd.bom+json", content=b"{}", tag="bom")
+    image = published(store, "image", "latest")
+    with monkeypatch.context() as killed:
+        killed.setattr(LayoutStore, "_refer", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            attach(store, image, bom)
+
+    attach(store, image, bom)
+
+    assert [row.artifact_type for row in store.referrers(image.digest)] == [bom.kind]
 
 
 def test_what_a_living_process_is_writing_is_not_swept_away(tmp_path: Path) -> None:
