@@ -8,7 +8,9 @@ with SimpleIndex() as index:
 import gzip
 import hashlib
 import json
+import struct
 import threading
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,8 +54,13 @@ WRONG_JSON = Fault(headers={"content-type": JSON}, body=b'{"meta": {"api-version
 
 
 def bomb(megabytes: int) -> Fault:
-    """That many megabytes of nothing, packed into a thousandth."""
-    packed = gzip.compress(bytes(1_000_000 * megabytes), mtime=0)
+    """That many megabytes of nothing, packed into a thousandth. (One is packed and repeated: it is made often.)"""
+    nothing, packer, checksum = bytes(1_000_000), zlib.compressobj(wbits=-15), 0
+    one = packer.compress(nothing) + packer.flush(zlib.Z_FULL_FLUSH)
+    for _ in range(megabytes):
+        checksum = zlib.crc32(nothing, checksum)
+    head, tail = gzip.compress(b"", mtime=0)[:10], struct.pack("<2I", checksum, len(nothing) * megabytes)
+    packed = head + one * megabytes + zlib.compressobj(wbits=-15).flush() + tail
     return Fault(headers={"content-type": JSON, "content-encoding": "gzip"}, body=packed)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, inspect, make_url, text
 
 from tests.rig.postgres import postgres
 from watcher.bump import Bump, BumpStage
@@ -31,6 +31,7 @@ from watcher.proposal import Checks, Proposal, Proposals, Tended
 from watcher.receiver import Receiver
 from watcher.release import File, Release
 from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
+from watcher.schema import migrate, newest
 from watcher.standing import Standing, Weighing
 from watcher.tables import metadata
 from watcher.transfers import Transfer
@@ -330,10 +331,30 @@ def test_many_processes_may_open_an_empty_ledger_at_the_same_time(url: str) -> N
     assert [opener.communicate()[1] for opener in openers] == [""] * 4
 
 
-def test_the_migrations_make_exactly_the_tables_that_the_program_uses(ledger: Ledger, url: str) -> None:
-    with contextlib.closing(Database(url)) as database, database.reading() as connection:
+def test_the_migrations_make_exactly_the_tables_of_a_new_ledger(ledger: Ledger, url: str) -> None:
+    def told(connection: Connection) -> dict[str, list[object]]:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+        seen = inspect(connection)
+        return {
+            name: [
+                sorted((c["name"], repr(c["type"]), c["nullable"]) for c in seen.get_columns(name)),
+                seen.get_pk_constraint(name)["constrained_columns"],
+                sorted((i["name"] or "", i["column_names"], i["unique"]) for i in seen.get_indexes(name)),
+            ]
+            for name in seen.get_table_names()
+        }
+
+    with contextlib.closing(Database(url)) as database:
+        with database.reading() as connection:
+            new = told(connection)
+        with database.writing() as connection:
+            metadata.drop_all(connection)
+            connection.execute(text("DROP TABLE alembic_version"))
+            migrate(connection)
+        with database.reading() as connection:
+            assert told(connection) == new
+            assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [newest()]
 
 
 def test_a_ledger_from_the_future_is_left_alone(ledger: Ledger, url: str) -> None:
