@@ -7,14 +7,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 # Tests start hundreds of processes: none of them is to compile everything again, whatever the shell around us says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test tools check unit hands hosts real journeys real-images kill forges promises faults dockerfiles newer semver clean constraints \
+.PHONY: demo test tools check unit hands proposals hosts engines locks journeys real-images exhaustive kill forges promises faults dockerfiles newer semver clean constraints \
   bench-watch bench-bump bench-build bench-layers bench-php bench-dockerfile bench-rollout
 
 demo: $(VENV)/.demo  ## the main job on real PyPI, with no root, no Docker and no Redis
 	@$(BIN)/toplayer demo --directory var/demo
 
 test: tools $(VENV)/.test  ## everything that .ci/run runs; much of it waits for engines and servers, so three at once
-	@$(MAKE) --no-print-directory --keep-going --jobs=3 journeys hosts real check unit hands
+	@$(MAKE) --no-print-directory --keep-going --jobs=3 journeys hosts engines locks proposals hands unit check
 
 tools:
 	@sh tests/rig/install.sh
@@ -25,22 +25,31 @@ check: $(VENV)/.test
 	$(BIN)/mypy
 
 unit: $(VENV)/.test
-	$(BIN)/pytest -m "not journey" --ignore=tests/workers
+	$(BIN)/pytest -m "not journey and not exhaustive" --ignore=tests/workers --ignore=tests/journeys
 
 hands: $(VENV)/.test
-	$(BIN)/pytest -m "not journey" tests/workers --ignore=tests/workers/fleet
+	$(BIN)/pytest -m "not journey and not exhaustive" tests/workers --ignore=tests/workers/fleet --ignore=tests/workers/propose
+
+proposals: $(VENV)/.test
+	$(BIN)/pytest -m "not journey and not exhaustive" tests/workers/propose
 
 hosts: $(VENV)/.test
-	$(BIN)/pytest -m "not journey" tests/workers/fleet
+	$(BIN)/pytest -m "not journey and not exhaustive" tests/workers/fleet
 
-real: $(VENV)/.test
-	$(BIN)/pytest -m journey --ignore=tests/journeys
+engines: $(VENV)/.test
+	$(BIN)/pytest -m "journey and not exhaustive" tests/workers --ignore=tests/workers/propose
+
+locks: $(VENV)/.test
+	$(BIN)/pytest -m "journey and not exhaustive" tests/watcher tests/workers/propose
 
 journeys: $(VENV)/.test
-	$(BIN)/pytest -m journey tests/journeys
-	$(BIN)/pytest -m journey tests/journeys/faults.py
+	$(BIN)/pytest -m "journey and not exhaustive" tests/journeys
+	$(BIN)/pytest -m "journey and not exhaustive" tests/journeys/faults.py
 
 # What takes too long for every change: everything tried, where `make test` takes samples.
+
+exhaustive: $(VENV)/.test  ## tests that show more of what others show too, by each tool and on each kind of host
+	$(BIN)/pytest -m exhaustive
 
 kill: $(VENV)/.test  ## SIGKILL at every single effect of the main job, not only at every eighteenth; takes minutes
 	TOPLAYER_EVERY_EFFECT=1 $(BIN)/pytest tests/journeys/test_kill.py \

@@ -172,6 +172,7 @@ def test_a_swarm_of_two_nodes_pulls_on_both_and_tells_of_both(world: SwarmWorld,
     assert Engine("h1", world.engine.address).task_log(task) == "it runs\n", "by way of the manager"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.journey
 def test_a_service_that_was_there_before_is_taken_over_if_the_settings_say_so(world: SwarmWorld) -> None:
     first, bad, good = world.publish("1"), world.publish("2", healthy=False), world.publish("3")

@@ -109,6 +109,7 @@ def test_what_is_locked_and_has_no_wheel_is_read_and_not_built(
     assert not (tmp_path / "built").exists()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.journey
 def test_a_requirement_that_forbids_the_release_is_told_or_raised_as_the_policy_says(
     index: SimpleIndex, uv: Uv, files: dict[str, str]

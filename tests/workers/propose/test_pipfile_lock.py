@@ -66,6 +66,7 @@ def files(index: SimpleIndex, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
     return {"Pipfile": pipfile, "Pipfile.lock": json.dumps(lock, indent=4, separators=(",", ": ")) + "\n"}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.journey
 def test_the_package_moves_to_the_version_that_is_asked_for_and_no_other_line_does(
     index: SimpleIndex, uv: Uv, files: dict[str, str]
@@ -113,6 +114,7 @@ def grown(files: dict[str, str], section: str, wish: str, rows: dict[str, object
     return {"Pipfile": pipfile, "Pipfile.lock": json.dumps(lock, indent=4, separators=(",", ": ")) + "\n"}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.journey
 def test_sections_with_a_package_in_different_versions_keep_them(
     index: SimpleIndex, uv: Uv, files: dict[str, str]

@@ -57,6 +57,7 @@ def locked(desk: Path) -> dict[str, str]:
     return {name: (desk / name).read_text() for name in ("pyproject.toml", "poetry.lock")}
 
 
+@pytest.mark.exhaustive
 def test_the_package_moves_to_the_version_that_is_asked_for_and_no_other_line_does(
     index: SimpleIndex, uv: Uv, files: dict[str, str]
 ) -> None:
@@ -93,6 +94,7 @@ def test_its_pins_know_who_asks_for_them_where_they_are_from_and_what_they_are(
     assert all(len(pin.hashes) == 1 for pin in pins.values())
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("before", "to"), [("1.0", "1.1"), ("2.0", "2.1")])
 def test_of_a_package_in_two_versions_one_moves_and_the_other_stays(
     index: SimpleIndex, uv: Uv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, to: str

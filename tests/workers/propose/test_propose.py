@@ -482,10 +482,11 @@ def test_a_remote_with_bad_days_gets_one_commit_in_the_end(world: World, answers
 def test_killed_before_any_of_its_commands_it_makes_one_commit_in_the_end(world: World, branching: bool) -> None:
     world = world.branching() if branching else world
     found = [move_to(world.index, "side", "1.1")]
-    branch, count, killed = BRANCH if branching else "main", 0, True
+    # One half of the commands here, and the other there.
+    branch, count, killed = (BRANCH, 0, True) if branching else ("main", -1, True)
     commits = set[str]()
     while killed:
-        count += 1
+        count += 2
         killed = dies_at(
             count,
             lambda event, _: event == "subprocess.Popen",

@@ -132,12 +132,13 @@ SHAPES = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("name", QUICK)
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(shape=SHAPES)
 def test_by_uv(name: str, shape: dict[str, str]) -> None:
     on(QUICK[name], shape)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.journey
 @pytest.mark.parametrize("name", SLOW)
 def test_by_a_tool_that_takes_longer(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

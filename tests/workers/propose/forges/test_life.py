@@ -114,6 +114,7 @@ def test_while_nothing_happens_nothing_is_changed(life: Life) -> None:
     assert len(life.server.changes()) == before
 
 
+@one_kind
 def test_a_newer_release_is_written_into_the_proposal_that_is_open(life: Life) -> None:
     life.rounds()
     life.publish("1.2")
@@ -264,6 +265,7 @@ def test_what_came_into_the_lock_by_another_way_is_closed_with_a_word(life: Life
     assert life.hub.origin.tip(BRANCH) == ""
 
 
+@one_kind
 def test_green_checks_merge_and_nothing_else_does(life: Life) -> None:
     life.forge = 'automerge = "checks"'
     life.rounds()
@@ -438,6 +440,7 @@ def test_a_branch_that_a_person_kept_holds_the_next_release_until_it_is_gone(lif
     assert life.stages() == {"1.1": "closed", "1.2": "proposed"}
 
 
+@one_kind
 def test_an_answer_that_got_lost_is_not_a_second_proposal(life: Life) -> None:
     opens = "POST .*(pulls|merge_requests)$"
     life.server.spoil = Fault(opens, 502, "lost")
@@ -497,6 +500,7 @@ def test_a_proposal_that_a_person_opened_for_our_branch_keeps_its_words(life: Li
     assert life.bumps()["1.2"].proposal == 1
 
 
+@one_kind
 def test_a_branch_of_that_name_in_a_stranger_s_copy_changes_nothing(life: Life) -> None:
     life.forge = 'automerge = "checks"'
     strange = life.hub.open_from_fork(BRANCH)
