@@ -5,8 +5,10 @@ Last-Modified where the real ones have them. Each tool is asked twice. *cold*: i
 asks again, and nothing is new. Seconds are from start to end, CPU is the tool's own (user and system, its children
 included), bytes are counted by the upstream in both directions, heads included.
 
-Of toplayer there are two rows: the whole command `toplayer check` (start of Python, git, the table), and the poll and
-the decisions in a service that is running already, which is what happens every 15 minutes.
+Of toplayer there are three rows: the whole command `toplayer check` (start of Python, git, the table); a look of a
+service that is running already, when it is asked for, at all pins; and the rounds that it makes by itself every 15
+minutes, as the mean of a day's 96, when every pin is at its newest: in them PyPI is not asked about what has to wait for
+its cooldown anyway.
 """
 
 import json
@@ -21,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,7 @@ _PACKAGES = [f"acme/{name}" for name in _NAMES]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one run of a tool has cost; `found` is how many of the pins it called outdated, or had an answer for."""
+    """What one run of a tool has cost; `found` is of how many of the pins it knew the newest release."""
 
     tool: str
     when: str
@@ -104,6 +106,7 @@ def _twice(
 
 
 _PATIENCE = 900.0
+_ROUNDS = 96
 _ENV = {key: os.environ[key] for key in ("PATH", "LANG") if key in os.environ}
 
 
@@ -117,32 +120,46 @@ def _toplayer(root: Path, upstream: Upstream, ecosystem: str) -> Iterator[Cost]:
     env = {"PYTHONPATH": str(Path.cwd())}
     yield from _twice(upstream, "toplayer check", [*program, "check", "--json"], _checked, place, **env)
     shutil.rmtree(place)
-    config = _configured(place, upstream, ecosystem)
+    looks = _served(_configured(place, upstream, ecosystem), upstream, ["look"] * 4)
+    for when, some in (("cold", looks[:1]), ("unchanged", looks[1:])):
+        seconds, cpu = (statistics.median(getattr(one, what) for one in some) for what in ("seconds", "cpu"))
+        yield replace(some[-1], tool="toplayer serve: a look", when=when, seconds=seconds, cpu=cpu)
+    shutil.rmtree(place)
+    # What the first look decides is asked about once more.
+    words = ["look", "round"] + ["round"] * _ROUNDS
+    day = _served(_configured(place, upstream, ecosystem, _NEW), upstream, words)[-_ROUNDS:]
+    seconds, cpu, requests, moved = (
+        statistics.mean(getattr(one, what) for one in day) for what in ("seconds", "cpu", "requests", "bytes")
+    )
+    tool = "toplayer serve: a round, mean"
+    yield Cost(tool, "unchanged", seconds, cpu, round(requests), round(moved), day[-1].found)
+
+
+def _served(config: Path, upstream: Upstream, words: Sequence[str]) -> list[Cost]:
+    """What each of these orders has cost a service that is running."""
     upstream.taken()
-    with subprocess.Popen(
-        [sys.executable, "-m", "bench.watch", str(config)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
-    ) as service:
+    argv = [sys.executable, "-m", "bench.watch", str(config)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as service:
         assert service.stdin is not None
         assert service.stdout is not None
-        runs = []
-        for _ in range(4):
-            service.stdin.write("look\n")
+        costs = []
+        for word in words:
+            service.stdin.write(f"{word}\n")
             service.stdin.flush()
             said = json.loads(service.stdout.readline())
             count = upstream.taken()
-            runs.append((said, count))
+            costs.append(
+                Cost("", "", said["seconds"], said["cpu"], count.requests, count.up + count.down, said["found"])
+            )
         service.stdin.close()
-    for when, some in (("cold", runs[:1]), ("unchanged", runs[1:])):
-        said, count = some[-1]
-        seconds, cpu = (statistics.median(one[what] for one, _ in some) for what in ("seconds", "cpu"))
-        yield Cost("toplayer serve: a look", when, seconds, cpu, count.requests, count.up + count.down, said["found"])
+    return costs
 
 
-def _configured(place: Path, upstream: Upstream, ecosystem: str) -> Path:
+def _configured(place: Path, upstream: Upstream, ecosystem: str, pinned: str = _OLD) -> Path:
     lock = {"pypi": "requirements.txt", "packagist": "composer.lock"}[ecosystem]
     url = f"{upstream.url}/simple" if ecosystem == "pypi" else upstream.url
     (place / "work").mkdir(parents=True)
-    for name, text in _locked(upstream, ecosystem).items():
+    for name, text in _locked(upstream, ecosystem, pinned).items():
         (place / "work" / name).write_text(text)
     git = ["git", "-c", "user.name=bench", "-c", "user.email=bench@index.example"]
     for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "Lock"]):
@@ -173,10 +190,10 @@ address = "dir:{place}/one"
     return place / "toplayer.toml"
 
 
-def _locked(upstream: Upstream, ecosystem: str) -> dict[str, str]:
+def _locked(upstream: Upstream, ecosystem: str, pinned: str = _OLD) -> dict[str, str]:
     if ecosystem == "pypi":
-        return {"requirements.txt": "".join(f"{name}=={_OLD}\n" for name in _NAMES)}
-    rows = [{"name": name, "version": _OLD, "dist": _dist(name), "type": "library"} for name in _PACKAGES]
+        return {"requirements.txt": "".join(f"{name}=={pinned}\n" for name in _NAMES)}
+    rows = [{"name": name, "version": pinned, "dist": _dist(name), "type": "library"} for name in _PACKAGES]
     lock = {
         "content-hash": "0" * 32,
         "packages": rows,
@@ -208,9 +225,9 @@ def _checked(said: str) -> int:
 
 
 def serve(config: str) -> None:
-    """In the place of a service: for each line on standard input one look at everything, and its figures."""
+    """In the place of a service: for each line on standard input one look at everything (`look`), or what it does by
+    itself a quarter of an hour later (`round`), and its figures."""
     from watcher import config as configuration
-    from watcher.bump import Bump
     from watcher.desk import Desk
     from watcher.ledger import Ledger, utcnow
     from watcher.look import look
@@ -221,17 +238,20 @@ def serve(config: str) -> None:
     settings = configuration.load(configuration.find(config))
     Path(settings.toplayer.state).mkdir(parents=True, exist_ok=True)
     ledger = Ledger(settings.ledger_url)
-    desk = Desk(settings, ledger, utcnow, Nobody(), fresh_since=datetime.now(UTC))
+    later = timedelta()
+    desk = Desk(settings, ledger, lambda: utcnow() + later, Nobody(), fresh_since=datetime.now(UTC))
     look(desk)
     carry(Order.SURVEY, "shop", desk)
     look(desk)
-    for _ in sys.stdin:
-        desk = replace(desk, fresh_since=utcnow())  # as if a quarter of an hour had passed
+    for word in sys.stdin:
+        later += timedelta(minutes=15)
+        desk = replace(desk, fresh_since=desk.clock() if word.strip() == "look" else None)
         began, cpu = time.perf_counter(), time.process_time()
         carry(Order.POLL, "upstream", desk)
         look(desk)
         figures = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}
-        print(json.dumps(figures | {"found": len(ledger.all(Bump, app="shop"))}), flush=True)
+        newest = sum(one.decision.newest == _NEW for one in ledger.standing("shop"))
+        print(json.dumps(figures | {"found": newest}), flush=True)
 
 
 # --- the others -----------------------------------------------------------------------------------------------------

@@ -41,7 +41,8 @@ class HostSettings(Model):
     by a tunnel to its socket (`path`: /var/run/docker.sock); `dir:/path` is a directory without Docker.
 
     `target` is what stands on the engine for an app: a container of ours (`docker`), the service of a Compose project
-    (`compose`), or a service of the swarm that the engine manages (`swarm`).
+    (`compose`), or a service of the swarm that the engine manages (`swarm`). `socket` is where the engine listens on
+    its own machine, for those who help it there; the path of its address, or /var/run/docker.sock, unless it is said.
     """
 
     name: Name
@@ -59,6 +60,13 @@ class HostSettings(Model):
     target: Literal["docker", "compose", "swarm"] = "docker"
     images: Supply | None = None
     rate: Rate | None = None
+    socket: Annotated[str, matching(r"/[^:\s]+", '"/path/of/the.sock"')] | None = None
+
+    @model_validator(mode="after")
+    def _has_a_socket(self) -> Self:
+        if self.socket and self.kind == "dir":
+            raise ValueError("expected no `socket` beside the address of a directory: no engine is there")
+        return self
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:

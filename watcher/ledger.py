@@ -6,7 +6,7 @@ with it. Nothing is deleted but leases, holds and the note of which decision sta
 
 import contextlib
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -182,6 +182,11 @@ class Ledger:
         with self._database.reading() as connection:
             rows = connection.execute(standing.past(app, package, before, limit))
             return tuple(Decision(**row._mapping) for row in rows)
+
+    def decided_at(self, apps: Sequence[str]) -> dict[str, datetime]:
+        """When the youngest of the decisions that stand for each package of these apps was made (UTC)."""
+        with self._database.reading() as connection:
+            return {row.package: row.at for row in connection.execute(standing.decided_at(apps))}
 
     def decided(self, app: str, before: datetime | None = None) -> list[str]:
         """The packages of an app about which anything was decided (until `before`, UTC), by name."""

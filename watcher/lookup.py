@@ -77,6 +77,7 @@ class Lookup(Word):
     `releases` are oldest first. `status` is what the index says of the project as a whole, in one word (`archived`,
     `deprecated`, `quarantined`, `abandoned`; empty: nothing), and `status_said` in more. `remark` is what is odd about
     the answer. `advisories` are the index's own. `had_at` is when the index had a package last that is absent now.
+    `newest_at` is when the last of all files came out (UTC); None: the index does not tell it of each.
     """
 
     index: str
@@ -90,6 +91,7 @@ class Lookup(Word):
     status_said: str = ""
     remark: str = ""
     had_at: datetime | None = None
+    newest_at: datetime | None = None
     releases: Sequence[Release] = ()
 
     @property

@@ -1,11 +1,11 @@
 """How careful a rollout is: waves, places, and the failures that it can bear. Pure."""
 
 import math
-import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from watcher.retry import share
 from watcher.rollout import HostStage, HostState, Rollout
 from watcher.wave import Share, plan_waves
 from watcher.window import Freeze, Wait, Window, wait
@@ -157,7 +157,7 @@ def chosen(hosts: Sequence[HostState], allowed: int, since: datetime | None, pla
         if host.stage not in (HostStage.PENDING, HostStage.READY) or not host.is_due(now) or host.host in plan.cordoned:
             continue
         unproven = kind in begun and kind not in good
-        early = since is not None and now < since + plan.jitter * _spread(host)
+        early = since is not None and now < since + plan.jitter * share(host.name)
         if unproven or early or plan.wait(host, now) or not room.takes(host):
             continue
         found.append(host.host)
@@ -231,7 +231,3 @@ def waits_for(host: HostState, plan: Plan, now: datetime) -> str | None:
 
 
 CORDONED = "cordoned by "
-
-
-def _spread(host: HostState) -> float:
-    return zlib.crc32(host.name.encode()) / 0xFFFFFFFF

@@ -13,6 +13,7 @@ from watcher.indexes import Index
 from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, IndexState, Lookup, Outcome
 from watcher.order import Order
+from watcher.patience import Patience
 from watcher.pin import Pin
 from watcher.program import program
 from watcher.route import answer
@@ -26,13 +27,16 @@ _AT_ONCE = 250
 for the last of it, and is one write for a thousand packages."""
 _BOOKKEEPING = frozenset(
     ("looked_at", "answered_at", "changed_at", "etag", "last_modified", "digest", "files", "feed", "program")
-) | {"reason", "attempts", "due_at", "revision"}
+) | {"newest_at", "reason", "attempts", "due_at", "revision"}
 
 
 def poll_index(
     state: IndexState, settings: Settings, ledger: Ledger, index: Index, http: Http, turn: Turn
 ) -> IndexState:
-    """Asks the index about every package whose turn it is there; the index's state after it."""
+    """Asks the index about every package whose turn it is there; the index's state after it.
+
+    Nobody waits for what `Patience` spares it, unless a person has asked.
+    """
     watched = Watchlist.read(settings, ledger)
     known = {lookup.package: lookup for lookup in ledger.all(Lookup, index=state.index)}
     wanted = [
@@ -40,12 +44,15 @@ def poll_index(
         for package in sorted(watched.packages(state.index))
     ]
 
+    patience = Patience.read(settings, ledger) if index.is_only_about_releases and not turn.at_once else None
+
     def look_up(some: Sequence[Lookup]) -> Iterator[Lookup]:
         again = [lookup.for_program(program()) for lookup in some]
         for one in index.look_up(again, http, turn.now, watched.pins):
             yield dated(known.get(one.package), one, turn.now)
 
-    return _polled(state, wanted, look_up, ledger, turn)
+    asked = [one for one in wanted if patience is None or not patience.spares(one, turn.now)]
+    return _polled(state, wanted, asked, look_up, ledger, turn)
 
 
 def poll_source(
@@ -58,14 +65,19 @@ def poll_source(
         known.get(subject) or Bulletin(source=state.index, ecosystem=subject[0], package=subject[1])
         for subject in sorted(subjects)
     ]
-    return _polled(state, wanted, lambda some: source.look_up(some, http, turn.now), ledger, turn)
+    return _polled(state, wanted, wanted, lambda some: source.look_up(some, http, turn.now), ledger, turn)
 
 
 def _polled(
-    state: IndexState, wanted: Sequence[L], look_up: Callable[[Sequence[L]], Iterator[L]], ledger: Ledger, turn: Turn
+    state: IndexState,
+    wanted: Sequence[L],
+    asked: Sequence[L],
+    look_up: Callable[[Sequence[L]], Iterator[L]],
+    ledger: Ledger,
+    turn: Turn,
 ) -> IndexState:
     """Asks about those of the packages whose turn it is: a single one that is new, or that failed, costs no round."""
-    asked = [one for one in wanted if turn.has(one.looked_at, one.due_at)]
+    asked = [one for one in asked if turn.has(one.looked_at, one.due_at)]
     before = {one.name: one for one in asked if one.looked_at is not None}
     found: list[L] = _kept(before, look_up(asked), ledger, turn.now)
     mine = {one.name for one in asked}
@@ -143,12 +155,14 @@ def dated(before: Lookup | None, after: Lookup, now: datetime) -> Lookup:
     """The lookup, in which files of unknown age have the time at which we first saw them."""
     if before is not None and after.releases is before.releases:
         return after
-    if all(file.uploaded_at for release in after.releases for file in release.files):
-        return after
+    told = [file.uploaded_at for release in after.releases for file in release.files]
+    if all(told):
+        return replace(after, newest_at=max(filter(None, told), default=None))
     old = before.releases if before is not None else ()
     seen = {file.filename: file.seen_at or now for release in old for file in release.files}
     return replace(
         after,
+        newest_at=None,
         releases=tuple(
             replace(
                 release,

@@ -20,8 +20,12 @@ def retry_at(name: str, attempts: int, now: datetime, asked: float | None = None
     if asked is not None:
         return now + timedelta(seconds=min(max(asked, 0.0), 86_400.0))
     wait = min(FIRST * (1 << min(attempts, 20)), LONGEST)
-    spread = zlib.crc32(f"{name}/{attempts}".encode()) / 0xFFFFFFFF
-    return now + wait * (1 - _SPREAD + 2 * _SPREAD * spread)
+    return now + wait * (1 - _SPREAD + 2 * _SPREAD * share(name, attempts))
+
+
+def share(*of: object) -> float:
+    """From 0 to 1, by name and not by luck: what was started together does not go on together for ever."""
+    return zlib.crc32("/".join(map(str, of)).encode()) / 0xFFFFFFFF
 
 
 def is_ours(due_at: datetime, now: datetime) -> bool:

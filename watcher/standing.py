@@ -141,6 +141,14 @@ def packages(app: str, before: datetime | None) -> Select[tuple[str]]:
     return query.where(decisions.c.at <= before) if before is not None else query
 
 
+def decided_at(apps: Sequence[str]) -> Select[tuple[str, datetime]]:
+    """The query for the packages of apps for which decisions stand, and when the youngest of them was made (`at`)."""
+    youngest = func.max(decisions.c.at, type_=Utc).label("at")
+    query = select(standings.c.package, youngest)
+    query = query.join_from(standings, decisions, standings.c.decision == decisions.c.id)
+    return query.where(standings.c.app.in_(apps)).group_by(standings.c.package)
+
+
 def past(app: str, package: str, before: datetime | None, limit: int | None) -> Select[Any]:
     """The query for the decisions of an app, newest first."""
     query = select(*_FIELDS).where(decisions.c.app == app).order_by(decisions.c.id.desc()).limit(limit)

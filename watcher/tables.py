@@ -263,6 +263,7 @@ lookups = Table(
     Column("status_said", Text, nullable=False),
     Column("remark", Text, nullable=False),
     Column("had_at", Utc),
+    Column("newest_at", Utc),
     Column("releases", Pack(Release), nullable=False),
     Column("advisories", Pack(Advisory), nullable=False),
     *_entry(),

@@ -18,6 +18,8 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 class FakeIndex:
     """Packages appear by `publish`, are taken back by `yank`, and the whole index can be `down`."""
 
+    is_only_about_releases = True
+
     def __init__(self) -> None:
         self.down = False
         self._releases: dict[str, dict[str, Release]] = {}

@@ -72,7 +72,7 @@ class RealEngine:
         if self.certs is None:
             return {"address": self.address}
         files = {"ca": str(self.certs.ca), "cert": str(self.certs.cert), "key": str(self.certs.key)}
-        return {"address": self.tcp, "tls": files}
+        return {"address": self.tcp, "tls": files, "socket": self.address.removeprefix("unix://")}
 
     @property
     def pid(self) -> int:

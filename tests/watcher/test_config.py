@@ -102,6 +102,11 @@ def test_every_fault_is_reported_at_once_and_with_its_path() -> None:
             'fleets.field: hosts[0]: expected a rate only with images = "resume" or "load"',
         ),
         (
+            'address = "dir:/srv/shop"',
+            'address = "dir:/srv/shop"\nsocket = "/run/engine.sock"',
+            "fleets.field.hosts[3]: expected no `socket` beside the address of a directory",
+        ),
+        (
             'target = "compose" ',
             'target = "swarm"\nimages = "load" ',
             'fleets.field: hosts[1]: expected images = "pull", because the nodes of a swarm pull by themselves',

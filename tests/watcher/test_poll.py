@@ -25,10 +25,14 @@ from watcher.pin import Pin
 from watcher.poll import ask, dated, poll_index, poll_source
 from watcher.release import File, Release
 from watcher.settings import Settings
+from watcher.settings.app import AppSettings
 from watcher.turn import Turn
 from watcher.watchlist import Watchlist
+from watcher.weigh import weigh
+from watcher.wishes import PolicySettings
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+SHOP = AppSettings.model_construct(policy=PolicySettings())
 TURN = Turn(MONDAY, MONDAY - 8 * MINUTE)
 
 
@@ -127,7 +131,7 @@ def test_a_source_is_asked_about_packages_of_public_indexes_and_about_no_others(
     settings: Settings, ledger: Ledger, http: Http, osv: OsvServer
 ) -> None:
     app = Head(app="shop", pins=(pin(), pin("internal-tool")))
-    settings = settings.model_copy(update={"apps": {"shop": None}})
+    settings = settings.model_copy(update={"apps": {"shop": SHOP}})
     ledger.add(app, MONDAY)
     for package, name in (("alpha", "full"), ("internal-tool", "empty")):
         ledger.add(Lookup(index="empty", package=package, outcome=outcome(name, "empty")), MONDAY)
@@ -144,7 +148,7 @@ def test_a_source_is_asked_about_packages_of_public_indexes_and_about_no_others(
 def watching(settings: Settings, ledger: Ledger, *pins: Pin) -> Settings:
     """The settings with an app that has these pins."""
     ledger.add(Head(app="shop", pins=pins), MONDAY)
-    return settings.model_copy(update={"apps": {"shop": None}})
+    return settings.model_copy(update={"apps": {"shop": SHOP}})
 
 
 def poll(settings: Settings, ledger: Ledger, http: Http, state: IndexState, now: datetime) -> IndexState:
@@ -187,6 +191,52 @@ def test_a_package_that_is_new_or_has_failed_costs_no_round(
     assert asked_for(index) == ["alpha", "beta", "gamma"]
 
 
+def test_what_has_to_wait_anyway_is_asked_about_less_often_and_at_once_when_it_matters(
+    tmp_path: Path, ledger: Ledger, http: Http, index: SimpleIndex
+) -> None:
+    settings = config.parse(
+        f"""
+        [toplayer]
+        state = "{tmp_path}"
+        [advisories]
+        [indexes.full]
+        kind = "pypi"
+        url = "{index.url}"
+        [apps.shop]
+        repository = "{tmp_path}/repo"
+        lock = "uv.lock"
+        fleet = "ff"
+        [apps.shop.image]
+        repository = "oci:{tmp_path}/images"
+        python = "3.12"
+        [[fleets.ff.hosts]]
+        name = "h1"
+        address = "dir:{tmp_path}/h1"
+        """,
+        "test",
+    )
+    ledger.add(Head(app="shop", commit="c", pins=(pin(),)), MONDAY)
+    now = MONDAY
+    state = poll(settings, ledger, http, IndexState(index="full"), now)
+    weigh("shop", settings, ledger, now)
+
+    asked = []
+    for _ in range(96):
+        asked_for(index)
+        now += 15 * MINUTE
+        state = poll(settings, ledger, http, state, now)
+        weigh("shop", settings, ledger, now)
+        asked.append(len(index.asked))
+    assert asked[0] == 1, "what was decided since is asked again"
+    assert 4 <= sum(asked) <= 9
+    assert state.polled_at == now, "the index was polled all the same"
+
+    asked_for(index)
+    person = Turn(now, now + MINUTE, at_once=True)
+    poll_index(state, settings, ledger, PyPI(settings.indexes["full"]), http, person)
+    assert asked_for(index) == ["alpha"]
+
+
 def test_a_page_that_another_toplayer_has_read_is_read_again(
     full: Settings, ledger: Ledger, http: Http, index: SimpleIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,7 +257,7 @@ def test_an_index_that_had_a_package_leads_to_no_other_one_when_it_lacks_it(
 ) -> None:
     """A private index says "not found" to who has lost the key, and PyPI may have a 99.0 of anybody's by that name."""
     watching(settings, ledger, pin())
-    settings = settings.model_copy(update={"apps": {"shop": None}})
+    settings = settings.model_copy(update={"apps": {"shop": SHOP}})
     assert Watchlist.read(settings, ledger).packages("full") == set()
     gone = Lookup(index="empty", package="alpha", outcome=Outcome.ANSWER, answered_at=MONDAY).absent(MONDAY + HOUR)
     ledger.add(gone, MONDAY)

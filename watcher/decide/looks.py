@@ -1,12 +1,12 @@
 """When the world outside is asked: an app's branch, and the indexes."""
 
-import zlib
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from watcher.bump import Bump, BumpStage
 from watcher.head import Head
 from watcher.lookup import IndexState
+from watcher.retry import share
 from watcher.turn import Turn
 
 MINUTE = timedelta(minutes=1)
@@ -34,16 +34,11 @@ def poll_due(state: IndexState, unseen: bool, every: timedelta, turn: Turn, *, p
     if state.due_at is not None or state.polled_at is None:
         return turn.has(state.polled_at, state.due_at)
     at_once = turn.at_once and turn.has(state.polled_at, None)
-    return unseen or at_once or turn.now - state.polled_at >= every * (1 - 0.1 * _share(state.index, state.polled_at))
+    return unseen or at_once or turn.now - state.polled_at >= every * (1 - 0.1 * share(state.index, state.polled_at))
 
 
 def rush_left(now: datetime, *chance: object) -> timedelta:
     """How long everybody's clocks still ask, if an hour has just begun: for a minute, or up to two by `chance`. Who
     waits for its end does not go on with all the others."""
     begun = timedelta(minutes=now.minute, seconds=now.second)
-    return max(MINUTE * (1 + _share(*chance)) - begun, timedelta())
-
-
-def _share(*of: object) -> float:
-    """From 0 to 1, by name and not by luck: what was started together does not ask together for ever."""
-    return zlib.crc32("/".join(map(str, of)).encode()) / 0xFFFFFFFF
+    return max(MINUTE * (1 + share(*chance)) - begun, timedelta())

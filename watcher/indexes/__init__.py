@@ -12,7 +12,13 @@ from watcher.settings import IndexSettings
 
 
 class Index(Protocol):
-    """An index of packages."""
+    """An index of packages.
+
+    `is_only_about_releases`: an answer about a package tells of its releases, and nothing that is known against them.
+    """
+
+    @property
+    def is_only_about_releases(self) -> bool: ...
 
     def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
         """Each package's lookup as of `now` (UTC), in the order in which the answers come.

@@ -34,6 +34,8 @@ def address() -> str:
 class Packagist:
     """A repository at `settings.url`, or Packagist itself."""
 
+    is_only_about_releases = False
+
     def __init__(self, settings: IndexSettings) -> None:
         self.url = (settings.url or address()).rstrip("/")
         self._settings = settings

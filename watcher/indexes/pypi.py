@@ -37,6 +37,10 @@ class PyPI:
         self.url = (settings.url or address()).rstrip("/")
         self._settings = settings
 
+    @property
+    def is_only_about_releases(self) -> bool:
+        return self._settings.vulnerabilities is None
+
     def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
         """See `Index`. One conditional request per package, and one per pinned release where there is a JSON API."""
         try:

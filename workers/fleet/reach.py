@@ -15,10 +15,9 @@ def reach(settings: HostSettings) -> Iterator[tuple[Engine, Supply]]:
     """The engine of a host, and how it gets its images."""
     with contextlib.ExitStack() as stack:
         address, scheme = settings.address, settings.address.partition(":")[0]
-        path = urlsplit(address).path
+        path = "" if scheme == "tcp" else urlsplit(address).path
         if address.startswith("ssh://"):
             address = stack.enter_context(tunnel(settings.name, address, settings.ssh or SshSettings()))
         engine = Engine(settings.name, address, settings.tls)
         stack.callback(engine.close)
-        socket = path if scheme != "tcp" and path else SOCKET
-        yield engine, Supply(settings.images or "pull", settings.rate, socket)
+        yield engine, Supply(settings.images or "pull", settings.rate, settings.socket or path or SOCKET)

@@ -24,6 +24,8 @@ class Tags:
     so a digest is as old as our first sight of it.
     """
 
+    is_only_about_releases = False
+
     def __init__(self, registries: Mapping[str, RegistrySettings], patience: float = 15.0) -> None:
         """`patience` is in seconds: how long a registry that fails is asked again."""
         self._registries, self._patience = registries, patience

@@ -18,12 +18,14 @@ from tests.rig.process import wait_for
 from tests.rig.proxy import Asked, proxy
 from tests.rig.registry import Registry
 from tests.workers.fleet.worlds import DockerWorld, deploy, docker_world, fetched, fetched_by
+from watcher.fleet import HostSettings
 from watcher.image import Digest
 from workers.fleet import helper
 from workers.fleet.engine import Engine
 from workers.fleet.helper import Said, said
 from workers.fleet.host import HostBusy, HostRefused, OnItsWay, Service
 from workers.fleet.pull import Pull
+from workers.fleet.targets import connect
 from workers.oci.stores import open_store
 
 
@@ -152,6 +154,18 @@ def test_a_registry_that_is_away_for_a_while_is_waited_for_as_long_as_the_settin
         time.sleep(2.5)  # longer than the first one had patience
         back.set()
         assert fetched_by(world.host, patient, second) > 500_000
+
+
+def test_on_a_host_by_tcp_the_helper_finds_its_engine_where_the_settings_say(
+    puller: str, real_registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    with engine(tls=True) as secure, docker_world(secure, real_registry) as world:
+        service = replace(world.service, puller=puller)
+        for where, helped in ((secure.settings()["socket"], True), ("/run/no/such.sock", False)):
+            settings = HostSettings.model_validate({"name": "h1", **secure.settings(), "socket": where})
+            with connect(settings, world.store) as host:
+                assert fetched_by(host, service, world.publish(where)) > 0
+            assert ("no helper pulls" in caplog.text) is not helped
 
 
 def test_a_pull_goes_on_by_itself_after_its_engine_was_restarted(
