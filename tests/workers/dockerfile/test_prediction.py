@@ -1,7 +1,7 @@
 """Predictions compared with what a real BuildKit does, by steps and by bytes: the fifty Dockerfiles, after changes of
 files.
 
-One change each, and with EXHAUSTIVE=1 (`make dockerfiles`) all that touch one.
+One change of every second one, and with EXHAUSTIVE=1 (`make dockerfiles`) all that touch any.
 """
 
 import json
@@ -97,11 +97,16 @@ class Bench:
         return tuple(map(Layer, told, sizes, config["rootfs"]["diff_ids"]))
 
 
-@pytest.mark.parametrize("one", [one for one in samples() if not one.needs], ids=lambda one: one.name)
+EVERY = bool(os.environ.get("EXHAUSTIVE"))
+
+
+@pytest.mark.parametrize(
+    "one", [one for one in samples() if not one.needs][:: 1 if EVERY else 2], ids=lambda one: one.name
+)
 def test_buildkit_makes_anew_what_was_foreseen_and_nothing_else(
     one: Sample, toolbox: RealEngine, tmp_path: Path
 ) -> None:
-    it_goes_as_foreseen(one, Bench(one, toolbox, tmp_path), len(CHANGES) if os.environ.get("EXHAUSTIVE") else 1)
+    it_goes_as_foreseen(one, Bench(one, toolbox, tmp_path), len(CHANGES) if EVERY else 1)
 
 
 def it_goes_as_foreseen(one: Sample, bench: Bench, left: int) -> None:

@@ -11,7 +11,7 @@ from watcher.image import Digest
 from workers.fleet.host import Fenced, Health, Running
 
 
-@pytest.fixture(params=["fake", "dir", "docker", "compose", pytest.param("swarm", marks=pytest.mark.journey)])
+@pytest.fixture(params=["fake", "dir", "docker", "compose", pytest.param("swarm", marks=pytest.mark.exhaustive)])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     if request.param == "fake":
         yield FakeWorld()
