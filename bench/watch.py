@@ -7,8 +7,8 @@ included), bytes are counted by the upstream in both directions, heads included.
 
 Of toplayer there are three rows: the whole command `toplayer check` (start of Python, git, the table); a look of a
 service that is running already, when it is asked for, at all pins; and the rounds that it makes by itself every 15
-minutes, as the mean of a day's 96, when every pin is at its newest: in them PyPI is not asked about what has to wait for
-its cooldown anyway.
+minutes, as the mean of a day's 96, when every pin is at its newest: in them PyPI is not asked about what has to wait
+for its cooldown anyway.
 """
 
 import json
