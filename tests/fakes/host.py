@@ -48,7 +48,7 @@ class FakeHost:
     `sick` images never get well, `slow` ones take their time, and some are well until they `sicken`: by the host's
     `clock` or, without one, by the time that whoever asks says. `restarts` is how
     often the engine has started what runs again. An image that it does not have is `away` for so many
-    questions: it brings it to itself. `refuses` maps a move to the error that it raises.
+    questions: it brings it to itself, and says what has `moved`. `refuses` maps a move to the error that it raises.
     `dies_at` counts the changes that are still made before the process dies. `calls` are the moves that were asked for.
     """
 
@@ -61,7 +61,7 @@ class FakeHost:
         self.sicken: dict[Digest, timedelta] = {}
         self.clock: Callable[[], datetime | None] = lambda: None
         self.restarts = 0
-        self.away = 0
+        self.away, self.moved = 0, (0, 0)
         self.refuses: dict[str, ToplayerError] = {}
         self.dies_at: int | None = None
         self.calls: list[str] = []
@@ -150,7 +150,7 @@ class FakeHost:
     def _bring(self, image: Digest) -> None:
         if image not in self.images and self.away:
             self.away -= 1
-            raise OnItsWay(self._name, image)
+            raise OnItsWay(self._name, image, *self.moved)
 
     def _fetch(self, image: Digest) -> int:
         if image in self.images:

@@ -185,11 +185,14 @@ class HostBusy(Temporary):
 
 
 class OnItsWay(Temporary):
-    """The host itself is bringing the image, and goes on whoever listens: ask again in a while."""
+    """The host itself is bringing the image, and goes on whoever listens: ask again in a while.
 
-    def __init__(self, host: str, image: Digest) -> None:
-        self.host, self.image = host, image
-        super().__init__(host, image)
+    It has `gone` bytes of `known`; more may become known on the way.
+    """
+
+    def __init__(self, host: str, image: Digest, gone: int = 0, known: int = 0) -> None:
+        self.host, self.image, self.gone, self.known = host, image, gone, known
+        super().__init__(host, image, gone, known)
 
     def __str__(self) -> str:
         return f"{self.image.short} is on its way to {self.host}"

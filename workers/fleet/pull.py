@@ -158,7 +158,7 @@ class Pull:
         if found.up and not said.is_final:
             if not said.error:
                 self.tell(said.current, said.total)
-            raise OnItsWay(self.engine.host, self.image)
+            raise OnItsWay(self.engine.host, self.image, said.current, said.total)
         return said
 
     def _ended(self, found: Listed, said: Said) -> Came:

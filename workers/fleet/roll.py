@@ -18,7 +18,7 @@ LATEST = timedelta(seconds=15)
 LATE = timedelta(minutes=1)
 """How much later than it was due a host may be looked at, by looks and queues as they are."""
 PULLING = timedelta(seconds=5)
-"""After which a host that brings the image to itself is asked how far it is: the first time, and no sooner ever."""
+"""After which a host that brings the image to itself is asked how far it is, as long as it has not said anything."""
 
 
 def step(
@@ -41,8 +41,8 @@ def step(
     roll, began = _Roll(rollout, rollout.image, host, service, within, clock, tell), clock()
     try:
         return roll.next(state)
-    except OnItsWay:
-        return roll.pulling(state, began)
+    except OnItsWay as so_far:
+        return roll.pulling(state, began, so_far)
     except Temporary as error:
         if not state.stage.fetches or decide.goes_back(state, rollout):
             raise
@@ -95,11 +95,18 @@ class _Roll:
         after = state.at(stage, self.clock())
         return replace(after, bytes=travelled, pull_seconds=(self.clock() - began).total_seconds())
 
-    def pulling(self, state: HostState, began: datetime) -> HostState:
-        """The host brings the image to itself, and nobody has to wait for it there."""
+    def pulling(self, state: HostState, began: datetime, so_far: OnItsWay) -> HostState:
+        """The host brings the image to itself, and nobody has to wait for it there.
+
+        It is asked again after a third of the time that the rest takes, as far as its bytes tell: so a long pull is
+        asked for seldom, and the end of a short one is not missed for long. (No more than a third, because the time
+        until the first byte came makes the rest look longer than it is.)
+        """
         now = self.clock()
         since = min(state.pulling_since or began, now)
-        later = min(max(PULLING, (now - since) / 3), LATEST)
+        took = now - since
+        rest = took * max(so_far.known - so_far.gone, 0) / so_far.gone if so_far.gone else max(3 * PULLING, took)
+        later = min(max(rest / 3, took / 10, AGAIN), LATEST)
         reason = "" if state.stage.fetches else state.reason
         return replace(state, reason=reason, pulling_since=since, attempts=0, due_at=now + later)
 

@@ -305,6 +305,29 @@ def test_a_host_that_brings_the_image_to_itself_keeps_nobody_waiting() -> None:
     assert site.state.pulling_since is None
 
 
+@pytest.mark.parametrize(
+    ("took", "moved", "later"),
+    [
+        (8, (80, 100), 1),
+        (8, (10, 100), 15),
+        (8, (40, 100), 4),
+        (8, (100, 100), 1),
+        (8, (120, 100), 1),
+        (600, (9_999, 10_000), 15),
+        (30, (0, 0), 10),
+    ],
+    ids=["nearly there", "far away", "a third of the rest", "unpacking", "more than was known", "long", "nothing said"],
+)
+def test_who_pulls_is_asked_again_after_a_third_of_the_rest(took: int, moved: tuple[int, int], later: float) -> None:
+    site = Site()
+    site.host.away, site.host.moved = 2, moved
+    site.step()
+    site.now += timedelta(seconds=took) - SECOND
+    site.step()
+    assert site.state.due_at is not None
+    assert (site.state.due_at - site.now).total_seconds() == pytest.approx(later, abs=0.2)
+
+
 def test_a_host_whose_link_flaps_while_it_pulls_keeps_its_place() -> None:
     site = Site()
     site.host.away = 3
