@@ -51,7 +51,7 @@ journeys: $(VENV)/.test
 exhaustive: $(VENV)/.test  ## tests that show more of what others show too, by each tool and on each kind of host
 	$(BIN)/pytest -m exhaustive
 
-kill: $(VENV)/.test  ## SIGKILL at every single effect of the main job, not only at every eighteenth; takes minutes
+kill: $(VENV)/.test  ## SIGKILL at every single effect of the main job, not only at every thirtieth; takes minutes
 	TOPLAYER_EVERY_EFFECT=1 $(BIN)/pytest tests/journeys/test_kill.py \
 	  tests/workers/propose/forges/test_deaths.py
 

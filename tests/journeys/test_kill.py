@@ -16,8 +16,8 @@ from tests.rig.world import World, make_world
 
 pytestmark = pytest.mark.journey
 LANES = 2
-EVERY = 1 if os.environ.get("TOPLAYER_EVERY_EFFECT") else 18
-"""Which effects are tried: every eighteenth, or all of them with TOPLAYER_EVERY_EFFECT=1 (`make kill`)."""
+EVERY = 1 if os.environ.get("TOPLAYER_EVERY_EFFECT") else 30
+"""Which effects are tried: every thirtieth, or all of them with TOPLAYER_EVERY_EFFECT=1 (`make kill`)."""
 
 
 @dataclass

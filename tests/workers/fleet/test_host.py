@@ -10,8 +10,11 @@ from watcher.errors import Refused
 from watcher.image import Digest
 from workers.fleet.host import Fenced, Health, Running
 
+ALSO = [pytest.param(kind, marks=pytest.mark.exhaustive) for kind in ("compose", "swarm")]
+"""What CI leaves to `make exhaustive`: it has tests of its own for what is special about them."""
 
-@pytest.fixture(params=["fake", "dir", "docker", "compose", pytest.param("swarm", marks=pytest.mark.exhaustive)])
+
+@pytest.fixture(params=["fake", "dir", "docker", *ALSO])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     if request.param == "fake":
         yield FakeWorld()
