@@ -7,7 +7,7 @@ with it. Nothing is deleted but leases, holds and the note of which decision sta
 import contextlib
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -78,9 +78,9 @@ class Ledger:
         several = frozenset(name for name, value in where.items() if isinstance(value, (list, tuple, set)))
         some = frozenset(name for name, value in where.items() if value is SOME)
         where = {name: list(value) if name in several else value for name, value in where.items() if name not in some}
-        asked = query(SHELVES[kind], tuple(where), several, some, order)
+        asked = query(SHELVES[kind], tuple(where), several, some, order, limit)
         with self._database.reading() as connection:
-            rows = connection.execute(asked.limit(limit) if limit is not None else asked, where)
+            rows = connection.execute(asked, where)
             fields = tuple(rows.keys())
             return tuple(kind(**dict(zip(fields, row, strict=True))) for row in rows)
 
@@ -341,9 +341,11 @@ def _note(connection: Connection, happened: Event) -> None:
     if connection.dialect.name == "postgresql":
         # Receivers remember the last id that they took, so ids have to become visible in their order.
         connection.execute(select(func.pg_advisory_xact_lock(schema.EVENTS_LOCK)))
-    row = {**asdict(happened), "facts": dict(happened.facts)}
-    del row["id"]
-    connection.execute(insert(events).values(row))
+    row = {field.name: getattr(happened, field.name) for field in fields(happened) if field.name != "id"}
+    connection.execute(_NOTE, row | {"facts": dict(happened.facts)})
+
+
+_NOTE = insert(events)
 
 
 def _ordered(kind: str, scope: str, by: str, why: str, now: datetime) -> Event:

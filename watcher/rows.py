@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Select, Table, Update, bindparam, insert, select, update
 
 from watcher.entry import Entry
 from watcher.errors import Overtaken
@@ -19,7 +19,7 @@ SOME: Any = object()
 
 @lru_cache(maxsize=256)
 def query(
-    table: Table, names: tuple[str, ...], several: frozenset[str], some: frozenset[str], order: str
+    table: Table, names: tuple[str, ...], several: frozenset[str], some: frozenset[str], order: str, limit: int | None
 ) -> Select[Any]:
     """The entries whose fields `names` are as given; those in `several` one of the given, those in `some` not None.
     A step asks some ten times, and putting the question into words took longer than the answer."""
@@ -30,7 +30,15 @@ def query(
     if order:
         column = table.c[order.removeprefix("-")]
         query = query.order_by(column.desc() if order.startswith("-") else column)
-    return query
+    return query if limit is None else query.limit(limit)
+
+
+@lru_cache(maxsize=256)
+def _update(table: Table, changed: tuple[str, ...]) -> Update:
+    """Writes fields of an entry over exactly what was read."""
+    keys = (*(column.name for column in table.primary_key), "revision")
+    same = [table.c[name] == bindparam(f"{_WAS}{name}") for name in keys]
+    return update(table).where(*same).values({name: bindparam(name) for name in changed})
 
 
 class Updates:
@@ -71,13 +79,10 @@ class Updates:
             return
         (kind, changed), rows, names = self._key, self._rows, self._names
         self._rows, self._names = [], []
-        table = SHELVES[kind]
         if not changed:
-            self._connection.execute(insert(table), rows)
+            self._connection.execute(insert(SHELVES[kind]), rows)
             return
-        same = [table.c[name] == bindparam(f"{_WAS}{name}") for name in (*_KEYS[kind], "revision")]
-        query = update(table).where(*same).values({name: bindparam(name) for name in changed})
-        if self._connection.execute(query, rows).rowcount != len(rows):
+        if self._connection.execute(_update(SHELVES[kind], changed), rows).rowcount != len(rows):
             raise Overtaken(names[0] if len(names) == 1 else f"one of {len(names)} entries")
 
 
