@@ -293,7 +293,9 @@ def _child(bench: Bench, tree: Path, commit: str, previous: str, state: str) -> 
     """One build in a process of its own."""
     words = [bench.registry.address, bench.index, str(tree), commit, str(bench.place / state), previous]
     argv = [sys.executable, "-c", "from bench.build import child; child()", *words]
-    done = subprocess.run(argv, check=True, capture_output=True, text=True, cwd=HERE.parent)
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=HERE.parent)
+    if done.returncode:
+        raise SystemExit(f"a build by toplayer failed:\n{done.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
