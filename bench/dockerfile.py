@@ -17,6 +17,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -369,6 +370,19 @@ def table(found: dict[str, list[Row]]) -> None:
         print()
 
 
+def month(found: dict[str, list[Row]]) -> None:
+    """What a host pulls in a month such as the one that lint and the layers builder were told of."""
+    often = Counter(HISTORY).values()  # of the changes, in their order
+    print("| in a month | pulled per host |")
+    print("| --- | ---: |")
+    totals = {
+        way: sum(times * row.pulled for times, row in zip(often, rows, strict=True)) for way, rows in found.items()
+    }
+    for way, total in totals.items():
+        less = f" ({totals['before'] / total:.1f} times less)" if way != "before" else ""
+        print(f"| {way} | {total:,}{less} |")
+
+
 def bytes_table(found: dict[str, list[Row]]) -> None:
     print("| change | built by | pushed | pulled per host |")
     print("| --- | --- | ---: | ---: |")
@@ -404,6 +418,7 @@ def main() -> None:
         found["lint"] = by_dockerfile(bench, "lint", better)
         found["layers"] = by_layers(bench)
         bytes_table(found) if only_bytes else table(found)
+        month(found)
 
 
 if __name__ == "__main__":
