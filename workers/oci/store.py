@@ -112,9 +112,10 @@ def attach(store: Store, subject: Manifest, artifact: Artifact) -> int:
     """Puts an artifact beside an image, unless it is there; the bytes that travelled."""
     raw = artifact.manifest(subject)
     digest = digest_of(raw)
-    # A manifest that is there says nothing: whoever put it may have died before it was listed.
-    there = any(one.digest == digest for one in store.referrers(subject.digest))
-    if there and (not artifact.tag or store.named(artifact.tag) == digest):
+    # That its manifest is there is not enough: whoever put it may have died before it was listed.
+    if store.named(artifact.tag or digest) == digest and digest in {
+        one.digest for one in store.referrers(subject.digest)
+    }:
         return 0
     sent = store.put_blob(EMPTY.digest, b"{}") + store.put_blob(artifact.digest, artifact.content)
     store.put_manifest(raw, OCI_MANIFEST, artifact.tag)
