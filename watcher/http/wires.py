@@ -56,7 +56,7 @@ class Wires:
         self._extensions = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), limits.stall)}
         self._environment = getproxies_environment()
         try:
-            self._trusted = trust(ca)
+            self._trusted = _trust(ca)
             self._by_proxy = {
                 scheme: self._pool(proxy, limits.at_once)
                 for scheme in ("http", "https")
@@ -128,17 +128,15 @@ class Wires:
         )
 
 
-def trust(ca: Path | None) -> ssl.SSLContext:
-    """Whom we believe who they are: the public authorities, or those that the environment names; and `ca`.
-
-    The same context for the same files: reading a hundred certificates takes as long as a hundred requests.
-    """
+def _trust(ca: Path | None) -> ssl.SSLContext:
+    """Whom we believe who they are: the public authorities, or those that the environment names; and `ca`."""
     named = [os.environ.get(name, "") for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")]
     files = [*named, str(ca or "")]
     return _context(tuple((file, Path(file).stat().st_mtime_ns) for file in files if file), ca)
 
 
-@lru_cache(maxsize=16)
+# Reading a hundred certificates takes as long as a hundred requests, and every poll has a client of its own.
+@lru_cache(maxsize=4)
 def _context(_read: tuple[tuple[str, int], ...], ca: Path | None) -> ssl.SSLContext:
     context = httpx.create_ssl_context()
     if ca is not None:

@@ -19,6 +19,8 @@ LATE = timedelta(minutes=1)
 """How much later than it was due a host may be looked at, by looks and queues as they are."""
 PULLING = timedelta(seconds=5)
 """After which a host that brings the image to itself is asked how far it is, as long as it has not said anything."""
+_ENDLESS = 1_000.0
+"""How many times as long as until now the rest of a pull may take, before it makes no difference any more."""
 
 
 def step(
@@ -105,7 +107,9 @@ class _Roll:
         now = self.clock()
         since = min(state.pulling_since or began, now)
         took = now - since
-        rest = took * max(so_far.known - so_far.gone, 0) / so_far.gone if so_far.gone else max(3 * PULLING, took)
+        # What a manifest says of its sizes may be anything; no more than the longest pause is made of it.
+        left = min(max(so_far.known - so_far.gone, 0) / so_far.gone, _ENDLESS) if so_far.gone > 0 else None
+        rest = max(3 * PULLING, took) if left is None else took * left
         later = min(max(rest / 3, took / 10, AGAIN), LATEST)
         reason = "" if state.stage.fetches else state.reason
         return replace(state, reason=reason, pulling_since=since, attempts=0, due_at=now + later)

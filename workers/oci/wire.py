@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
@@ -21,7 +22,6 @@ from typing import TypeVar
 import httpx
 
 from watcher.address import is_loopback
-from watcher.http.wires import trust
 from workers.oci.answer import HINT, Answer, Content, WireFailed
 from workers.oci.keys import Keys
 from workers.oci.watch import STALL, Watch
@@ -163,9 +163,22 @@ async def _moving(response: httpx.Response, watch: Watch) -> AsyncIterator[bytes
         watch.moved(len(chunk))
 
 
+@cache
+def _public() -> ssl.SSLContext:
+    """The public authorities, or those that SSL_CERT_FILE names: read once, because it takes 40 ms.
+
+    Not the context of `watcher.http`: a client writes its protocols into it with each connection, and ours are others.
+    """
+    return httpx.create_ssl_context()
+
+
 def _client(home: httpx.URL, ca: Path | None) -> httpx.AsyncClient:
+    trusted = _public()
+    if ca is not None:
+        trusted = httpx.create_ssl_context()
+        trusted.load_verify_locations(ca)
     return httpx.AsyncClient(
-        verify=trust(ca),
+        verify=trusted,
         headers={"user-agent": f"toplayer/{version('toplayer')}", "accept-encoding": "identity"},
         timeout=httpx.Timeout(None, connect=15.0),
         limits=httpx.Limits(max_connections=8, max_keepalive_connections=8),

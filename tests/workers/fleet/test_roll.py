@@ -315,8 +315,18 @@ def test_a_host_that_brings_the_image_to_itself_keeps_nobody_waiting() -> None:
         (8, (120, 100), 1),
         (600, (9_999, 10_000), 15),
         (30, (0, 0), 10),
+        (8, (1, 2**63 - 1), 15),
     ],
-    ids=["nearly there", "far away", "a third of the rest", "unpacking", "more than was known", "long", "nothing said"],
+    ids=[
+        "nearly there",
+        "far away",
+        "a third of the rest",
+        "unpacking",
+        "more than was known",
+        "long",
+        "nothing said",
+        "a lie",
+    ],
 )
 def test_who_pulls_is_asked_again_after_a_third_of_the_rest(took: int, moved: tuple[int, int], later: float) -> None:
     site = Site()
