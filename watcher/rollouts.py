@@ -45,6 +45,13 @@ def unfinished(ledger: Ledger, app: str) -> tuple[Rollout, ...]:
     return ledger.all(Rollout, app=app, stage=OPEN, order="-generation")
 
 
+def going(ledger: Ledger, app: str) -> tuple[Rollout, ...]:
+    """The rollouts in which something may still be tried: those that are open, and the one that has the say."""
+    had = current(ledger, app)
+    found = unfinished(ledger, app)
+    return found if had is None or had.stage.is_open else (*found, had)
+
+
 def of_head(ledger: Ledger, head: Head, now: datetime, *, cause: str = "commit", held: bool = False) -> Rollout:
     """A new rollout of the branch's tip, which is not written yet."""
     merged = ledger.all(Bump, app=head.app, stage=BumpStage.MERGED)

@@ -69,14 +69,15 @@ def status_rollouts(ledger: Ledger, apps: Iterable[str], past: int = 0) -> list[
     return [rollout_row(ledger, rollout) for rollout in rollouts]
 
 
-def waits(settings: Settings, ledger: Ledger) -> bool:
-    """Whether a rollout has reached every host but those that cannot be reached now."""
+def waiting(settings: Settings, ledger: Ledger) -> list[str]:
+    """One line for each host that a rollout has called and that cannot be reached now."""
     rolling = ledger.all(Rollout, app=list(settings.apps), stage=[RolloutStage.ROLLING])
-    return any(
-        (host.stage is HostStage.PENDING and host.reason) or host.attempts >= GIVEN_UP_AFTER
+    return [
+        f"{rollout.id}: {host.host} {host.reason or host.stage}"
         for rollout in rolling
-        for host in ledger.all(HostState, rollout=rollout.id)
-    )
+        for host in ledger.all(HostState, rollout=rollout.id, order="position")
+        if (host.stage is HostStage.PENDING and host.reason) or host.attempts >= GIVEN_UP_AFTER
+    ]
 
 
 def rollout_row(ledger: Ledger, rollout: Rollout) -> Row:

@@ -230,15 +230,13 @@ def retry(ledger: Ledger, app: str, person: Person) -> Rollout:
     Hosts that run its image are left alone. A host never takes back a generation that was taken from it, so a rollout
     that has ended comes again as a new one.
     """
-    newest, current = rollouts.newest(ledger, app), rollouts.current(ledger, app)
+    newest = rollouts.newest(ledger, app)
     if newest is None:
         raise NothingTo("retry", f"{app} has no rollout")
-    going = {one.id: one for one in (*rollouts.unfinished(ledger, app), *filter(None, [current]))}
-    hosts = [host for id in going for host in ledger.all(HostState, rollout=id)]
+    going = rollouts.going(ledger, app)
+    hosts = [host for one in going for host in ledger.all(HostState, rollout=one.id)]
     failed = [h for h in hosts if h.rollout == newest.id and h.stage in (HostStage.RETURNED, HostStage.STUCK)]
-    due: list[tuple[Entry | None, Entry]] = [
-        (e, replace(e, due_at=None)) for e in (*going.values(), *hosts) if e.due_at
-    ]
+    due: list[tuple[Entry | None, Entry]] = [(e, replace(e, due_at=None)) for e in (*going, *hosts) if e.due_at]
     if failed or not (newest.stage.is_open or newest.stage is RolloutStage.DONE):
         fresh = _anew(newest, rollouts.next_generation(ledger, app), "retry", person.now)
         ledger.write([(None, fresh), *due], person.now, person.orders("retry", app, fresh.id))

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from watcher.desk import Desk
 from watcher.errors import ToplayerError
+from watcher.hurry import hurry
 from watcher.ledger import Ledger
 from watcher.look import look
 from watcher.order import Lane, Order
@@ -77,7 +78,12 @@ class Threads:
 def open_desk(
     settings: Settings, ledger: Ledger, carry: Carry, clock: Callable[[], datetime], fresh: bool = False
 ) -> tuple[Desk, Threads]:
-    """A desk whose orders go to threads of this process. Close the threads when done."""
+    """A desk whose orders go to threads of this process. Close the threads when done.
+
+    `fresh`: a person wants a round now, so what is asked or tried every now and then is asked and tried once more.
+    """
+    if fresh:
+        hurry(settings, ledger, clock())
     threads = Threads(carry, settings.toplayer.workers)
     threads.desk = Desk(settings, ledger, clock, threads, clock() if fresh else None)
     return threads.desk, threads

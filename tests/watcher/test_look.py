@@ -11,10 +11,11 @@ from tests.fakes.index import FakeIndex
 from watcher import config, decide
 from watcher.bump import Bump, BumpStage
 from watcher.desk import Desk
-from watcher.errors import IndexUnreachable
+from watcher.errors import IndexUnreachable, Refused, Temporary
 from watcher.fleet import FleetSettings
 from watcher.head import Head
 from watcher.http import Http
+from watcher.hurry import hurry
 from watcher.image import Digest
 from watcher.ledger import EVERYTHING, Ledger, host_scope
 from watcher.look import look
@@ -281,6 +282,38 @@ def test_a_fresh_run_asks_again_whatever_the_intervals_say(desk: Desk, clock: Cl
     assert sent(desk) - {(Order.TELL, "webhook:audit")} == set()
     look(replace(desk, fresh_since=clock.now))
     assert {(Order.SURVEY, "shop"), (Order.POLL, "pypi")} <= sent(desk)
+
+
+def test_who_starts_a_round_does_not_wait_for_the_pauses_after_failures(desk: Desk, clock: Clock) -> None:
+    head = surveyed(desk)
+    polled(desk)
+    away = decide.offline(
+        HostState(rollout="shop:1", host="h1", position=0, stage=HostStage.CALLED), clock.now, Temporary("no answer")
+    )
+    throttled = replace(away, host="h2", position=1, due_at=clock.now + timedelta(hours=2))
+    rolling = replace(rollout(clock.now, stage=RolloutStage.ROLLING), rolling_at=clock.now, wave=1, wave_at=clock.now)
+    desk.ledger.write([(None, rolling), (None, away), (None, throttled)], clock.now)
+    desk.ledger.replace(head, head.refused(clock.now, Refused("it cannot be read")), clock.now)
+    clock.now += timedelta(seconds=1)
+    look(desk)
+    began = sent(desk)
+    assert (Order.ROLL, "shop:1:h3") in began, "others go on"
+    assert not began & {(Order.SURVEY, "shop"), (Order.ROLL, "shop:1:h1")}
+
+    assert hurry(desk.settings, desk.ledger, clock.now) == 2, "and not whom the other side told to wait for hours"
+    assert hurry(desk.settings, desk.ledger, clock.now) == 0
+    look(replace(desk, fresh_since=clock.now))
+    assert (Order.SURVEY, "shop") in sent(desk)
+    again = desk.ledger.find(HostState, rollout="shop:1", host="h1")
+    assert again is not None
+    assert (again.is_due(clock.now), again.attempts) == (True, 1), "how often it was tried in vain is still known"
+
+
+def test_a_bump_that_waits_for_its_hour_is_not_hurried(desk: Desk, clock: Clock) -> None:
+    waits = replace(bump(clock.now), due_at=clock.now + MINUTE)
+    desk.ledger.write([(None, waits), (None, replace(waits, id="shop:other:2.0", attempts=1))], clock.now)
+    assert hurry(desk.settings, desk.ledger, clock.now) == 1
+    assert desk.ledger.find(Bump, id=waits.id) == waits
 
 
 def test_a_halted_rollout_takes_its_hosts_back_before_anything_newer_starts(desk: Desk, clock: Clock) -> None:

@@ -80,21 +80,26 @@ def run(context: Context, once: bool, patience: timedelta, as_json: bool) -> int
     with progress() as tell:
         context.hands.run(context.settings, ledger, patience, tell)
     happened = ledger.events(after=before)
-    left = unfinished(context.settings, ledger, utcnow())
+    left, waiting = unfinished(context.settings, ledger, utcnow()), view.waiting(context.settings, ledger)
     if as_json:
-        emit({"events": [view.event_row(event) for event in happened], "unfinished": left})
+        emit({"events": [view.event_row(event) for event in happened], "unfinished": left, "waiting": waiting})
     else:
         for line in lines(notices(happened)):
             say(line)
         for line in left:
             say(f"unfinished: {line}")
-        if not happened and not left:
+        for line in waiting[:_WAITING_SHOWN]:
+            say(f"waiting: {line}")
+        if len(waiting) > _WAITING_SHOWN:
+            say(f"waiting: and {len(waiting) - _WAITING_SHOWN} more hosts; `toplayer status` shows them")
+        if not happened and not left and not waiting:
             say("nothing to do: every pin is where the policy wants it, and every host runs the newest image")
     if any(event.kind in _FAILURES for event in happened):
         return FAILED
-    return FAILED if left else PARTLY if view.waits(context.settings, ledger) else 0
+    return FAILED if left else PARTLY if waiting else 0
 
 
+_WAITING_SHOWN = 10
 _FAILURES = ("bump.failed", "rollout.halted", "host.stuck", "app.unreadable", "index.unreachable")
 
 

@@ -34,7 +34,7 @@ def status(context: Context, app: str | None, live: bool, as_json: bool) -> int:
         emit(row)
     else:
         _print_status(row)
-    return PARTLY if view.waits(context.settings, context.ledger) else 0
+    return PARTLY if view.waiting(context.settings, context.ledger) else 0
 
 
 def _print_status(row: view.Row) -> None:
