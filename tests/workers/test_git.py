@@ -17,12 +17,15 @@ import pytest
 
 from tests.rig.git_server import Origin, git_host, ssh_host
 from tests.rig.process import free_port, need_root, wait_for
+from watcher.dockerfile.settings import DockerfileSettings
 from watcher.errors import Refused, Temporary
 from watcher.secret import Secret
 from watcher.settings import GitSettings
+from workers.dockerfile import context
 from workers.git import BranchMoved, GitRefused, GitUnreachable, Repository
 from workers.git.errors import MirrorDamaged
 from workers.git.submodules import resolved, submodules
+from workers.image import code
 
 TOKEN = "t0ken/of+a=bot"
 MONDAY = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -315,6 +318,26 @@ def test_what_git_lfs_keeps_elsewhere_is_told_and_not_left_as_a_pointer(local: P
 
     with pytest.raises(GitRefused, match=r"Git LFS keeps elsewhere: models/one\.bin"):
         local.repository().export(commit, tmp_path)
+
+
+def test_what_git_lfs_keeps_may_be_missing_where_an_ignore_file_leaves_it_out(local: Place, tmp_path: Path) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'1' * 64}\nsize 5\n"
+    files = {".gitattributes": "*.bin filter=lfs\n", "tests/a.bin": pointer, "app/b.bin": pointer, "c.bin": pointer}
+    ignores = {".toplayerignore": "tests\nc.bin\n", "app/.dockerignore": "*.bin\n"}
+    commit = local.origin.write(files | ignores)
+
+    with pytest.raises(GitRefused, match=r"Git LFS keeps elsewhere: app/b\.bin$"):
+        local.repository().export(commit, made(tmp_path / "layers"), uses=code.uses)
+    image = DockerfileSettings(context="app")
+    local.repository().export(commit, made(tmp_path / "app"), uses=lambda root: context.uses(root, image))
+    wider = DockerfileSettings(context="app", contexts={"more": "tests"})
+    with pytest.raises(GitRefused, match=r"Git LFS keeps elsewhere: tests/a\.bin$"):
+        local.repository().export(commit, made(tmp_path / "more"), uses=lambda root: context.uses(root, wider))
+
+
+def made(directory: Path) -> Path:
+    directory.mkdir()
+    return directory
 
 
 def test_attributes_in_a_repository_run_nothing(local: Place, tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePath
 
 from watcher.dockerfile.ignore import keeper
+from watcher.dockerfile.settings import DockerfileSettings
 from workers.dockerfile.errors import BuildRefused
 
 _LARGEST = 1_000_000
@@ -41,6 +42,20 @@ def ignore_text(tree: Path, context: str, file: str) -> str:
         if found.is_file():
             return found.read_bytes()[:_LARGEST].decode("utf-8", "replace")
     return ""
+
+
+def uses(tree: Path, settings: DockerfileSettings) -> Callable[[str], bool]:
+    """Tells of a file in the tree if a build is given it: it is in a context, whose ignore file leaves it."""
+    root = tree.resolve()
+    given = [(place(tree, settings.context), ignore_text(tree, settings.context, settings.file))]
+    given += [(found := place(tree, path), ignore_text(found, ".", "")) for path in settings.contexts.values()]
+    keepers = [(context.relative_to(root), keeper(ignore)) for context, ignore in given]
+
+    def used(path: str) -> bool:
+        here = PurePath(path)
+        return any(here.is_relative_to(one) and keep(str(here.relative_to(one))) for one, keep in keepers)
+
+    return used
 
 
 def paths_of(directory: Path, ignore: str = "") -> Iterator[str]:

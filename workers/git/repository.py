@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from workers.git.submodules import Bring, submodules
 from workers.process import ToolFailed
 from workers.scratch import scratch
 
+Uses = Callable[[str], bool]
+"""Whether anything is made of the file at a path of the tree."""
 LARGEST = 32 * 1024**2
 """Bytes of the largest file that `read` returns."""
 
@@ -150,11 +152,14 @@ class Repository:
             return self._mirror.read("cat-file", "blob", blob)
         return None
 
-    def export(self, commit: str, directory: Path, bring: Bring | None = None) -> None:
+    def export(
+        self, commit: str, directory: Path, bring: Bring | None = None, uses: Callable[[Path], Uses] | None = None
+    ) -> None:
         """Writes the commit's files into an empty directory, with executable bits and symbolic links, as a checkout.
 
         Those of submodules are for `bring`. No filters are run. A `GitRefused` names what would not be whole:
-        submodules that nobody brings, and files that Git LFS keeps.
+        submodules that nobody brings, and files that Git LFS keeps, unless `uses`, given the directory with all files,
+        says of them that nobody reads them.
         """
         place, tree = f"{self.where} at {commit[:12]}", self._mirror.tree(self._at_hand(commit))
         links = [(path, id) for mode, id, path in tree if mode == "160000"]
@@ -170,8 +175,11 @@ class Repository:
                 bring(one.url, one.commit, directory / one.path)
         paths = [path for mode, _, path in tree if mode not in ("120000", "160000")]
         if _ATTRIBUTES in {path.rpartition("/")[2] for path in paths} and (pointers := [*_pointers(directory, paths)]):
-            hint = "toplayer does not fetch from there: put the files themselves into the repository"
-            raise GitRefused(place, f"has files that Git LFS keeps elsewhere: {', '.join(pointers[:5])}", hint)
+            read = uses(directory) if uses else str
+            missed = [path for path in pointers if read(path)]
+            if missed:
+                hint = "put the files themselves into the repository, or name them in an ignore file"
+                raise GitRefused(place, f"has files that Git LFS keeps elsewhere: {', '.join(missed[:5])}", hint)
 
     def _modules(self, commit: str) -> bytes:
         """Where the commit says that its submodules are; nothing, if it does not say."""

@@ -51,6 +51,12 @@ def keeper(root: Path, locks: Iterable[str]) -> Callable[[str, bool], bool]:
     return lambda path, is_directory: path.split("/")[-1] != ".git" and keep(path, is_directory)
 
 
+def uses(root: Path) -> Callable[[str], bool]:
+    """Tells of a file in the tree if an ignore file leaves it in."""
+    keep = keeper(root, ())
+    return lambda path: keep(path, False)
+
+
 def _by_git(lines: list[str]) -> Callable[[str, bool], bool]:
     """gitignore(5): a pattern without a slash counts at any depth, and what is in an excluded directory is out."""
     spec = GitIgnoreSpec.from_lines(lines)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from watcher.desk import Desk
 from watcher.dockerfile.foresight import Foresight
+from watcher.dockerfile.settings import DockerfileSettings
 from watcher.errors import NotFound, ToplayerError
 from watcher.head import Head
 from watcher.image import Digest
@@ -14,7 +15,7 @@ from watcher.machine import Machine, machines, share
 from watcher.rollout import Built, Rollout
 from watcher.settings import Settings
 from workers.dockerfile.build import build
-from workers.dockerfile.context import level, place
+from workers.dockerfile.context import level, place, uses
 from workers.dockerfile.draft import Builder, draft
 from workers.dockerfile.engine import Engine
 from workers.dockerfile.errors import BuildCutOff, BuildGivenUp, BuildTimedOut
@@ -80,7 +81,9 @@ def _recipe(
     over them."""
     repository, tree = repository_of(settings, name), directory / "tree"
     tree.mkdir()
-    repository.export(commit, tree, checkout_of(settings, settings.apps[name]))
+    image = settings.apps[name].image
+    how = image.dockerfile or DockerfileSettings()
+    repository.export(commit, tree, checkout_of(settings, settings.apps[name]), lambda root: uses(root, how))
     level(tree)
     moved = set()
     for path, content in (files or {}).items():
@@ -94,7 +97,7 @@ def _recipe(
         return None if found is None else tuple(sorted({*found, *moved}))
 
     return Recipe(
-        image=settings.apps[name].image,
+        image=image,
         tree=tree,
         commit=commit,
         committed_at=shown.committed_at,
