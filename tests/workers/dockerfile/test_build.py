@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tarfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -132,6 +133,11 @@ class Shop:
         found = earlier(self.store, image)
         assert found
         return found.labels
+
+
+def another_second() -> None:
+    """A directory that COPY makes has the time of the build, to the second: made twice within one, it is one layer."""
+    time.sleep(1 - time.time() % 1)
 
 
 @pytest.fixture
@@ -278,6 +284,7 @@ def test_what_a_base_has_for_those_who_stand_on_it_is_foreseen(shop: Shop) -> No
     second = shop.build(first.image)
     assert (second.new_layers, second.warning) == (1, "")
     shop.write({"requirements.txt": "six==2\n"})
+    another_second()
     third = shop.build(second.image)
     assert third.new_layers == 3
     assert any("COPY requirements.txt / is made anew" in row for row in shop.said)
@@ -431,6 +438,7 @@ def test_what_lint_takes_apart_makes_only_the_hot_layer_anew(shop: Shop) -> None
     shop.write({"Dockerfile": fixed})
     first = shop.build()
     shop.write({"requirements.txt": f"{cold}hot==2 \\\n  --hash=sha256:bb\n"})
+    another_second()
     second = shop.build(first.image)
 
     # The list, what is installed of it, and the code above; neither the cold list nor what came of that.
