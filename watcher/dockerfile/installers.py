@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+WITHOUT_PROJECT = {"uv": "--no-install-project", "poetry": "--no-root"}
+"""By tool, what makes it install only what the project needs."""
 _PYTHON = re.compile(r"python[\d.]*")
 _PIP = re.compile(r"pip[\d.]*")
 

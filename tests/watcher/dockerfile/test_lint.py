@@ -1,6 +1,7 @@
 """What the advisor finds, and that what it writes means the same and costs less."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from tests.rig.dockerfiles import CONTEXT, sample
 from watcher.dockerfile.advice.cost import cost
 from watcher.dockerfile.advice.cost import known as known_of
 from watcher.dockerfile.advice.lint import Advice, lint
+from watcher.dockerfile.layers import Layer
 from watcher.dockerfile.parse import parse
 from watcher.dockerfile.project import Project
 
@@ -117,7 +119,25 @@ def test_what_nobody_can_know_is_not_told() -> None:
 def test_apt_brings_what_was_asked_for_and_leaves_no_lists() -> None:
     text = "FROM x\nRUN apt-get update\nRUN apt-get install -y curl\n"
     run = "RUN apt-get update && apt-get install --no-install-recommends -y curl && rm -rf /var/lib/apt/lists/*"
-    assert advice(text).fixed == f"FROM x\n{run}\n"
+    found = advice(text)
+    assert found.fixed == f"FROM x\n{run}\n"
+    # No commit makes that layer anew: what is saved is saved by hosts that are set up anew.
+    (saved,) = [one.told for one in found.findings]
+    assert saved is not None
+    assert 0 < saved.bytes < found.before.bytes
+
+
+def test_what_an_image_without_lists_weighs_is_not_taken_for_one_with_them() -> None:
+    lean, size = (
+        "RUN apt-get update && apt-get install -y --no-install-recommends curl && rm -rf /var/lib/apt/lists/*",
+        8_000_000,
+    )
+    text = "FROM x\n{}\nCOPY app /app\n"
+    built = replace(project(), layers=(Layer(lean, size),))
+    seen = known_of(parse(text.format(lean)), built)
+    wasteful = "RUN apt-get update && apt-get install -y curl"
+    one, other = (cost(parse(text.format(run)), built, seen).bytes for run in (lean, wasteful))
+    assert other - one == pytest.approx(30 / 365 * (15_000_000 + size / 0.8 - size), rel=0.01)
 
 
 def test_a_finding_can_be_silenced_where_it_is_or_in_the_whole_file() -> None:

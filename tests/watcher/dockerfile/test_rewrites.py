@@ -69,8 +69,8 @@ def test_a_cache_that_is_cleared_is_cleared_in_the_layer_that_has_it() -> None:
 
 def test_a_project_that_is_installed_comes_after_the_tree_and_what_it_needs_before_it() -> None:
     found = fixed(f"{TREE}RUN uv sync --locked\n")
-    mount = "RUN --mount=type=cache,target=/root/.cache/uv"
-    assert found[3:] == [f"{mount} uv sync --no-install-project --locked", "COPY . .", f"{mount} uv sync --locked"]
+    # No commit of that past downloads anything any more, so there is nothing that a cache would save.
+    assert found[3:] == ["RUN uv sync --no-install-project --locked", "COPY . .", "RUN uv sync --locked"]
     found = fixed(f"{TREE}RUN poetry -n install --only main && ./x\n")
     assert found[3:] == [
         "RUN poetry -n install --no-root --only main",

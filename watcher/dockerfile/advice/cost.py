@@ -1,21 +1,25 @@
-"""What a Dockerfile costs in a month: every commit of the past is predicted again, with today's files and sizes."""
+"""What a Dockerfile costs in a month: every commit of the past is predicted again, with today's files and sizes; and a
+host is set up anew now and then, and pulls everything."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from watcher.dockerfile.advice.apt import leaves_lists, takes_recommends
 from watcher.dockerfile.advice.arguments import volatile
 from watcher.dockerfile.advice.lists import Lists
 from watcher.dockerfile.graph import Graph, Inputs, Step, graph
 from watcher.dockerfile.install import Install, installs
+from watcher.dockerfile.installers import WITHOUT_PROJECT
 from watcher.dockerfile.layers import layers_of
 from watcher.dockerfile.parse import Parsed
 from watcher.dockerfile.predict import Fate, Prediction, predict
 from watcher.dockerfile.project import Project
 from watcher.image import Platform
+from watcher.layers.part import Terms
 
 GUESSED = {"pip": 20_000_000, "uv": 20_000_000, "poetry": 20_000_000, "apt": 30_000_000, "composer": 5_000_000}
 """Bytes of what is installed, compressed, where no image tells."""
-_OTHER = 1_000_000
+_OTHER, _PROJECT = 1_000_000, 10_000
 _PACKED = 0.35
 """What a file of a source tree weighs when it is compressed, as a share."""
 PER_BYTE = 0.25e-6
@@ -25,7 +29,10 @@ DOWNLOAD = 0.1e-6
 PER_STEP = 0.5
 _COMPILED = 2 / 3
 """What byte-code adds: a layer with it is three times as large raw, half as large again when packed."""
-
+_ASKED_FOR = 0.8
+"""What is left of apt's packages, as a share, without those that they recommend."""
+_LISTS = 15_000_000
+"""Bytes of the lists that `apt-get update` leaves, compressed: those of a Debian release."""
 
 LINK = 250_000
 """Bytes a second of a host's link (2 Mbit/s): what makes bytes and seconds of building one figure."""
@@ -74,7 +81,8 @@ def known(parsed: Parsed, project: Project) -> Known:
         step = steps.steps[number]
         sizes[step.said] = layer.size
         for install in installs(step.instruction):
-            sizes[install.tool] = max(layer.size, sizes.get(install.tool, 0))
+            whole = int((layer.size - min(_lists(step), layer.size // 2)) / _kept(install))
+            sizes[install.tool] = max(whole, sizes.get(install.tool, 0))
     paces: dict[str, float] = {}
     for step in steps.steps:
         took, size = project.seconds.get(step.said), weigh(step, steps, project, Known(sizes))
@@ -89,21 +97,42 @@ def weigh(step: Step, steps: Graph, project: Project, known: Known, lists: Lists
         return known.sizes[step.said]
     if step.instruction.keyword == "WORKDIR":
         return 100
-    total = sum(project.files.get(path, 0) for path in step.takes | step.carries) * _PACKED
+    total = sum(project.files.get(path, 0) for path in step.takes | step.carries) * _PACKED + _lists(step)
     for one in installs(step.instruction):
-        total += _installed(one, known) * (lists.share(one) if lists else 1.0)
+        total += _installed(one, step, steps, known) * (lists.share(one) if lists else 1.0)
     for number in step.drawn if step.instruction.keyword in ("COPY", "ADD") else ():
         # The system's packages lie where nobody copies from: what is taken is a directory of ours.
         for one in (one for one in installs(steps.steps[number].instruction) if one.tool not in ("apt", "apk")):
-            total += _installed(one, known)
+            total += _installed(one, steps.steps[number], steps, known)
     return int(total) if total else (_OTHER if step.instruction.keyword == "RUN" else 100)
 
 
-def _installed(one: Install, known: Known) -> float:
-    if one.tool == "pip" and one.tree:
-        return 10_000
-    bare = "--no-compile" in one.command
-    return known.sizes.get(one.tool, GUESSED.get(one.tool, _OTHER)) * (_COMPILED if bare else 1)
+def _installed(one: Install, step: Step, steps: Graph, known: Known) -> float:
+    if one.tree or _is_all_there(one, step, steps):
+        return _PROJECT
+    return known.sizes.get(one.tool, GUESSED.get(one.tool, _OTHER)) * _kept(one)
+
+
+def _is_all_there(one: Install, step: Step, steps: Graph) -> bool:
+    """Whether a step below has installed all that the project needs, and only the project itself is left."""
+    without, below = WITHOUT_PROJECT.get(one.tool, ""), step.parent
+    while without and not one.has(without) and below is not None:
+        if any(other.tool == one.tool and other.has(without) for other in installs(steps.steps[below].instruction)):
+            return True
+        below = steps.steps[below].parent
+    return False
+
+
+def _kept(one: Install) -> float:
+    """The share of what it installs that lies in the layer, without what it is told to leave out."""
+    if one.tool == "apt":
+        return 1.0 if takes_recommends(one) else _ASKED_FOR
+    return _COMPILED if "--no-compile" in one.command else 1.0
+
+
+def _lists(step: Step) -> int:
+    """Bytes of apt's lists in the layer of a step."""
+    return _LISTS if step.instruction.keyword == "RUN" and leaves_lists(step.instruction) else 0
 
 
 def takes(step: Step, size: int, project: Project, known: Known) -> float:
@@ -142,7 +171,9 @@ def cost(parsed: Parsed, project: Project, known: Known) -> Cost:
         total += kinds[kind].bytes
         working += kinds[kind].seconds
     month = 30.0 / max(project.days, 1.0)
-    return Cost(total * month, working * month)
+    # Of a project whose past says nothing, nothing is known.
+    anew = 30.0 * Terms().fresh * sum(weights[number] for number in before.image) if project.history else 0.0
+    return Cost(total * month + anew, working * month)
 
 
 def _one(

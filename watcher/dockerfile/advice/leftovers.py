@@ -1,7 +1,6 @@
 """TL004, TL005: what installers leave behind."""
 
-from collections.abc import Sequence
-
+from watcher.dockerfile.advice.apt import APT, LISTS, is_update, keeps_lists, takes_recommends
 from watcher.dockerfile.advice.draft import Draft, Edit, Piece
 from watcher.dockerfile.advice.rewrite import Rewrite
 from watcher.dockerfile.commands import Command, commands
@@ -12,8 +11,6 @@ from watcher.dockerfile.source import Span
 from watcher.dockerfile.stages import mounts, stages
 from watcher.image import Platform
 
-_LISTS = "/var/lib/apt/lists"
-_APT = ("apt-get", "apt")
 _SHELLS = ("sh", "bash", "ash", "dash", "eval", "source", ".")
 
 # --- TL004 ------------------------------------------------------------------------------------------------------------
@@ -67,21 +64,21 @@ def apt_leaves_nothing(draft: Draft, _: Project) -> Rewrite | None:
         found = [
             (command, one)
             for command, one in zip(chain, piece.installs, strict=True)
-            if one is not None and command.texts[0] in _APT and one.words[one.verb] == "install"
+            if one is not None and command.texts[0] in APT and one.words[one.verb] == "install"
         ]
         if not found or piece.silences("TL005"):
             continue
-        edits = [_behind(command, one, " --no-install-recommends") for command, one in found if _recommends(one)]
+        edits = [_behind(command, one, " --no-install-recommends") for command, one in found if takes_recommends(one)]
         above = number - 1 if number and _only_updates(draft.pieces[number - 1]) else None
-        updates = any(_is_update(command.texts) for command in chain[: chain.index(found[0][0])])
+        updates = any(is_update(command.texts) for command in chain[: chain.index(found[0][0])])
         if above is not None and not updates and not draft.pieces[above].silences("TL005"):
             begin = chain[0].settings[0].span.start if chain[0].settings else chain[0].words[0].span.start
             edits.append((Span(begin, begin), f"{(draft.pieces[above].chain or ())[0].written} && "))
         else:
             above = None
-        if (updates or above is not None) and _lists_stay(piece) and not _lists_are_used(draft, number):
+        if (updates or above is not None) and keeps_lists(piece.instruction) and not _lists_are_used(draft, number):
             end = chain[-1].words[-1].span.end
-            edits.append((Span(end, end), f" && rm -rf {_LISTS}/*"))
+            edits.append((Span(end, end), f" && rm -rf {LISTS}/*"))
         if edits:
             text = piece.edited(edits)
             text = draft.pieces[above].above + text if above is not None else text
@@ -90,31 +87,9 @@ def apt_leaves_nothing(draft: Draft, _: Project) -> Rewrite | None:
     return None
 
 
-def _recommends(one: Install) -> bool:
-    told = [option.value or "" for option in one.options if option.name in ("-o", "--option")]
-    return not one.has("--no-install-recommends", "--install-recommends") and not any(
-        "ecommends" in row for row in told
-    )
-
-
-def _is_update(words: Sequence[str]) -> bool:
-    return words[0] in _APT and next((word for word in words[1:] if not word.startswith("-")), "") == "update"
-
-
 def _only_updates(piece: Piece) -> bool:
     chain = piece.chain or ()
-    return len(chain) == 1 and not piece.instruction.flags and _is_update(chain[0].texts)
-
-
-def _lists_stay(piece: Piece) -> bool:
-    """Whether nothing takes the lists away yet, and they are in the layer."""
-    cached = [mount.get("target", "") for mount in mounts(piece.instruction)]
-    if any(f"{_LISTS}/".startswith(f"{target.rstrip('/')}/") for target in cached):
-        return False
-    return not any(
-        command.texts[0] in ("rm", "find") and any(_LISTS in text for text in command.texts)
-        for command in piece.chain or ()
-    )
+    return len(chain) == 1 and not piece.instruction.flags and is_update(chain[0].texts)
 
 
 def _lists_are_used(draft: Draft, number: int) -> bool:
@@ -133,9 +108,9 @@ def _counts_on_lists(one: Instruction) -> bool:
         return False
     updated = False
     for words in commands(one):
-        updated = updated or _is_update(words)
+        updated = updated or is_update(words)
         name = words[0].rpartition("/")[2]
-        by_apt = name in (*_APT, "aptitude") and "install" in words
+        by_apt = name in (*APT, "aptitude") and "install" in words
         if not updated and (by_apt or name.endswith(".sh") or name in _SHELLS):
             return True
     return False

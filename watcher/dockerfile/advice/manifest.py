@@ -12,9 +12,9 @@ from watcher.dockerfile.advice.rewrite import Rewrite
 from watcher.dockerfile.advice.understood import after, brings_system, bystander, is_cd, tidies
 from watcher.dockerfile.commands import Command
 from watcher.dockerfile.install import Install
+from watcher.dockerfile.installers import WITHOUT_PROJECT
 from watcher.dockerfile.project import Project
 
-_WITHOUT_PROJECT = {"uv": "--no-install-project", "poetry": "--no-root"}
 _BESIDE = {
     "npm": (".npmrc", "npm-shrinkwrap.json"),
     "uv": ("uv.toml", ".python-version"),
@@ -66,7 +66,7 @@ def _fits(draft: Draft, number: int, place: int, one: Install) -> bool:
         return False
     if any(flag.name != "network" and not flag.value.startswith("type=cache") for flag in piece.instruction.flags):
         return False
-    option = _WITHOUT_PROJECT.get(one.tool)
+    option = WITHOUT_PROJECT.get(one.tool)
     done = [found for other in draft.pieces[: number + 1] for found in other.installs if found]
     if option and any(found.tool == one.tool and found.has(option, "--only-root") for found in done):
         return False
@@ -179,7 +179,7 @@ def _split(draft: Draft, found: _Found, one: Install) -> Rewrite | None:
     command = chain[found.place].written
     rest = [command.written for command in chain[: found.place] if is_cd(command)]
     rest += [command.written for command in chain[found.place + 1 + tidying :]]
-    if option := _WITHOUT_PROJECT.get(one.tool):
+    if option := WITHOUT_PROJECT.get(one.tool):
         words = [word.written for word in chain[found.place].words]
         words.insert(one.verb + 1, option)
         command = " ".join([*(word.written for word in chain[found.place].settings), *words])
