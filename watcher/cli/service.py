@@ -67,7 +67,7 @@ def init(path: Path) -> None:
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="One round: poll, try again what failed, work until nothing moves by itself.")
+@click.option("--once", is_flag=True, help="One round: poll, try what failed again, work until nothing moves.")
 @click.option("--patience", type=Span(), default="60s", show_default=True, help="How long to wait for one thing.")
 @click.option("--json", "as_json", is_flag=True, help="Print what happened as JSON.")
 @click.pass_obj
