@@ -88,11 +88,11 @@ class FakeHost:
 
     def running(self, service: Service) -> Running:
         self._asked("running")
+        stray = f"{service.name}.next runs beside it" if self.next and self.next.up else ""
         if self.current is None:
-            return Running(None)
-        return Running(
-            self.current.image, self.current.generation, "" if self.current.service == service else OTHERWISE
-        )
+            return Running(None, differs=stray)
+        differs = "" if self.current.service == service else OTHERWISE
+        return Running(self.current.image, self.current.generation, differs or stray)
 
     def fetch(self, service: Service, image: Digest, tell: Tell = silent) -> int:
         self._asked("fetch")
