@@ -83,9 +83,11 @@ class Plan:
         return [host for host in moving if host.stage is not HostStage.FETCHED or self.may_touch(host, now)]
 
     def is_gone(self, host: HostState) -> bool:
-        """Whether the host does not answer, and nobody waits for it: not after some attempts, and not after one if a
-        person keeps it out. What was begun on it is finished when it returns."""
-        return host.attempts >= GIVEN_UP_AFTER or (host.attempts > 0 and host.host in self.cordoned)
+        """Whether the host went away in the middle of something, and nobody waits for it: not after some attempts, and
+        not after one if a person keeps it out. What was begun on it is finished when it returns. One that is called is
+        none of them, however often that was in vain: if it is there now, it pulls like any other."""
+        went = host.attempts >= GIVEN_UP_AFTER or (host.attempts > 0 and host.host in self.cordoned)
+        return went and not host.stage.fetches
 
     def counts(self, hosts: Sequence[HostState]) -> tuple[int, ...]:
         """How many hosts may be touched in all once each wave is open. The first has a canary of each class."""

@@ -230,6 +230,10 @@ class HostState(Entry):
             drift="" if stage is HostStage.DONE else self.drift,
         )
 
+    def called(self, stage: HostStage, now: datetime) -> Self:
+        """The host as it is called, or fetches ahead: how often that was in vain counts until it has answered."""
+        return replace(self.at(stage, now), attempts=self.attempts)
+
     def after(self, rollout: str, *, halted: bool) -> "HostState":
         """The host in the rollout that comes next. What this one, if it was `halted`, owes it goes on to that."""
         settled = (HostStage.RETURNED, HostStage.STUCK) if halted else _ENDS

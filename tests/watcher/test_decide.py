@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
+
 from watcher import decide
 from watcher.bump import Bump, BumpStage, Part
 from watcher.errors import Refused, Temporary
@@ -294,6 +296,27 @@ def test_an_offline_host_is_pending_and_keeps_the_rollout_open(now: datetime) ->
     assert away.due_at is not None
     _, again = decide.turned(rolling, (done, away), (), Plan(), False, away.due_at)
     assert [host.host for host in again] == ["h2"]
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_host_that_stays_away_is_called_less_and_less_often_and_uses_up_room_while_it_is(
+    ahead: bool, now: datetime
+) -> None:
+    rolling, plan = rollout(now, RolloutStage.ROLLING, wave=2), Plan(waves=(1, "100%"), ahead=ahead, at_once=1)
+    done, host, other = hosts(now, HostStage.DONE, HostStage.PENDING, HostStage.PENDING)
+    other = replace(other, due_at=now + timedelta(days=9))
+    pauses = []
+    for _ in range(12):
+        _, (called,) = decide.turned(rolling, (done, host, other), (), plan, False, now)
+        assert plan.moving([called], now) == [called], "whoever comes back may pull for long"
+        host = decide.offline(called, now, Temporary("h2 did not answer"))
+        assert host.due_at is not None
+        pauses.append(host.due_at - now)
+        now = host.due_at
+    assert pauses[0] < timedelta(seconds=3)
+    assert timedelta(minutes=11) < pauses[-1] < timedelta(minutes=19)
+    _, (called,) = decide.turned(rolling, (done, host, other), (), plan, False, now)
+    assert called.at(HostStage.FETCHED, now).attempts == 0, "once it has answered, all of that is forgotten"
 
 
 def test_a_failed_canary_halts_the_rollout_and_goes_back(now: datetime) -> None:

@@ -200,11 +200,11 @@ def _called(
     by_name = {host.host: host for host in hosts}
     turn = {HostStage.PENDING: HostStage.CALLED, HostStage.READY: HostStage.FETCHED}
     changed = {
-        name: by_name[name].at(turn[by_name[name].stage], now)
+        name: by_name[name].called(turn[by_name[name].stage], now)
         for name in chosen(hosts, allowed, rollout.wave_at, plan, now)
     }
     after = [changed.get(host.host, host) for host in hosts]
-    changed |= {name: by_name[name].at(HostStage.AHEAD, now) for name in ahead(after, plan, now)}
+    changed |= {name: by_name[name].called(HostStage.AHEAD, now) for name in ahead(after, plan, now)}
     for host in hosts:
         said = waits_for(host, plan, now)
         if said is not None and said != host.reason and host.host not in changed:
