@@ -188,7 +188,7 @@ def _has_more_to_do(desk: Desk, app: AppSettings, current: Rollout, plan: Plan) 
     stages = {host: stage for host, stage, _ in rows}
     if current.stage is RolloutStage.HALTED:
         left = any(stage.is_moving or stage in (HostStage.DONE, HostStage.READY) for stage in stages.values())
-        return left or any(midway for _, _, midway in rows)
+        return not rows or left or any(midway for _, _, midway in rows)
     if current.stage is not RolloutStage.DONE:
         return False
     for host in desk.settings.fleets[app.fleet].hosts:
@@ -201,10 +201,12 @@ def _has_more_to_do(desk: Desk, app: AppSettings, current: Rollout, plan: Plan) 
 def _hosts(
     settings: Settings, ledger: Ledger, app: AppSettings, rollout: Rollout, now: datetime
 ) -> tuple[HostState, ...]:
-    """The rollout's hosts, in the fleet's order. A host that is new in the fleet joins the newest rollout."""
+    """The rollout's hosts, in the fleet's order. A host that is new in the fleet joins the newest rollout; one that was
+    halted before it had any has them, too, because of what the one before it left undone."""
     known = {state.host: state for state in ledger.all(HostState, rollout=rollout.id)}
     hosts = settings.fleets[app.fleet].hosts
-    if rollout.stage in (RolloutStage.ROLLING, RolloutStage.DONE):
+    begins = rollout.stage is RolloutStage.HALTED and not known
+    if begins or rollout.stage in (RolloutStage.ROLLING, RolloutStage.DONE):
         fresh = {
             host.name: HostState(rollout=rollout.id, host=host.name, position=position)
             for position, host in enumerate(hosts)

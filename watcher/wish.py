@@ -193,11 +193,17 @@ def abort(ledger: Ledger, app: str, person: Person) -> tuple[Rollout, Rollout]:
 
     Of several it is the one that touches hosts, or would be the next to.
     """
-    going = _first(rollouts.unfinished(ledger, app), RolloutStage.ROLLING, RolloutStage.BUILT, RolloutStage.WANTED)
+    under_way = rollouts.unfinished(ledger, app)
+    going = _first(under_way, RolloutStage.ROLLING, RolloutStage.BUILT, RolloutStage.WANTED)
     if going is None:
         raise NothingTo("abort", f"{app} has no rollout under way")
     said = f"aborted by {person.by}{f': {person.why}' if person.why else ''}"
     stopped = going.at(RolloutStage.HALTED, person.now, reason=said)
+    last = rollouts.current(ledger, app)
+    made_way = last is not None and last.stage is RolloutStage.SUPERSEDED
+    if made_way and [one for one in under_way if one.image] == [going]:
+        # For this one, and nobody comes after it: what that one left undone is this one's to take back.
+        stopped = replace(stopped, rolling_at=person.now)
     return going, ledger.write([(going, stopped)], person.now, person.orders("abort", app, going.id))[0]
 
 

@@ -316,6 +316,24 @@ def test_a_bump_that_waits_for_its_hour_is_not_hurried(desk: Desk, clock: Clock)
     assert desk.ledger.find(Bump, id=waits.id) == waits
 
 
+def test_a_rollout_that_is_halted_before_it_has_hosts_takes_back_what_the_one_before_left(
+    desk: Desk, clock: Clock
+) -> None:
+    surveyed(desk)
+    polled(desk)
+    one, two = (replace(rollout(clock.now, n, RolloutStage.SUPERSEDED), rolling_at=clock.now) for n in (1, 2))
+    two = replace(two, stage=RolloutStage.HALTED, reason="aborted by anna")
+    midway = HostState(rollout="shop:1", host="h1", position=0, stage=HostStage.PROVING, previous=IMAGE)
+    done = HostState(rollout="shop:1", host="h2", position=1, stage=HostStage.DONE, previous=IMAGE)
+    desk.ledger.write([(None, one), (None, two), (None, midway), (None, done)], clock.now)
+    look(desk)
+    assert (Order.ROLL, "shop:2:h1") in sent(desk)
+    states = {host.host: host.stage for host in desk.ledger.all(HostState, rollout="shop:2")}
+    assert states == {"h1": HostStage.RECALLED, "h2": HostStage.PENDING, "h3": HostStage.PENDING}
+    look(desk)
+    assert all(id == "shop:2:h1" for order, id in sent(desk) if order is Order.ROLL), "the others keep what they run"
+
+
 def test_a_halted_rollout_takes_its_hosts_back_before_anything_newer_starts(desk: Desk, clock: Clock) -> None:
     surveyed(desk, commit="c2")
     polled(desk)

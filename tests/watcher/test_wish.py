@@ -57,6 +57,17 @@ def test_an_order_means_the_rollout_that_touches_hosts_and_not_one_that_is_not_e
         wish.abort(ledger, "shop", anna)
 
 
+def test_who_aborts_what_another_made_way_for_aborts_both(ledger: Ledger, anna: wish.Person, now: datetime) -> None:
+    older = replace(rollout(now, RolloutStage.SUPERSEDED, 1, wave=1), rolling_at=now)
+    newer, newest = rollout(now, RolloutStage.BUILT, 2), rollout(now, RolloutStage.BUILT, 3)
+    ledger.write([(None, older), (None, newer), (None, newest)], now)
+    _, stopped = wish.abort(ledger, "shop", anna)
+    assert (stopped.id, stopped.rolling_at) == ("shop:3", None), "shop:2 comes yet"
+    _, stopped = wish.abort(ledger, "shop", anna)
+    assert (stopped.id, stopped.rolling_at) == ("shop:2", now)
+    assert rollouts.current(ledger, "shop") == stopped
+
+
 def of(image: int, generation: int, now: datetime, **more: object) -> Rollout:
     made = rollout(now, RolloutStage.DONE, generation, rolling_at=now, image=Digest(f"sha256:{image:064x}"))
     return replace(made, **more)  # type: ignore[arg-type]
