@@ -104,10 +104,12 @@ WAITING = (HostStage.PENDING, HostStage.AHEAD, HostStage.READY)
 def verdict(hosts: Collection[HostState], plan: Plan, now: datetime) -> str:
     """Why the rollout has to halt, or an empty text.
 
-    A class whose first host failed halts it whatever the budget says: a bad image reaches its canaries at most.
+    A class whose first host failed halts it whatever the budget says: a bad image reaches its canaries at most. A host
+    that ran it well until somebody changed what runs there says as much for its class as one that is done.
     """
     failed = sorted((h for h in hosts if h.stage in BROKEN), key=lambda host: host.since or now)
-    good = {plan.place(host).kind for host in hosts if host.stage is HostStage.DONE}
+    well = (h for h in hosts if h.stage is HostStage.DONE or (h.drift and h.stage not in BROKEN))
+    good = {plan.place(host).kind for host in well}
     canary = next((host for host in failed if plan.place(host).kind not in good), None)
     reached = sum(host.stage is HostStage.DONE for host in hosts) + len(failed)
     share = math.floor(plan.max_share * reached) if reached >= plan.min_sample else 0
@@ -143,7 +145,11 @@ def awaited(hosts: Collection[HostState], plan: Plan) -> HostState | None:
 
 
 def chosen(hosts: Sequence[HostState], allowed: int, since: datetime | None, plan: Plan, now: datetime) -> list[str]:
-    """The hosts whose turn it is, in the order of the fleet: the wave may touch `allowed`, and opened at `since`."""
+    """The hosts whose turn it is: the wave may touch `allowed`, and opened at `since`.
+
+    They are in the order of the fleet, but the first of each class before all others; and last come those that were
+    called in vain, also of such a class: a hundred hosts that are away hold nobody else up.
+    """
     away = missing(hosts, plan)
     touched = [host for host in hosts if host.stage not in WAITING and host.host not in away]
     room, good = _Room.left(hosts, plan, now), proven(hosts, plan)
@@ -151,8 +157,7 @@ def chosen(hosts: Sequence[HostState], allowed: int, since: datetime | None, pla
     begun = {plan.place(host).kind for host in touched if host.stage is HostStage.DONE or host.stage.is_moving}
     room.hosts = min(room.hosts, allowed - len(touched))
     found: list[str] = []
-    # The first of each class, then who was not tried in vain: a hundred hosts that are away hold nobody else up.
-    for host in sorted(hosts, key=lambda host: (plan.place(host).kind in good, host.attempts > 0)):
+    for host in sorted(hosts, key=lambda host: (host.attempts > 0, plan.place(host).kind in good)):
         if room.hosts <= 0:
             break
         kind = plan.place(host).kind
@@ -174,7 +179,7 @@ def ahead(hosts: Sequence[HostState], plan: Plan, now: datetime) -> list[str]:
     room = _Room.left(hosts, plan, now)
     return [
         host.host
-        for host in hosts
+        for host in sorted(hosts, key=lambda host: host.attempts > 0)
         if host.stage is HostStage.PENDING and host.is_due(now) and host.host not in plan.cordoned and room.takes(host)
     ]
 

@@ -23,7 +23,7 @@ END
 export APT_CONFIG="$apt/conf"
 apt-get update -qq
 # With an empty list of what is installed, everything that they need comes along.
-apt-get install -y -qq --download-only --no-install-recommends docker.io docker-cli docker-buildx >/dev/null
+apt-get install -y -qq --download-only --no-install-recommends docker.io docker-cli docker-buildx iptables >/dev/null
 for place in bin sbin lib lib64; do
     mkdir -p "$system/usr/$place"
     ln -sfn "usr/$place" "$system/$place"
@@ -36,7 +36,8 @@ mkdir -p "$directory/bin"
 for place in tmp proc sys dev run; do
     mkdir -p "$system/$place"
 done
-# What is called through this sees the machine's /tmp, processes and devices, and else only what was unpacked.
+# What is called through this sees the machine's /tmp, processes and devices, and else only what was unpacked. The root is
+# that of its namespace: whoever enters one (as `docker exec` does) would see the machine's with chroot.
 for program in docker dockerd; do
     cat >"$directory/bin/$program" <<END
 #!/bin/sh
@@ -45,7 +46,10 @@ root=\$1; shift
 mount --bind "\$root" "\$root"
 for place in tmp proc sys dev; do mount --rbind "/\$place" "\$root/\$place"; done
 mount -t tmpfs tmpfs "\$root/run"
-exec chroot "\$root" "\$@"' sh "$system" $program "\$@"
+mkdir "\$root/run/machine"
+cd "\$root"
+pivot_root . run/machine
+exec "\$@"' sh "$system" $program "\$@"
 END
     chmod +x "$directory/bin/$program"
 done

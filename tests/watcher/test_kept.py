@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from tests.watcher.test_decide import hosts, rollout
 from watcher import decide
 from watcher.decide.hosts import WATCHED
-from watcher.plan import Plan
+from watcher.plan import Plan, verdict
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 
 HOUR = timedelta(hours=1)
@@ -75,6 +75,15 @@ def test_what_failed_on_its_first_host_is_not_tried_on_the_next(now: datetime) -
     _, changed = turned(rollout(now, RolloutStage.DONE), fleet, Plan(), now)
     assert [host.stage for host in changed] == [PENDING]
     assert "it failed on h1" in changed[0].reason
+
+
+def test_a_host_that_ran_it_well_is_put_right_whoever_else_failed(now: datetime) -> None:
+    failed, well = hosts(now, HostStage.RETURNED, DONE)
+    drifted, plan = decide.inspected(well, "runs nothing", True, now), Plan(max_failures=1)
+    _, changed = turned(rollout(now, RolloutStage.DONE), (failed, drifted), plan, now)
+    assert [(host.host, host.stage) for host in changed] == [("h2", HostStage.CALLED)]
+    again = replace(changed[0], stage=HostStage.FAILED)
+    assert verdict((failed, again), Plan(max_failures=2), now), "but only until it fails there, too"
 
 
 def test_a_host_is_inspected_when_its_time_has_come_and_only_once_it_is_done(now: datetime) -> None:

@@ -41,6 +41,17 @@ def test_the_first_host_of_each_class_is_proven_before_the_second_is_touched(now
     assert called(hosts(now, DONE, DONE, DONE, PENDING), plan, now) == ["h4"]
 
 
+@pytest.mark.parametrize("ahead", [False, True])
+def test_whoever_was_called_in_vain_comes_last_also_where_its_class_has_no_canary_yet(
+    ahead: bool, now: datetime
+) -> None:
+    plan = Plan(waves=("100%",), at_once=1, ahead=ahead, places=at(h2=Place(kind="arm"), h3=Place(kind="arm")))
+    done, *away, there = hosts(now, DONE, PENDING, PENDING, PENDING)
+    away = [replace(host, attempts=9) for host in away]
+    _, changed = decide.turned(rollout(now, RolloutStage.ROLLING, wave=1), (*away, done, there), (), plan, False, now)
+    assert [host.host for host in changed] == [there.host], "a hundred hosts that are away hold nobody up"
+
+
 def test_a_fleet_without_a_canary_in_its_waves_has_one_all_the_same(now: datetime) -> None:
     assert called(hosts(now, *[PENDING] * 4), Plan(waves=("100%",)), now, wave=1) == ["h1"]
 
