@@ -12,7 +12,7 @@ from watcher.image import Digest
 from watcher.machine import Takes
 from workers.fleet import swap
 from workers.fleet.changes import changes, differs
-from workers.fleet.engine import Engine, Listed
+from workers.fleet.engine import Engine, Listed, is_up
 from workers.fleet.host import Fenced, Health, HostBusy, HostRefused, Proof, Running, Service, Tell, silent
 from workers.fleet.images import PULLED, Images, Supply
 from workers.fleet.labels import BEFORE, SERVICE, container_of, policy_text
@@ -106,11 +106,12 @@ class DockerHost:
                 what = f"the container {found.name} removes itself when it stops, and would not be there to go back to"
                 raise HostRefused(self._host, what, "replace it by one that was started without --rm")
             policy = policy_text(inspected["HostConfig"].get("RestartPolicy"))
+            now = replace(found, up=is_up(inspected))
             if _is_ours(found, service):
-                seen[role] = self._ours(service, role, found, inspected, policy)
+                seen[role] = self._ours(service, role, now, inspected, policy)
             elif found is stranger and self._stranger(service, [found]) is found:
                 before = next((one.labels[BEFORE] for one in listed.values() if one.labels.get(BEFORE)), policy)
-                seen[role] = self._before(service, found, policy, before)
+                seen[role] = self._before(service, now, policy, before)
             else:
                 what = f"a container named {found.name} is there that toplayer did not make for {service.name}"
                 hint = f"rename or remove it: `docker rename {found.name} …`; or `toplayer adopt` it"

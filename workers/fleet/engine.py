@@ -51,6 +51,15 @@ class Listed:
     up: bool
 
 
+def is_up(inspected: Mapping[str, Any]) -> bool:
+    """Whether a container runs, or is about to again, by what the engine knows of it.
+
+    The list of all containers is a moment behind that: from Docker 23 on, one that was just stopped still runs there.
+    """
+    state = inspected.get("State") or {}
+    return bool(state.get("Running") or state.get("Restarting"))
+
+
 class Engine:
     """One engine, by `unix:///path` or `tcp://host:port`. Connects when it is first asked something."""
 
@@ -102,8 +111,7 @@ class Engine:
 
     def is_up(self, id: str) -> bool:
         """Whether a container runs, or is about to again."""
-        state = self.inspect(id).get("State") or {}
-        return bool(state.get("Running") or state.get("Restarting"))
+        return is_up(self.inspect(id))
 
     def create(self, name: str, payload: Mapping[str, Any]) -> str:
         """A new container, not started; its id."""

@@ -226,6 +226,17 @@ def test_start_first_always_has_one_that_answers(world: DockerWorld) -> None:
     assert world.answers() == "2"
 
 
+@pytest.mark.parametrize("up", [True, False])
+def test_the_list_of_containers_may_be_behind(world: DockerWorld, monkeypatch: pytest.MonkeyPatch, up: bool) -> None:
+    first, second = world.publish("1"), world.publish("2")
+    deploy(world, first, 1)
+    listed = Engine.containers
+    monkeypatch.setattr(Engine, "containers", lambda engine: [replace(one, up=up) for one in listed(engine)])
+    deploy(world, second, 2)
+    assert world.containers() == {"": "running"}
+    assert world.answers() == "2"
+
+
 def test_somebody_elses_container_is_not_touched(world: DockerWorld) -> None:
     image = world.publish("1")
     world.host.fetch(world.service, image)
