@@ -32,6 +32,9 @@ for package in "$apt"/cache/archives/*.deb; do
     dpkg-deb -x "$package" "$system"
 done
 rm -rf "$apt"
+# What is only unpacked has no alternatives yet.
+ln -sfn iptables-nft "$system/usr/sbin/iptables"
+ln -sfn ip6tables-nft "$system/usr/sbin/ip6tables"
 mkdir -p "$directory/bin"
 for place in tmp proc sys dev run; do
     mkdir -p "$system/$place"
