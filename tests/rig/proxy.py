@@ -78,6 +78,8 @@ class _Server(Loopback):
 class _Handler(Handler):
     # What passes does so at once, so that a cut is where it is meant to be.
     wbufsize = 0
+    # Whoever says TLS to it is answered in HTTP, and knows by that what is spoken here.
+    default_request_version = "HTTP/1.1"
     server: _Server
 
     def __getattr__(self, name: str) -> Callable[[], None]:

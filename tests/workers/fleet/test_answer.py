@@ -90,6 +90,7 @@ def test_a_pull_that_was_interrupted_is_tried_again(said: str) -> None:
         "Head http://127.0.0.1:5000/v2/shop/manifests/x: no basic auth credentials",
         "unauthorized: authentication required",
         "manifest for 127.0.0.1:5000/shop@sha256:00 not found: manifest unknown: manifest unknown",
+        'failed to resolve reference "127.0.0.1:5000/shop@sha256:00": 127.0.0.1:5000/shop@sha256:00: not found',
         "filesystem layer verification failed for digest sha256:00",
         "manifest verification failed for digest sha256:00",
         "failed to register layer: Error processing tar file(exit status 1): write /a: no space left on device",
