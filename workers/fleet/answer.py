@@ -47,8 +47,9 @@ _PULL_REFUSED = {
     "manifest for": "the image is no longer in the registry: `toplayer build` publishes it again",
     "unknown blob": "the registry lost a part of the image: remove the image there and build it again",
     "blob unknown": "the registry lost a part of the image: remove the image there and build it again",
-    # In the words of the containerd store, of a manifest and of a layer.
-    ": not found": "the image is no longer whole in the registry: remove what is left of it and build it again",
+    # In the words of the containerd store: a part of an image, and all of it.
+    "could not fetch content": "the registry lost a part of the image: remove the image there and build it again",
+    ": not found": "the image is no longer in the registry: `toplayer build` publishes it again",
     "unsupported media type": "the engine is too old for this image's layers",
     "does not match": "the registry sends other bytes than it should: find out why before anything else",
     "verification failed": "the registry sends other bytes than it should: find out why before anything else",
