@@ -21,6 +21,7 @@ from watcher.dockerfile.settings import DockerfileSettings
 from watcher.errors import Refused, Temporary
 from watcher.secret import Secret
 from watcher.settings import GitSettings
+from watcher.source import Source
 from workers.dockerfile import context
 from workers.git import BranchMoved, GitRefused, GitUnreachable, Repository
 from workers.git.errors import MirrorDamaged
@@ -333,6 +334,13 @@ def test_what_git_lfs_keeps_may_be_missing_where_an_ignore_file_leaves_it_out(lo
     wider = DockerfileSettings(context="app", contexts={"more": "tests"})
     with pytest.raises(GitRefused, match=r"Git LFS keeps elsewhere: tests/a\.bin$"):
         local.repository().export(commit, made(tmp_path / "more"), uses=lambda root: context.uses(root, wider))
+
+
+def test_no_ignore_file_counts_where_something_is_built_from_the_tree() -> None:
+    path, git = (Source(package="lib", lock="uv.lock", kind=kind, at="lib") for kind in ("path", "git"))
+    assert code.used_by(["uv.lock"], [git]) is code.uses
+    assert code.used_by(["uv.lock"], [git, path]) is None
+    assert code.used_by(["uv.lock", "php/composer.lock"], []) is None
 
 
 def made(directory: Path) -> Path:

@@ -9,6 +9,7 @@ from pathspec import GitIgnoreSpec, PathSpec
 
 from watcher.layers.part import CODE
 from watcher.settings import ImageSettings
+from watcher.source import Source
 from workers.image.entry import Entry, tree
 from workers.image.errors import BuildRefused
 
@@ -55,6 +56,15 @@ def uses(root: Path) -> Callable[[str], bool]:
     """Tells of a file in the tree if an ignore file leaves it in."""
     keep = keeper(root, ())
     return lambda path: keep(path, False)
+
+
+def used_by(locks: Iterable[str], sources: Iterable[Source]) -> Callable[[Path], Callable[[str], bool]] | None:
+    """What tells of the files in a tree which of them an image is made from; None: perhaps all of them.
+
+    No ignore file counts for a package that is built from a directory of the tree, nor for Composer.
+    """
+    by_composer = any(posixpath.basename(lock) == "composer.lock" for lock in locks)
+    return None if by_composer or any(one.kind == "path" for one in sources) else uses
 
 
 def _by_git(lines: list[str]) -> Callable[[str, bool], bool]:

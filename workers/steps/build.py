@@ -21,7 +21,7 @@ from workers.carry import Step
 from workers.composer import Composer
 from workers.image.base import address_of, open_base, settled
 from workers.image.build import build
-from workers.image.code import uses
+from workers.image.code import used_by
 from workers.image.recipe import Recipe
 from workers.image.several import build_each
 from workers.image.wheelhouse import Wheelhouse
@@ -56,14 +56,15 @@ def _do(desk: Desk, rollout: Rollout) -> Rollout:
     with scratch(place) as mine, Http(settings.toplayer.contact) as http:
         tree = mine / "tree"
         tree.mkdir()
-        repository.export(rollout.commit, tree, checkout_of(settings, app), uses)
         pins = lockfiles.read_all(app.locks, lambda path: repository.read(rollout.commit, path))
+        sources = lockfiles.elsewhere(app.locks, lambda path: repository.read(rollout.commit, path))
+        repository.export(rollout.commit, tree, checkout_of(settings, app), used_by(app.locks, sources))
         recipe = Recipe(
             app=rollout.app,
             image=app.image,
             locks=app.locks,
             pins=pins,
-            sources=lockfiles.elsewhere(app.locks, lambda path: repository.read(rollout.commit, path)),
+            sources=sources,
             tree=tree,
             commit=rollout.commit,
             committed_at=repository.show(rollout.commit).committed_at,
