@@ -232,7 +232,7 @@ def serve(config: str) -> None:
     from watcher.ledger import Ledger, utcnow
     from watcher.look import look
     from watcher.order import Order
-    from workers.hands import Nobody
+    from workers.hands import Nobody, settle
     from workers.steps import carry
 
     settings = configuration.load(configuration.find(config))
@@ -243,6 +243,7 @@ def serve(config: str) -> None:
     look(desk)
     carry(Order.SURVEY, "shop", desk)
     look(desk)
+    settle()
     for word in sys.stdin:
         later += timedelta(minutes=15)
         desk = replace(desk, fresh_since=desk.clock() if word.strip() == "look" else None)

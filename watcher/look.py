@@ -53,20 +53,22 @@ def look(desk: Desk) -> Round | None:
             return None
         now, result = desk.clock(), Round()
         _look_at_receivers(desk, now, result)
+        heads = {head.app: head for head in desk.ledger.all(Head, app=list(desk.settings.apps))}
+        for name in desk.settings.apps.keys() - heads.keys():
+            heads[name] = desk.ledger.add(Head(app=name), now) or Head(app=name)
         for name, app in desk.settings.apps.items():
             # A worker wrote while we read: what it wrote is looked at in the next round.
             with contextlib.suppress(Overtaken):
-                _look_at_app(desk, name, app, now, result)
-        _look_at_indexes(desk, now, result)
+                _look_at_app(desk, heads[name], app, now, result)
+        _look_at_indexes(desk, heads.values(), now, result)
         for posted in desk.ledger.post(result.due, now):
             desk.post.send(*result.due[posted])
             result.sent += 1
         return result
 
 
-def _look_at_app(desk: Desk, name: str, app: AppSettings, now: datetime, result: Round) -> None:
-    ledger = desk.ledger
-    head = ledger.find(Head, app=name) or ledger.add(Head(app=name), now) or Head(app=name)
+def _look_at_app(desk: Desk, head: Head, app: AppSettings, now: datetime, result: Round) -> None:
+    ledger, name = desk.ledger, head.app
     bumps = ledger.all(Bump, app=name, stage=[BumpStage.FOUND, BumpStage.PROPOSED])
     if decide.survey_due(head, bumps, desk.every(app.survey, now), now):
         result.asks(Order.SURVEY, name)
@@ -74,7 +76,7 @@ def _look_at_app(desk: Desk, name: str, app: AppSettings, now: datetime, result:
     pins = decide.locked(head)
     settled = [(bump, _settled(bump, bumps, head, pins, proposals, now)) for bump in bumps]
     _write(ledger, settled, now, result)
-    if weigh(name, desk.settings, ledger, now):
+    if weigh(head, desk.settings, ledger, now):
         result.turned += 1
     bumps = ledger.all(Bump, app=name, stage=[BumpStage.FOUND, BumpStage.PROPOSED])
     paused = ledger.is_held(name)
@@ -83,7 +85,7 @@ def _look_at_app(desk: Desk, name: str, app: AppSettings, now: datetime, result:
         result.asks(Order.PROPOSE, proposal.id)
     if app.propose == "branch" and tend.due(proposals, head, bumps, desk.every(app.survey, now), now):
         result.asks(Order.TEND, name)
-    _look_at_rollouts(desk, name, app, head, paused, now, result)
+    _look_at_rollouts(desk, app, head, paused, now, result)
 
 
 def _settled(
@@ -95,10 +97,9 @@ def _settled(
     return tend.judged(settled, head, proposals, now)
 
 
-def _look_at_rollouts(
-    desk: Desk, name: str, app: AppSettings, head: Head, paused: bool, now: datetime, result: Round
-) -> None:
-    ledger, plan = desk.ledger, plan_of(desk, name, app, now)
+def _look_at_rollouts(desk: Desk, app: AppSettings, head: Head, paused: bool, now: datetime, result: Round) -> None:
+    ledger, name = desk.ledger, head.app
+    plan = plan_of(desk, name, app, now)
     if decide.is_wanted(head, rollouts.of_branch(ledger, name)):
         result.turned += ledger.add(rollouts.of_head(ledger, head, now), now) is not None
     newest, current = rollouts.newest(ledger, name), rollouts.current(ledger, name)
@@ -111,7 +112,6 @@ def _look_at_rollouts(
         if current not in moving and _has_more_to_do(desk, app, current, plan):
             hosts[current.id] = _hosts(desk.settings, ledger, app, current, now)
             moving.append(current)
-    blind = would_be_blind(head, desk)
     for rollout in moving:
         others = [one for one in moving if one is not rollout]
         others = [one for one in others if one.stage.is_open or decide.holds_up(one, hosts[one.id], plan, now)]
@@ -119,7 +119,8 @@ def _look_at_rollouts(
         before = {host.name: host for host in hosts[rollout.id]}
         written = _write(ledger, [(rollout, after), *((before[host.name], host) for host in called)], now, result)
         states = before | {host.name: host for host in written if isinstance(host, HostState)}
-        if decide.build_due(after, after if rollout == newest else newest or after, paused, blind, now):
+        latest = after if rollout == newest else newest or after
+        if decide.build_due(after, latest, paused, now) and not would_be_blind(head, desk):
             result.asks(Order.BUILD, rollout.id)
         for host in states.values():
             if decide.host_due(host, after, now, plan):
@@ -133,7 +134,7 @@ def would_be_blind(head: Head, desk: Desk) -> bool:
     """
     if desk.settings.apps[head.app].image.builder != "layers" or rollouts.has_images(desk.ledger, head.app):
         return False
-    return Watchlist.read(desk.settings, desk.ledger, head.pins).is_unasked(desk.ledger)
+    return Watchlist.of(head.pins, desk.settings, desk.ledger).is_unasked(desk.ledger)
 
 
 def plan_of(desk: Desk, name: str, app: AppSettings, now: datetime) -> Plan:
@@ -227,17 +228,18 @@ def _left_by_the_one_before(ledger: Ledger, rollout: Rollout) -> dict[str, HostS
     return {one.host: one.after(rollout.id, halted=halted) for one in ledger.all(HostState, rollout=before.id)}
 
 
-def _look_at_indexes(desk: Desk, now: datetime, result: Round) -> None:
+def _look_at_indexes(desk: Desk, heads: Iterable[Head], now: datetime, result: Round) -> None:
     settings, ledger = desk.settings, desk.ledger
-    watched = Watchlist.read(settings, ledger)
+    watched = Watchlist.read(settings, ledger, heads)
     names = [*settings.indexes, *settings.advisories]
     states = {state.index: state for state in ledger.all(IndexState, index=names)}
     for name in names:
         interval = settings.polled_every(name)
-        if not (watched.packages(name) if name in settings.indexes else watched.subjects()):
+        wanted, asked = watched.about(name, ledger)
+        if not wanted:
             continue
         state = states.get(name) or ledger.add(IndexState(index=name), now) or IndexState(index=name)
-        unseen = watched.is_unseen(name) if name in settings.indexes else watched.is_unheard(name, ledger)
+        unseen = not wanted <= asked
         public = (settings.indexes.get(name) or settings.advisories[name]).is_everybodys
         if decide.poll_due(state, unseen, interval, desk.turn(interval, now), public=public):
             result.asks(Order.POLL, name)

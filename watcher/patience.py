@@ -1,13 +1,13 @@
 """How patient the poll of an index may be: what has to wait anyway may be heard of a little later."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from watcher.bump import Bump
 from watcher.head import Head
 from watcher.ledger import Ledger
-from watcher.lookup import Lookup, Outcome
+from watcher.lookup import Glance, Lookup, Outcome
 from watcher.program import program
 from watcher.retry import share
 from watcher.settings import Settings
@@ -26,11 +26,11 @@ class Patience:
     moving: frozenset[str]
 
     @classmethod
-    def read(cls, settings: Settings, ledger: Ledger) -> "Patience":
-        """For all packages that any app pins."""
+    def read(cls, settings: Settings, ledger: Ledger, heads: Iterable[Head]) -> "Patience":
+        """For all packages that are pinned at these `heads`."""
         cooldowns: dict[str, tuple[timedelta, timedelta]] = {}
         apps = list(settings.apps)
-        for head in ledger.all(Head, app=apps):
+        for head in heads:
             for package in {pin.package for pin in head.everything}:
                 wanted = settings.apps[head.app].policy.of(package).cooldown
                 mine = sorted((wanted.patch, wanted.minor, wanted.major, *cooldowns.get(package, ())))
@@ -39,7 +39,7 @@ class Patience:
         moving = {part.package for bump in open_bumps for part in bump.parts}
         return cls(cooldowns, ledger.decided_at(apps), frozenset(moving))
 
-    def spares(self, known: Lookup, now: datetime) -> bool:
+    def spares(self, known: Lookup | Glance, now: datetime) -> bool:
         """Whether the index need not be asked about the package again already.
 
         Nothing comes later by it: a release is free when its cooldown is over, whenever it was heard of. Asked in every
@@ -55,4 +55,4 @@ class Patience:
         if known.package not in self.decided or self.decided[known.package] >= known.looked_at:
             return False
         # What was asked about together is not asked about together for ever.
-        return now - known.looked_at < shortest / _PART * (1 - 0.5 * share(known.name, known.looked_at))
+        return now - known.looked_at < shortest / _PART * (1 - 0.5 * share(known.package, known.looked_at))

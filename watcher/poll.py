@@ -1,17 +1,18 @@
 """Polling one index, or one source of advisories: what it says of every package that an app pins, kept as it comes."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from watcher.advisories import SOURCES, Source
 from watcher.errors import Overtaken
+from watcher.head import Head
 from watcher.http import Http
 from watcher.indexes import Index
 from watcher.ledger import Ledger
-from watcher.lookup import Bulletin, IndexState, Lookup, Outcome
+from watcher.lookup import Bulletin, Glance, IndexState, Lookup, Outcome, Word
 from watcher.order import Order
 from watcher.patience import Patience
 from watcher.pin import Pin
@@ -37,22 +38,41 @@ def poll_index(
 
     Nobody waits for what `Patience` spares it, unless a person has asked.
     """
-    watched = Watchlist.read(settings, ledger)
-    known = {lookup.package: lookup for lookup in ledger.all(Lookup, index=state.index)}
-    wanted = [
-        known.get(package) or Lookup(index=state.index, package=package)
-        for package in sorted(watched.packages(state.index))
-    ]
-
-    patience = Patience.read(settings, ledger) if index.is_only_about_releases and not turn.at_once else None
+    heads = ledger.all(Head, app=list(settings.apps))
+    watched = Watchlist.read(settings, ledger, heads)
+    patience = Patience.read(settings, ledger, heads) if index.is_only_about_releases and not turn.at_once else None
+    wanted = sorted(watched.packages(state.index))
+    if patience is None:
+        # All are asked about, so all are read.
+        seen: Mapping[str, Lookup | Glance] = {one.package: one for one in ledger.all(Lookup, index=state.index)}
+    else:
+        seen = {row[0]: Glance(*row) for row in ledger.rows(Lookup, *Glance._fields, index=state.index)}
+    asked = [package for package in wanted if _is_due(seen.get(package), turn, patience)]
+    known = {one.package: one for one in _whole([seen[name] for name in asked if name in seen], state.index, ledger)}
 
     def look_up(some: Sequence[Lookup]) -> Iterator[Lookup]:
         again = [lookup.for_program(program()) for lookup in some]
         for one in index.look_up(again, http, turn.now, watched.pins):
             yield dated(known.get(one.package), one, turn.now)
 
-    asked = [one for one in wanted if patience is None or not patience.spares(one, turn.now)]
-    return _polled(state, wanted, asked, look_up, ledger, turn)
+    fresh = [known.get(package) or Lookup(index=state.index, package=package) for package in asked]
+    found = _kept({one.name: one for one in known.values()}, look_up(fresh), ledger, turn.now)
+    mine = set(asked)
+    return _after(state, [*found, *(seen[package] for package in wanted if package not in mine)], turn.now)
+
+
+def _is_due(seen: Lookup | Glance | None, turn: Turn, patience: Patience | None) -> bool:
+    if seen is None:
+        return True
+    return turn.has(seen.looked_at, seen.due_at) and (patience is None or not patience.spares(seen, turn.now))
+
+
+def _whole(seen: Sequence[Lookup | Glance], index: str, ledger: Ledger) -> Iterator[Lookup]:
+    """These lookups as a whole: of a thousand, a round asks about a few, and reads no more."""
+    yield from (one for one in seen if isinstance(one, Lookup))
+    names = [one.package for one in seen if isinstance(one, Glance)]
+    for start in range(0, len(names), _AT_ONCE):
+        yield from ledger.all(Lookup, index=index, package=names[start : start + _AT_ONCE])
 
 
 def poll_source(
@@ -65,24 +85,11 @@ def poll_source(
         known.get(subject) or Bulletin(source=state.index, ecosystem=subject[0], package=subject[1])
         for subject in sorted(subjects)
     ]
-    return _polled(state, wanted, wanted, lambda some: source.look_up(some, http, turn.now), ledger, turn)
-
-
-def _polled(
-    state: IndexState,
-    wanted: Sequence[L],
-    asked: Sequence[L],
-    look_up: Callable[[Sequence[L]], Iterator[L]],
-    ledger: Ledger,
-    turn: Turn,
-) -> IndexState:
-    """Asks about those of the packages whose turn it is: a single one that is new, or that failed, costs no round."""
-    asked = [one for one in asked if turn.has(one.looked_at, one.due_at)]
+    asked = [one for one in wanted if turn.has(one.looked_at, one.due_at)]
     before = {one.name: one for one in asked if one.looked_at is not None}
-    found: list[L] = _kept(before, look_up(asked), ledger, turn.now)
+    found = _kept(before, source.look_up(asked, http, turn.now), ledger, turn.now)
     mine = {one.name for one in asked}
-    others: list[L] = [one for one in wanted if one.name not in mine]
-    return _after(state, found + others, turn.now)
+    return _after(state, [*found, *(one for one in wanted if one.name not in mine)], turn.now)
 
 
 def ask(
@@ -116,7 +123,7 @@ def ask(
                 again = [one.for_program(program()) for one in known.values()]
                 answers = index.look_up(again, http, now, watched)
                 _kept(before, (dated(before.get(one.name), one, now) for one in answers), ledger, now)
-    subjects = Watchlist.read(settings, ledger, pins=pins).subjects()
+    subjects = Watchlist.of(pins, settings, ledger).subjects()
     for name, source in settings.advisories.items():
         heard = {tuple(row) for row in ledger.rows(Bulletin, "ecosystem", "package", source=name)}
         fresh = [Bulletin(source=name, ecosystem=one[0], package=one[1]) for one in sorted(subjects - heard)]
@@ -203,7 +210,7 @@ _SAID = {
 }
 
 
-def _after(state: IndexState, found: Sequence[Lookup | Bulletin], now: datetime) -> IndexState:
+def _after(state: IndexState, found: Sequence[Word | Glance], now: datetime) -> IndexState:
     """The index's state: polled, and unreachable if it has answered for nobody."""
     unknown = [one for one in found if one.outcome is Outcome.UNKNOWN]
     # Of all of them, and not only of those that changed now: a poll before this one may have died before it said so.

@@ -125,6 +125,11 @@ def _built(row: Any) -> Built:
     return Built(**{**row, "image": Digest(row["image"]), **told})
 
 
+def _mark(mark: Mark) -> dict[str, Any]:
+    # A look at a quiet feed writes one for each of a thousand packages, and `asdict` copies every value.
+    return {name: getattr(mark, name) for name in Mark.__slots__}
+
+
 def _plain(values: Any) -> Any:
     return json.loads(json.dumps([asdict(value) for value in values], default=str))
 
@@ -257,7 +262,7 @@ lookups = Table(
     Column("last_modified", Text, nullable=False),
     Column("digest", Text, nullable=False),
     Column("files", Document(dict, dict), nullable=False),
-    Column("feed", Document(lambda row: Mark(**row), asdict)),
+    Column("feed", Document(lambda row: Mark(**row), _mark)),
     Column("program", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("status_said", Text, nullable=False),

@@ -1,6 +1,6 @@
 """What is to be watched: for each index and each source of advisories, the packages that it is to be asked about."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,10 +31,15 @@ class Watchlist:
     said: Mapping[str, Mapping[str, Said]]
 
     @classmethod
-    def read(cls, settings: Settings, ledger: Ledger, pins: Iterable[Pin] | None = None) -> "Watchlist":
-        """As the ledger knows it; of these `pins` alone, if there are any given."""
-        if pins is None:
-            pins = [pin for head in ledger.all(Head, app=list(settings.apps)) for pin in head.everything]
+    def read(cls, settings: Settings, ledger: Ledger, heads: Iterable[Head] | None = None) -> "Watchlist":
+        """As the ledger knows it. `heads` are those of all apps, if they were read already."""
+        if heads is None:
+            heads = ledger.all(Head, app=list(settings.apps))
+        return cls.of([pin for head in heads for pin in head.everything], settings, ledger)
+
+    @classmethod
+    def of(cls, pins: Iterable[Pin], settings: Settings, ledger: Ledger) -> "Watchlist":
+        """Of these pins alone."""
         said = {
             name: {
                 package: Said(outcome, had_at is not None)
@@ -72,10 +77,12 @@ class Watchlist:
         failed = {state.index for state in ledger.all(IndexState, index=unseen) if state.reason}
         return not failed.issuperset(unseen)
 
-    def is_unheard(self, source: str, ledger: Ledger) -> bool:
-        """Whether there is a package that the source of advisories was never asked about."""
-        asked = ledger.rows(Bulletin, "ecosystem", "package", source=source)
-        return not self.subjects() <= set(asked)
+    def about(self, name: str, ledger: Ledger) -> tuple[Set[Subject | str], Set[Subject | str]]:
+        """What an index or a source of advisories is to be asked about, and what it ever was asked about."""
+        if name in self.settings.indexes:
+            return self.packages(name), self.said[name].keys()
+        heard = ledger.rows(Bulletin, "ecosystem", "package", source=name)
+        return self.subjects(), {(ecosystem, package) for ecosystem, package in heard}
 
     def _leads_on(self, index: str, pin: Pin) -> bool:
         """Whether the index behind this one has its turn."""

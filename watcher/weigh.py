@@ -23,14 +23,14 @@ from watcher.settings import Settings
 from watcher.standing import Standing, Weighing
 
 
-def weigh(name: str, settings: Settings, ledger: Ledger, now: datetime) -> bool:
-    """Lets the right decision stand for each pin of the app, and finds the bumps that follow; tells if it had to.
+def weigh(head: Head, settings: Settings, ledger: Ledger, now: datetime) -> bool:
+    """Lets the right decision stand for each pin of an app, and finds the bumps that follow; tells if it had to.
 
     `Overtaken` if somebody else writes the same bumps at the same time; then nothing is lost, and the next call does
     it.
     """
-    head = ledger.find(Head, app=name)
-    if head is None or not head.commit:
+    name = head.app
+    if not head.commit:
         return False
     mark, before = _mark(head, settings, ledger), ledger.weighing(name)
     if before is not None and before.stands(mark, now):

@@ -1,6 +1,7 @@
 """The settings of a policy: what an app wants for all of its packages, and its rules for some of them."""
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -73,9 +74,14 @@ class PolicySettings(WishSettings):
     ignore: Globs = ()
     rules: tuple[RuleSettings, ...] = ()
 
+    @cached_property
+    def _usual(self) -> Policy:
+        """What counts for most packages, and is asked for with each."""
+        return self.over(Policy())
+
     def of(self, package: str) -> Policy:
         """What counts for a package."""
-        policy = self.over(Policy())
+        policy = self._usual
         if any(matches(glob, package) for glob in self.ignore):
             policy = replace(policy, watch=Watch.NONE)
         for rule in self.rules:

@@ -238,10 +238,9 @@ def test_a_bump_that_failed_for_a_moment_waits_its_time(now: datetime) -> None:
 
 def test_only_the_newest_commit_is_built(now: datetime) -> None:
     older, newer = rollout(now, RolloutStage.WANTED, 1), rollout(now, RolloutStage.WANTED, 2)
-    assert decide.build_due(newer, newer, False, False, now)
-    assert not decide.build_due(older, newer, False, False, now)
-    assert not decide.build_due(newer, newer, True, False, now)
-    assert not decide.build_due(newer, newer, False, True, now)
+    assert decide.build_due(newer, newer, False, now)
+    assert not decide.build_due(older, newer, False, now)
+    assert not decide.build_due(newer, newer, True, now)
     assert decide.turned(older, (), (newer,), Plan(), False, now)[0].stage is RolloutStage.SUPERSEDED
 
 

@@ -6,19 +6,22 @@ from datetime import timedelta
 import pytest
 
 from tests.conftest import MONDAY
-from watcher.lookup import Lookup, Outcome
+from watcher.lookup import Glance, Outcome
 from watcher.patience import Patience
 from watcher.program import program
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-SETTLED = Lookup(
-    index="pypi",
+SETTLED = Glance(
     package="alpha",
     outcome=Outcome.ANSWER,
-    looked_at=MONDAY,
+    reason="",
     program=program(),
+    looked_at=MONDAY,
+    answered_at=MONDAY,
+    changed_at=MONDAY - 30 * DAY,
     newest_at=MONDAY - 30 * DAY,
+    due_at=None,
 )
 PATIENT = Patience({"alpha": (3 * DAY, 7 * DAY)}, {"alpha": MONDAY - HOUR}, frozenset())
 
@@ -33,7 +36,7 @@ def test_what_was_asked_about_together_is_not_asked_about_together_again() -> No
     patient = Patience(dict.fromkeys(names, (3 * DAY, 3 * DAY)), dict.fromkeys(names, MONDAY - HOUR), frozenset())
 
     def due(after: timedelta) -> int:
-        return sum(not patient.spares(replace(SETTLED, package=name), MONDAY + after) for name in names)
+        return sum(not patient.spares(SETTLED._replace(package=name), MONDAY + after) for name in names)
 
     assert due(3 * HOUR) < 10 < due(4 * HOUR) < 60 < due(5 * HOUR) < 90
 
@@ -46,17 +49,17 @@ def test_of_several_apps_the_shortest_cooldown_counts_and_none_is_none() -> None
 @pytest.mark.parametrize(
     "known",
     [
-        replace(SETTLED, outcome=Outcome.UNKNOWN),
-        replace(SETTLED, outcome=Outcome.ABSENT),
-        replace(SETTLED, looked_at=None),
-        replace(SETTLED, program="another one"),
-        replace(SETTLED, newest_at=None),
-        replace(SETTLED, newest_at=MONDAY - 6 * DAY),
-        replace(SETTLED, package="beta"),
+        SETTLED._replace(outcome=Outcome.UNKNOWN),
+        SETTLED._replace(outcome=Outcome.ABSENT),
+        SETTLED._replace(looked_at=None),
+        SETTLED._replace(program="another one"),
+        SETTLED._replace(newest_at=None),
+        SETTLED._replace(newest_at=MONDAY - 6 * DAY),
+        SETTLED._replace(package="beta"),
     ],
     ids=["unknown", "absent", "never asked", "read by another program", "undated", "still cooling", "nobody's"],
 )
-def test_what_may_matter_soon_is_asked_about_in_every_round(known: Lookup) -> None:
+def test_what_may_matter_soon_is_asked_about_in_every_round(known: Glance) -> None:
     assert not PATIENT.spares(known, MONDAY + HOUR / 4)
 
 

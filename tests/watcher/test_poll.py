@@ -218,14 +218,14 @@ def test_what_has_to_wait_anyway_is_asked_about_less_often_and_at_once_when_it_m
     ledger.add(Head(app="shop", commit="c", pins=(pin(),)), MONDAY)
     now = MONDAY
     state = poll(settings, ledger, http, IndexState(index="full"), now)
-    weigh("shop", settings, ledger, now)
+    weigh(ledger.all(Head, app="shop")[0], settings, ledger, now)
 
     asked = []
     for _ in range(96):
         asked_for(index)
         now += 15 * MINUTE
         state = poll(settings, ledger, http, state, now)
-        weigh("shop", settings, ledger, now)
+        weigh(ledger.all(Head, app="shop")[0], settings, ledger, now)
         asked.append(len(index.asked))
     assert asked[0] == 1, "what was decided since is asked again"
     assert 4 <= sum(asked) <= 9

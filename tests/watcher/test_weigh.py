@@ -108,7 +108,9 @@ class World:
         return self.ledger.replace(before, after, self.now)
 
     def weigh(self) -> bool:
-        return weigh("shop", self.settings, self.ledger, self.now)
+        head = self.ledger.find(Head, app="shop")
+        assert head is not None
+        return weigh(head, self.settings, self.ledger, self.now)
 
     def also(self, *pins: Pin, beside: tuple[Pin, ...] = ()) -> None:
         """The lock pins these, too; and `beside` stands in locks that are in no image."""

@@ -51,13 +51,10 @@ def wanted(
     )
 
 
-def build_due(rollout: Rollout, newest: Rollout, paused: bool, blind: bool, now: datetime) -> bool:
-    """Whether the rollout's image should be built now. Only the newest is: the others' commits are in it.
-
-    `blind`: it would be laid out before anybody has said how often its packages change.
-    """
+def build_due(rollout: Rollout, newest: Rollout, paused: bool, now: datetime) -> bool:
+    """Whether the rollout's image should be built now. Only the newest is: the others' commits are in it."""
     wanted = rollout.stage is RolloutStage.WANTED and rollout == newest
-    return wanted and not paused and not blind and rollout.is_due(now)
+    return wanted and not paused and rollout.is_due(now)
 
 
 _AT_WORK = (RolloutStage.ROLLING, RolloutStage.HALTED, RolloutStage.DONE)

@@ -40,8 +40,8 @@ def _due(desk: Desk, rollout: Rollout, now: datetime) -> bool:
     head = desk.ledger.find(Head, app=rollout.app)
     if head is None or newest is None or rollout.app not in desk.settings.apps:
         return False
-    blind = would_be_blind(head, desk)
-    return decide.build_due(rollout, newest, desk.ledger.is_held(rollout.app), blind, now)
+    due = decide.build_due(rollout, newest, desk.ledger.is_held(rollout.app), now)
+    return due and not would_be_blind(head, desk)
 
 
 def _do(desk: Desk, rollout: Rollout) -> Rollout:
