@@ -6,7 +6,7 @@ in between. Times are UTC and aware on both sides.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -111,8 +111,20 @@ class Pack(TypeDecorator[Any]):
 
 
 def _pins(rows: Any) -> tuple[Pin, ...]:
-    several = ("hashes", "extras", "registries", "open", "groups")
-    return tuple(Pin(**{**row, **{name: tuple(row.get(name, ())) for name in several}}) for row in rows)
+    return tuple(map(_pin, rows))
+
+
+def _pin(row: dict[str, Any]) -> Pin:
+    given: dict[str, Any] = {name: tuple(value) if type(value) is list else value for name, value in row.items()}
+    return Pin(**given)
+
+
+def _without_defaults(pins: Sequence[Pin]) -> list[dict[str, Any]]:
+    """Only what says something: every look reads a thousand of them, and most have few of their fields."""
+    return [{name: value for name in _PIN if (value := getattr(pin, name)) != _PIN[name]} for pin in pins]
+
+
+_PIN = {field.name: field.default for field in fields(Pin)}
 
 
 def _parts(rows: Any) -> tuple[Part, ...]:
@@ -242,9 +254,9 @@ heads = Table(
     Column("commit", Text, nullable=False),
     Column("committed_at", Utc),
     Column("surveyed_at", Utc),
-    Column("pins", Document(_pins, _plain), nullable=False),
+    Column("pins", Document(_pins, _without_defaults), nullable=False),
     Column("branches", Document(lambda rows: tuple(tuple(row) for row in rows), list), nullable=False),
-    Column("beside", Document(_pins, _plain), nullable=False),
+    Column("beside", Document(_pins, _without_defaults), nullable=False),
     Column("remark", Text, nullable=False),
     *_entry(),
 )

@@ -68,7 +68,7 @@ class _Round:
         news = self._news(marks([one for one in known if self._learn.is_complete(one)], self._learn.now))
         if news is not None and news.mark.alone:
             silent = {one.package for one in known if self._is_quiet(one, news)}
-            yield from (quiet(one, news.mark).answered(self._learn.now) for one in known if one.package in silent)
+            yield from (quiet(one, news.mark, self._learn.now) for one in known if one.package in silent)
             known = [lookup for lookup in known if lookup.package not in silent]
         if not known:
             return
@@ -148,7 +148,7 @@ class _Round:
         """What the root alone tells of a package, or None if it has a file of its own."""
         root, package = self._root, lookup.package
         if news is not None and self._is_quiet(lookup, news):
-            return quiet(lookup, news.mark).answered(self._learn.now)
+            return quiet(lookup, news.mark, self._learn.now)
         if package in root.inline:
             return self._learn.inline(lookup, root.inline[package], root.url)
         if not root.may_have(package) or not root.file_of(package):

@@ -49,12 +49,12 @@ def marks(known: Sequence[Lookup], now: datetime) -> dict[str, Mark]:
     return {package: mark for package, mark in found.items() if newest and mark.url == newest.url}
 
 
-def quiet(lookup: Lookup, mark: Mark) -> Lookup:
-    """The lookup of a package that has not changed. After an outage it is as it was before."""
+def quiet(lookup: Lookup, mark: Mark, now: datetime) -> Lookup:
+    """The lookup after a feed that tells nothing of its package. After an outage it is as it was before."""
     outcome = lookup.outcome
     if outcome is Outcome.UNKNOWN:
         outcome = Outcome.ANSWER if lookup.releases or any(lookup.files.values()) else Outcome.ABSENT
-    return replace(lookup, outcome=outcome, feed=mark)
+    return lookup.answered(now, outcome=outcome, feed=mark)
 
 
 def read_feed(response: Response, since: Collection[str], mark: Mark) -> News:
