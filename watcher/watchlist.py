@@ -22,6 +22,19 @@ class Said(NamedTuple):
     was_there: bool
 
 
+class _Said(dict[str, Mapping[str, Said]]):
+    """Read from the ledger where somebody asks for it: with one index for everything, nobody has to."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        super().__init__()
+
+    def __missing__(self, index: str) -> Mapping[str, Said]:
+        rows = self._ledger.rows(Lookup, "package", "outcome", "had_at", index=index)
+        self[index] = {package: Said(outcome, had_at is not None) for package, outcome, had_at in rows}
+        return self[index]
+
+
 @dataclass(frozen=True, slots=True)
 class Watchlist:
     """The pins of all apps, and what was `said` of them so far, by index and package."""
@@ -40,14 +53,7 @@ class Watchlist:
     @classmethod
     def of(cls, pins: Iterable[Pin], settings: Settings, ledger: Ledger) -> "Watchlist":
         """Of these pins alone."""
-        said = {
-            name: {
-                package: Said(outcome, had_at is not None)
-                for package, outcome, had_at in ledger.rows(Lookup, "package", "outcome", "had_at", index=name)
-            }
-            for name in settings.indexes
-        }
-        return cls(settings, tuple(pins), said)
+        return cls(settings, tuple(pins), _Said(ledger))
 
     def packages(self, index: str) -> set[str]:
         """Those that an index is to be asked about: it is their turn on the way of a pin (`watcher.route`)."""
@@ -90,7 +96,7 @@ class Watchlist:
         return leads_on(outcome, was_there, is_open(pin, self.settings.indexes[index]))
 
     def _said(self, index: str, pin: Pin) -> Said | None:
-        return self.said.get(index, {}).get(pin.package)
+        return self.said[index].get(pin.package)
 
     def _is_public(self, pin: Pin) -> bool:
         for name in route(pin, self.settings.indexes):
