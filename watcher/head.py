@@ -12,7 +12,8 @@ class Head(Entry):
     """The tip of `app`'s branch: `commit` (empty before the first survey), its time, its pins, and our branches.
 
     `beside` are the pins of the locks that are in no image, and `remark` says which of these could not be read.
-    `branches` maps each branch of the remote that toplayer opened to its tip.
+    `branches` maps each branch of the remote that toplayer opened to its tip. `basis` is all that the pins were read
+    from, in short: while that is the same, so are they.
     """
 
     app: str
@@ -23,6 +24,7 @@ class Head(Entry):
     branches: tuple[tuple[str, str], ...] = ()
     beside: tuple[Pin, ...] = ()
     remark: str = ""
+    basis: str = ""
 
     @property
     def name(self) -> str:

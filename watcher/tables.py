@@ -258,6 +258,7 @@ heads = Table(
     Column("branches", Document(lambda rows: tuple(tuple(row) for row in rows), list), nullable=False),
     Column("beside", Document(_pins, _without_defaults), nullable=False),
     Column("remark", Text, nullable=False),
+    Column("basis", Text, nullable=False),
     *_entry(),
 )
 

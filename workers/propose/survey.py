@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from watcher import lockfiles
 from watcher.errors import LockfileUnreadable
 from watcher.head import Head
 from watcher.image import Digest
 from watcher.inert import inert
+from watcher.known import digest
 from watcher.lockfiles.dockerfile import name_of
 from watcher.pin import CONFIGURED, Pin
 from watcher.settings import AppSettings
@@ -24,24 +26,31 @@ def survey(
     A lock that is in no image is read as far as it can be. `stands_on` is what the newest image has as its base.
     """
     seen = repository.fetch()
-
-    def read(path: str) -> bytes | None:
-        return repository.read(seen.tip, path)
-
-    pins = (*lockfiles.read_all(app.pinned_in, read), *_base(app, stands_on))
-    beside, remark = _beside(app, read)
+    basis = digest(seen.tip, app.pinned_in, app.in_step, app.image, stands_on)
+    if basis != head.basis:
+        head = _read(head, app, partial(repository.read, seen.tip), stands_on)
     return replace(
         head,
         commit=seen.tip,
         committed_at=seen.committed_at,
         surveyed_at=now,
-        pins=tuple(filter(app.image.follows, pins)),
-        beside=tuple(pin for pin in beside if pin not in pins),
-        remark=remark,
         branches=tuple(sorted(seen.branches.items())),
+        basis=basis,
         reason="",
         attempts=0,
         due_at=None,
+    )
+
+
+def _read(head: Head, app: AppSettings, read: Callable[[str], bytes | None], stands_on: Digest | None) -> Head:
+    """`head` with the pins that are there."""
+    pins = (*lockfiles.read_all(app.pinned_in, read), *_base(app, stands_on))
+    beside, remark = _beside(app, read)
+    return replace(
+        head,
+        pins=tuple(filter(app.image.follows, pins)),
+        beside=tuple(pin for pin in beside if pin not in pins),
+        remark=remark,
     )
 
 

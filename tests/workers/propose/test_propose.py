@@ -150,6 +150,28 @@ def test_locks_in_step_are_read_beside_the_others_as_far_as_they_can_be(world: W
     assert head.reason == ""
 
 
+def test_a_survey_reads_the_locks_again_only_if_they_may_say_something_else(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, read = world.app, list[str]()
+    theirs = Repository.read
+    monkeypatch.setattr(Repository, "read", lambda self, commit, path: read.append(path) or theirs(self, commit, path))
+    first = survey(Head(app="shop"), app, world.repository(), MONDAY)
+    assert "requirements.txt" in read
+
+    read.clear()
+    ours = world.origin.write({"x": "1"}, branch="toplayer/shop/core")
+    second = survey(first, app, world.repository(), LATER)
+    assert read == []
+    assert (second.pins, second.surveyed_at, second.branches) == (first.pins, LATER, (("toplayer/shop/core", ours),))
+
+    another = app.model_copy(update={"in_step": ("dev.txt",)})
+    assert survey(second, another, world.repository(), LATER).remark.startswith("dev.txt")
+
+    world.origin.write({"requirements.txt": "side==1.0\n"})
+    assert [pin.package for pin in survey(second, app, world.repository(), LATER).pins] == ["side"]
+
+
 def test_a_hostile_package_in_a_lock_is_refused(world: World) -> None:
     world.origin.write({"requirements.txt": "side;rm -rf / ==1.0\n"})
 
