@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import uv as uv_program
@@ -56,11 +57,14 @@ def command(*argv: str, **env: str) -> Run:
     return run
 
 
+def _content(desk: Path, path: str) -> bytes | None:
+    return (desk / path).read_bytes() if (desk / path).is_file() else None
+
+
 def ours(shop: Workshop, lock: str, package: str, version: str = "1.1") -> Run:
     def run(desk: Path) -> None:
         wish = Move(package=package, version=version, release=Release(package=package, version=version))
-        fetch = lambda path: (desk / path).read_bytes() if (desk / path).is_file() else None  # noqa: E731
-        for name, text in moved(lock, [wish], fetch, shop, datetime.now(UTC)).files.items():
+        for name, text in moved(lock, [wish], partial(_content, desk), shop, datetime.now(UTC)).files.items():
             (desk / name).write_text(text)
 
     return run
@@ -80,7 +84,7 @@ def measure(kind: str, desk: Path, lock: str, package: str, ways: Sequence[tuple
             seconds = time.perf_counter() - began
         after = (copy / lock).read_text()
         lines = [row for row in difflib.ndiff(before.splitlines(), after.splitlines()) if row[0] in "+-"]
-        old, new = (read(lock, lambda path, at=at: (at / path).read_bytes()) for at in (desk, copy))
+        old, new = (read(lock, partial(_content, at)) for at in (desk, copy))
         diff = changes(old, new)
         count = len(diff.changed) + len(diff.added) + len(diff.removed)
         landed = next(pin.version for pin in new if pin.package == package)

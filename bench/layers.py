@@ -12,6 +12,7 @@ import time
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import deflate
@@ -44,14 +45,17 @@ def main() -> None:
 
 def _ways() -> dict[str, Callable[[bytes], bytes]]:
     ways: dict[str, Callable[[bytes], bytes]] = {
-        f"zlib of this Python, level {level}": lambda raw, level=level: gzip.compress(raw, level, mtime=0)
-        for level in (6, 9)
+        f"zlib of this Python, level {level}": partial(gzip.compress, compresslevel=level, mtime=0) for level in (6, 9)
     }
     for level in (6, 8, 9):
-        ways[f"libdeflate, level {level}"] = lambda raw, level=level: bytes(deflate.gzip_compress(raw, level))
+        ways[f"libdeflate, level {level}"] = partial(_deflated, level)
     ways[f"toplayer, gzip (libdeflate {GZIP_LEVEL})"] = lambda raw: _packed(raw, Packing.GZIP)
     ways[f"toplayer, zstd ({ZSTD_LEVEL})"] = lambda raw: _packed(raw, Packing.ZSTD)
     return ways
+
+
+def _deflated(level: int, raw: bytes) -> bytes:
+    return bytes(deflate.gzip_compress(raw, level))
 
 
 def _packed(raw: bytes, packing: Packing) -> bytes:

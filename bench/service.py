@@ -96,7 +96,8 @@ def _runs(store: Store, image: Digest) -> FakeHost:
 
 @contextlib.contextmanager
 def _service(world: World) -> Iterator[None]:
-    words, running = [("worker", "-c", "4"), ("worker", "-c", "4"), ("beat",), ("beat",)], []
+    words = [("worker", "-c", "4"), ("worker", "-c", "4"), ("beat",), ("beat",)]
+    running: list[subprocess.Popen[bytes]] = []
     try:
         for one in words:
             with (world.root / f"{one[0]}-{len(running)}.log").open("wb") as log:

@@ -127,9 +127,9 @@ class FakeHost:
             before = self.current.image if self.current else None
             self._do(current=self.next, next=None, previous=self.previous if before == image else before)
         kept = {slot.image for slot in (self.current, self.next) if slot} | {self.previous}
-        before = self._layers()
+        layers_before = self._layers()
         self._do(images={digest: layers for digest, layers in self.images.items() if digest in kept})
-        self.dropped.update(before - self._layers())
+        self.dropped.update(layers_before - self._layers())
 
     def back(self, service: Service, image: Digest | None, generation: int) -> None:
         self._asked("back")

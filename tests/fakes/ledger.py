@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import fields, replace
 from datetime import datetime
-from functools import cache
 from typing import Any, TypeVar
 
 from watcher.entry import Entry
@@ -26,7 +25,7 @@ class FakeLedger:
         self._holds: dict[str, str] = {}
 
     def find(self, kind: type[E], **key: Any) -> E | None:
-        known: Any = self._rows[kind].get(tuple(key.values())) if list(key) == list(_keys(kind)) else None
+        known: Any = self._rows[kind].get(tuple(key.values())) if list(key) == list(_KEYS[kind]) else None
         found = (known,) if known is not None else self.all(kind, **key)
         return found[0] if found else None
 
@@ -106,12 +105,14 @@ def _fits(has: Any, wanted: Any) -> bool:
     return has in wanted if isinstance(wanted, (list, tuple, set)) else has == wanted
 
 
-@cache
 def _keys(kind: type[Entry]) -> dict[str, None]:
-    """The names of the fields by which an entry is known, in order."""
     names = {field.name for field in fields(kind)}
     return {column.name: None for column in SHELVES[kind].primary_key if column.name in names}
 
 
+_KEYS = {kind: _keys(kind) for kind in SHELVES}
+"""The names of the fields by which an entry is known, in order."""
+
+
 def _key(entry: Entry) -> tuple[Any, ...]:
-    return tuple(getattr(entry, name) for name in _keys(type(entry)))
+    return tuple(getattr(entry, name) for name in _KEYS[type(entry)])

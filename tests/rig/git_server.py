@@ -25,10 +25,14 @@ class Origin:
         directory.mkdir(parents=True)
         self.git("init", "--quiet", "--bare", f"--initial-branch={branch}")
 
-    def git(self, *words: str, input: bytes = b"", **env: str) -> str:
+    def git(self, *words: str, input: bytes = b"", env: Mapping[str, str] | None = None) -> str:
         """What git says to a person who works right in the repository."""
         who = {f"GIT_{role}_{key}": f"{key.lower()}@person.example" for role in _ROLES for key in ("NAME", "EMAIL")}
-        clean = {"PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull} | who | env
+        clean = (
+            {"PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+            | who
+            | dict(env or {})
+        )
         argv = ["git", f"--git-dir={self.directory}", *words]
         return subprocess.run(argv, input=input, env=clean, check=True, capture_output=True).stdout.decode().strip()
 
@@ -36,15 +40,15 @@ class Origin:
         """Commits files (None: without that one) on top of the branch, or on a new one; the commit's id."""
         parent = self.tip(branch)
         index = {"GIT_INDEX_FILE": str(self.directory / "index-of-a-person")}
-        self.git("read-tree", parent or "--empty", **index)
+        self.git("read-tree", parent or "--empty", env=index)
         for path, content in files.items():
             if content is None:
-                self.git("rm", "--cached", "--quiet", path, **index)
+                self.git("rm", "--cached", "--quiet", path, env=index)
                 continue
             raw = content.encode() if isinstance(content, str) else content
             blob = self.git("hash-object", "-w", "--stdin", input=raw)
-            self.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", **index)
-        tree = self.git("write-tree", **index)
+            self.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=index)
+        tree = self.git("write-tree", env=index)
         commit = self.git("commit-tree", tree, *(("-p", parent) if parent else ()), "-m", message)
         self.git("update-ref", f"refs/heads/{branch}", commit)
         return commit

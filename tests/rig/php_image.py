@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.rig.base_image import base_image, libraries
 from tests.rig.image import Entry, File, Link, layer, publish
@@ -19,7 +20,7 @@ _EXTENSIONS = ("ctype", "iconv", "intl", "mbstring", "phar", "tokenizer")
 _LARGEST = 1_000_000_000
 
 
-def php_image(directory: Path, more: Sequence[bytes] = (), path: str = "", **run: str) -> str:
+def php_image(directory: Path, more: Sequence[bytes] = (), path: str = "", **run: Any) -> str:
     """Makes the image in an OCI layout, and gives its address as settings have it.
 
     `more` are layers on top of it, `path` stands before its PATH, and `run` are other keys of its configuration.

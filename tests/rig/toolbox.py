@@ -6,7 +6,7 @@ given and on the time, in a hundredth of a second and without a network.
 
 from docker import APIClient
 
-from tests.rig.image import File, Link, busybox
+from tests.rig.image import Entry, File, Link, busybox
 
 _PRETENDS = """#!/bin/sh
 # Leaves what it was asked, what it was given, and the time.
@@ -41,7 +41,7 @@ NAMES = (
 
 def load_images(api: APIClient, names: tuple[str, ...] = NAMES) -> None:
     """Brings the images into an engine, by names of their own: none of them is in a registry."""
-    entries = {
+    entries: dict[str, Entry] = {
         **{f"bin/{name}": Link("busybox") for name in _APPLETS},
         **{f"usr/bin/{name}": File(_PRETENDS.encode()) for name in _TOOLS},
         "etc/group": "root:x:0:\n",

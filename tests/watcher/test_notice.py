@@ -8,7 +8,7 @@ from watcher.event import Event, told
 from watcher.notice import Notice, lines, notices
 
 
-def event(now: datetime, kind: str, subject: str, id: int = 1, **facts: object) -> Event:
+def event(now: datetime, kind: str, subject: str, id: object = 1, **facts: object) -> Event:
     return Event(at=now, kind=kind, app="shop", subject=subject, facts=facts, id=id)  # type: ignore[arg-type]
 
 

@@ -32,7 +32,7 @@ from watcher.weigh import weigh
 from watcher.wishes import PolicySettings
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
-SHOP = AppSettings.model_construct(policy=PolicySettings())
+SHOP = AppSettings.model_construct(policy=PolicySettings())  # type: ignore[call-arg]
 TURN = Turn(MONDAY, MONDAY - 8 * MINUTE)
 
 

@@ -63,7 +63,12 @@ def test_a_look_that_takes_its_time_is_followed_by_three_times_as_much_rest(app:
     settings = Settings.model_validate({"toplayer": {"state": "/nowhere"}})
     desk = Desk(settings, ledger, utcnow, Broker(app, ledger))
     register(app, lambda: desk, lambda *_: None)
-    with mock.patch("workers.tasks.look", side_effect=lambda _: time.sleep(0.2) or Round()):
+
+    def slow(_: Desk) -> Round:
+        time.sleep(0.2)
+        return Round()
+
+    with mock.patch("workers.tasks.look", side_effect=slow):
         app.tasks[LOOK]()
     rests = ledger.rests(LOOK)
     assert rests is not None

@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,12 @@ def python(script: str, **options: object) -> bytes:
     return run([sys.executable, "-c", script], **arguments).stdout  # type: ignore[arg-type]
 
 
-def alive(pid: int) -> bool:
+def is_gone(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
-    return state not in ("Z", "X")
+        return True
+    return state in ("Z", "X")
 
 
 def test_a_tool_gets_the_environment_the_directory_and_the_input_that_it_is_given(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_a_tool_that_hangs_is_killed_with_all_that_it_started(tmp_path: Path) ->
     assert time.monotonic() - began < 60
     for pid in (tmp_path / "pids").read_text().split():
         # A killed process that is nobody's child of ours is gone when the kernel comes round to it.
-        wait_for(lambda pid=int(pid): not alive(pid), f"the end of {pid}", 10)
+        wait_for(partial(is_gone, int(pid)), f"the end of {pid}", 10)
 
 
 def test_a_child_that_holds_the_pipe_does_not_hold_us() -> None:
@@ -94,7 +95,7 @@ def test_a_child_that_holds_the_pipe_does_not_hold_us() -> None:
 
     pid = int(python(script))
 
-    wait_for(lambda: not alive(pid), f"the end of {pid}", 10)
+    wait_for(partial(is_gone, pid), f"the end of {pid}", 10)
 
 
 def test_a_tool_gets_the_time_to_clean_up(tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def test_all_that_a_tool_writes_is_heard_while_only_the_last_of_it_is_kept() -> 
     with pytest.raises(ToolFailed):
         python(script, hear=heard.extend)
 
-    assert (heard[:5], len(heard)) == (b"first", 200_005)
+    assert (bytes(heard[:5]), len(heard)) == (b"first", 200_005)
 
 
 def test_what_is_tethered_ends_with_whoever_asked_for_it_and_so_does_what_it_started(tmp_path: Path) -> None:
@@ -163,7 +164,7 @@ def test_what_is_tethered_ends_with_whoever_asked_for_it_and_so_does_what_it_sta
     os.waitpid(ours, 0)
 
     for pid in pids.read_text().split():
-        wait_for(lambda pid=int(pid): not alive(pid), f"the end of {pid}", 10)
+        wait_for(partial(is_gone, int(pid)), f"the end of {pid}", 10)
 
 
 def test_what_is_tethered_fails_as_it_would_alone() -> None:

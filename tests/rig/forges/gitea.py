@@ -1,5 +1,6 @@
 """The dialect of Gitea and Forgejo, checked against Forgejo's published description (swagger.v1.json, by pyforgejo)."""
 
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel
@@ -167,7 +168,7 @@ def _project(asked: Asked, hub: Hub, home: str) -> Answer:
     return 200, _said(published.Repository, {"full_name": PROJECT, "permissions": rights})
 
 
-TABLE = {
+TABLE: dict[str, Callable[..., Answer]] = {
     f"GET {_BASE}": _project,
     f"GET {_BASE}/pulls": _list,
     f"POST {_BASE}/pulls": _open,

@@ -1,6 +1,7 @@
 """GitHub's dialect, checked against the published description (github/rest-api-description, by githubkit-schemas)."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -220,7 +221,7 @@ def _app_token(asked: Asked, hub: Hub, home: str, id: str) -> Answer:
     return 201, whole(published.InstallationToken, {"token": GitHubDialect.app_token, "expires_at": until})
 
 
-TABLE = {
+TABLE: dict[str, Callable[..., Answer]] = {
     f"GET {_BASE}": _project,
     f"GET {_BASE}/installation": _installation,
     "POST /app/installations/{}/access_tokens": _app_token,

@@ -1,5 +1,6 @@
 """GitLab's dialect, in the shapes that its documentation shows: docs.gitlab.com/api, merge requests and projects."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
 
@@ -242,7 +243,7 @@ def _users(asked: Asked, hub: Hub, home: str) -> Answer:
     return 200, [whole(_User, {"id": n, "username": name}) for n, name in found]
 
 
-_TABLE = {
+_TABLE: dict[str, Callable[..., Answer]] = {
     "GET /projects/{}": _project,
     "GET /users": _users,
     f"GET {_BASE}": _list,

@@ -53,7 +53,7 @@ def _described(annotation: Any) -> TypeAdapter[Any]:
         annotation = eval(annotation, {"Missing": Missing, "Literal": Literal})
     members = tuple(one for one in _members(annotation) if one is not Any)
     # Of labels it is described that they can be anything, which pyforgejo takes for objects.
-    return TypeAdapter(Any if _OBJECTS in members else Union[members])  # noqa: UP007
+    return TypeAdapter(Any if _OBJECTS in members else Union[members])  # type: ignore[arg-type]  # noqa: UP007
 
 
 _OBJECTS = typing.Sequence[typing.Dict[str, Any]]  # noqa: UP006

@@ -46,7 +46,8 @@ Answer = tuple[int, Any]
 class Dialect(Protocol):
     """One kind of forge."""
 
-    prefixes: tuple[str, ...]
+    @property
+    def prefixes(self) -> tuple[str, ...]: ...
 
     def is_known(self, asked: Asked, hub: Hub) -> bool:
         """Whether the request shows the token as this forge wants it."""

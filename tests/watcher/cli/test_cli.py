@@ -14,6 +14,7 @@ from watcher.cli.hands import Adopted, Finding
 from watcher.cli.main import PLACES, run
 from watcher.decision import Decision, Reason, Verdict
 from watcher.dockerfile.foresight import Foresight
+from watcher.dockerfile.project import Project
 from watcher.fleet import HostSettings
 from watcher.head import Head
 from watcher.image import Digest
@@ -88,6 +89,11 @@ class FakeHands:
     def foresee(self, settings: Settings, ledger: Ledger, app: str) -> Foresight:
         assert self.foreseen is not None
         return self.foreseen
+
+    def project(
+        self, dockerfile: Path, context: Path, days: int, settings: Settings | None, ledger: Ledger | None, app: str
+    ) -> Project:
+        raise AssertionError("the tests of lint ask for it")
 
     def outlook(self, settings: Settings, ledger: Ledger, app: str) -> Outlook:
         return self.laid
@@ -357,9 +363,10 @@ def test_a_run_with_nothing_to_do_says_so(line: Line) -> None:
 
 
 def test_a_run_tells_what_happened_and_fails_if_something_did(line: Line, now: datetime) -> None:
-    line.hands.meanwhile = lambda ledger: (
-        ledger.write([(None, replace(rollout(now, RolloutStage.HALTED), reason="h1: unhealthy"))], now) and None
-    )
+    def halts(ledger: Ledger) -> None:
+        ledger.write([(None, replace(rollout(now, RolloutStage.HALTED), reason="h1: unhealthy"))], now)
+
+    line.hands.meanwhile = halts
     assert line("run", "--once") == 1
     assert "ACT: shop:1 halted: h1: unhealthy" in line.out
 

@@ -1,6 +1,6 @@
 """What the advisor finds, and that what it writes means the same and costs less."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -152,7 +152,7 @@ def test_a_finding_can_be_silenced_where_it_is_or_in_the_whole_file() -> None:
 LIST = "".join(f"cold{number}==1.0\n" for number in range(20)) + "hot-one==1.0 \\\n    --hash=sha256:aa\n"
 
 
-def bumps(*names: str, containerd: bool = False, **seconds: float) -> Project:
+def bumps(*names: str, containerd: bool = False, seconds: Mapping[str, float] | None = None) -> Project:
     """A project whose list moves one package a commit."""
     files = {"requirements.txt": LIST, "main.py": "1"}
     return Project(
@@ -160,7 +160,7 @@ def bumps(*names: str, containerd: bool = False, **seconds: float) -> Project:
         read=files.get,
         history=tuple(frozenset({"requirements.txt"}) for _ in names),
         moved=tuple({"requirements.txt": frozenset({name})} for name in names),
-        seconds=seconds,
+        seconds=seconds or {},
         containerd=containerd,
     )
 
@@ -227,7 +227,7 @@ def test_compilers_stay_in_a_stage_of_their_own() -> None:
 def test_seconds_are_those_of_past_builds_where_there_were_any() -> None:
     told = {"RUN pip install -r requirements.txt": 300.0}
     names = [f"cold{number}" for number in range(10)]
-    found = lint(parse(APART), bumps(*names, **told))
+    found = lint(parse(APART), bumps(*names, seconds=told))
     assert found.before.seconds == pytest.approx(3000.0)
     assert lint(parse(APART), bumps(*names)).before.seconds < 300
 

@@ -604,7 +604,7 @@ def read(*rows: Any, **more: Any) -> Metadata:
 
 
 def test_what_a_version_leaves_out_is_as_in_the_one_before() -> None:
-    full = [
+    full: list[dict[str, Any]] = [
         {"version": "3.0", "require": {"php": ">=8.2"}, "abandoned": True},
         {"version": "2.0", "require": {"php": ">=8.2"}},
         {"version": "1.0", "require": {"php": ">=7"}},

@@ -15,12 +15,12 @@ import pytest
 
 from tests.rig.semver_rows import rows_of
 from tests.watcher.versions.test_composer import refused
-from watcher.versions import SCHEMES, composer
+from watcher.versions import SCHEMES
 from watcher.versions.composer import compare, is_subset, normalize, satisfies, stability
 from watcher.versions.semver import interval
 from watcher.versions.semver.constraint import Comparison, Constraint, parse
 from watcher.versions.semver.interval import Branches, Cover, Interval, cover
-from watcher.versions.semver.version import normalize_branch
+from watcher.versions.semver.version import alias_prefix, normalize_branch
 
 OPERATORS: dict[str, Callable[[int, int], bool]] = {
     ">": operator.gt,
@@ -109,8 +109,7 @@ def _aliased(text: str, *, good: int) -> bool:
 
 
 def _prefix(version: str, expected: Any) -> bool:
-    found = composer._NUMERIC_PREFIX.fullmatch(version)
-    return bool(expected == (f"{found[1]}." if found else False))
+    return bool((alias_prefix(version) or False) == expected)
 
 
 CHECKS: dict[str, Callable[..., bool]] = {

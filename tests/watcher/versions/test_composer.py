@@ -16,7 +16,7 @@ from watcher.versions import composer as versions
 from watcher.versions.composer import NotComposer, bumped, compare, is_subset, normalize, satisfies, short
 from watcher.versions.semver.constraint import parse
 from watcher.versions.semver.interval import cover
-from watcher.versions.semver.version import normalize_branch
+from watcher.versions.semver.version import alias_prefix, normalize_branch
 
 ROWS: dict[str, Any] = tomllib.loads(Path(__file__).with_name("composer.toml").read_text(encoding="utf-8"))
 SCHEME = SCHEMES["packagist"]
@@ -157,6 +157,14 @@ def test_two_spellings_of_a_version_are_the_same_version(a: str, b: str) -> None
 )
 def test_an_update_is_as_large_as_the_first_number_that_differs(before: str, after: str, kind: str) -> None:
     assert SCHEME.kind(before, after) == kind
+
+
+@pytest.mark.parametrize(
+    ("branch", "prefix"),
+    [("1.x-dev", "1."), ("1.2.X-dev", "1.2."), ("1.2-dev", "1.2."), ("dev-main", ""), ("x-dev", ""), ("1.x", "")],
+)
+def test_an_alias_of_a_numbered_branch_begins_with_its_numbers(branch: str, prefix: str) -> None:
+    assert alias_prefix(branch) == prefix
 
 
 def test_two_branches_are_never_the_same() -> None:

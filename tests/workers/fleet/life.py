@@ -266,7 +266,13 @@ class Life:
         """A host begins to say no to something, for now or for good, or has none of it any more; or pulls by itself."""
         site = self.chance.choice(self.sites)
         busy, refused = HostBusy(site.name, "it is restarting"), HostRefused(site.name, "permission denied")
-        errors = {"fetch": [busy, refused], "swap": [busy, refused], "prove": [busy], "settle": [busy], "back": [busy]}
+        errors: dict[str, list[Temporary | Refused]] = {
+            "fetch": [busy, refused],
+            "swap": [busy, refused],
+            "prove": [busy],
+            "settle": [busy],
+            "back": [busy],
+        }
         site.host.refuses.clear()
         site.host.away = self.chance.choice([0, 2])
         if self.chance.random() < 0.6:

@@ -148,7 +148,7 @@ class Promises:
         assert host.serving is not None, f"P3: {site.app} on {site.name} serves nothing in the end: {state}"
         assert host.next is None or not host.next.up, f"P3: {site.app} on {site.name} has two"
         if newest.stage in (RolloutStage.DONE, RolloutStage.ROLLING) and not failed:
-            told = state is not None and (state.drift or state.reason.startswith("waits, because it failed on"))
+            told = state is not None and bool(state.drift or state.reason.startswith("waits, because it failed on"))
             assert told or host.serving == newest.image, f"P6: {site.name} runs something else than the newest"
 
 

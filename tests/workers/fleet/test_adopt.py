@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,12 @@ def world(parts: tuple[RealEngine, Registry]) -> Iterator[DockerWorld]:
 
 
 def image(world: DockerWorld) -> str:
-    shell = {"Cmd": list(RUNS), "Env": ["PATH=/bin", "LANG=C"], "WorkingDir": "/tmp", "Labels": {"by": "us"}}
+    shell: dict[str, Any] = {
+        "Cmd": list(RUNS),
+        "Env": ["PATH=/bin", "LANG=C"],
+        "WorkingDir": "/tmp",
+        "Labels": {"by": "us"},
+    }
     digest = publish(world.store, [busybox()], Volumes={"/cache": {}}, **shell)
     return f"{world.service.repository}@{digest}"
 

@@ -5,9 +5,11 @@ import json
 import tarfile
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
 
@@ -18,6 +20,7 @@ from tests.rig.registry import Registry
 from tests.rig.sshd import sshd
 from tests.workers.fleet.worlds import DockerWorld, deploy, docker_world, made
 from watcher.fleet import HostSettings
+from watcher.image import Digest
 from workers.fleet.engine import Engine
 from workers.fleet.host import HostUnreachable
 from workers.fleet.image import read_manifest
@@ -25,7 +28,7 @@ from workers.fleet.load import archive, metered, paced
 from workers.fleet.spec import kept_as
 from workers.fleet.targets import connect
 from workers.oci.manifest import MAX_MANIFEST, Manifest
-from workers.oci.store import StoreRefused, small_blob
+from workers.oci.store import Store, StoreRefused, small_blob
 
 
 @pytest.fixture
@@ -77,7 +80,7 @@ def test_a_store_that_lost_a_blob_leaves_the_host_as_it_was(world: DockerWorld) 
     image = world.publish("2")
     manifest = Manifest.parse(read_manifest(world.store, image), "")
     top = manifest.layers[-1]
-    holed = _Holed(world, top.digest)
+    holed = cast(Store, _Holed(world, top.digest))
     with (
         connect(HostSettings(name="h1", address=world.engine.address, images="load"), holed) as host,
         pytest.raises(StoreRefused),
@@ -91,16 +94,16 @@ def test_a_store_that_lost_a_blob_leaves_the_host_as_it_was(world: DockerWorld) 
 class _Holed:
     """A store that has lost one blob."""
 
-    def __init__(self, world: DockerWorld, lost: str) -> None:
+    def __init__(self, world: DockerWorld, lost: Digest) -> None:
         self._store, self._lost = world.store, lost
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
-    def blob(self, digest: str) -> object:
+    def blob(self, digest: Digest) -> AbstractContextManager[BinaryIO]:
         if digest == self._lost:
             raise StoreRefused("the registry", f"there is no blob {digest}")
-        return self._store.blob(digest)  # type: ignore[arg-type]
+        return self._store.blob(digest)
 
 
 class _SlowDisk(Handler):

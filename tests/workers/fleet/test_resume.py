@@ -106,7 +106,10 @@ def test_neither_a_dead_helper_nor_an_attempt_that_was_given_up_costs_what_has_c
     def stalls(one: Asked) -> CutAfter | Instead | None:
         if not blobs(one):
             return None
-        return Instead(503) if away.is_set() else (away.set(), CutAfter(1_500_000))[1]
+        if away.is_set():
+            return Instead(503)
+        away.set()
+        return CutAfter(1_500_000)
 
     with proxy(f"http://{real_registry.address}", stalls) as between:
         through(world, between.address)
@@ -234,8 +237,8 @@ def test_a_token_is_fetched_with_the_password_and_neither_goes_to_where_the_blob
 
 def test_a_rate_is_kept_by_the_helper(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     now = [100.0]
-    monkeypatch.setattr(puller.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(puller.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr("workers.fleet.puller.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("workers.fleet.puller.time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
     carried = puller.Carried(job("http://r.example", rate=50_000))
     for _ in range(10):
         carried.note(10_000)

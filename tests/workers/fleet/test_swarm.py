@@ -202,7 +202,7 @@ def test_a_service_that_was_there_before_is_taken_over_if_the_settings_say_so(wo
 
 def test_a_changed_specification_has_another_hash() -> None:
     for other in ({"env": {"A": "1"}}, {"replicas": 2}, {"ports": ("80:80",)}, {"networks": ("metrics",)}):
-        assert hash_of(replace(BARE, **other), "h1") != hash_of(BARE, "h1")  # type: ignore[arg-type]
+        assert hash_of(replace(BARE, **other), "h1") != hash_of(BARE, "h1")
     assert hash_of(replace(BARE, password="x"), "h1") == hash_of(BARE, "h1")
 
 

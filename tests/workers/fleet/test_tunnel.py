@@ -99,5 +99,10 @@ def test_a_link_that_goes_dead_is_noticed_in_seconds(tmp_path: Path) -> None:
             stack.callback(os.kill, pid, signal.SIGCONT)
         talk.settimeout(30)
         ended = threading.Event()
-        threading.Thread(target=lambda: (talk.recv(1), ended.set()), daemon=True).start()
+
+        def listen() -> None:
+            talk.recv(1)
+            ended.set()
+
+        threading.Thread(target=listen, daemon=True).start()
         assert ended.wait(25), "the link is dead, and nobody noticed"

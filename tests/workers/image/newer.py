@@ -34,7 +34,10 @@ def open_shop(shop: Shop) -> None:
     (shop.directory / "tree" / "shop.py").write_text(SHOP)
     shop.index.publish("large", "1.0", files={"large/__init__.py": "#" * 1000, "large/data": os.urandom(3_000_000)})
     for version in ("1.0", "1.1"):
-        files = {"small/__init__.py": f"version = {version!r}\n", "small/data": os.urandom(100_000)}
+        files: dict[str, str | bytes] = {
+            "small/__init__.py": f"version = {version!r}\n",
+            "small/data": os.urandom(100_000),
+        }
         shop.index.publish("small", version, files=files)
 
 

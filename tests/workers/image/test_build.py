@@ -147,7 +147,12 @@ def test_an_image_is_the_environment_one_layer_per_package_and_the_code(shop: Sh
 
 def test_the_configuration_says_how_to_run_it_and_what_it_was_made_of(shop: Shop) -> None:
     fake_base = FakeStore("registry.example/base")
-    run = {"Env": ["PATH=/usr/bin", "LANG=C.UTF-8", "MODE=base"], "Cmd": ["sh"], "User": "app", "OnBuild": ["RUN x"]}
+    run: dict[str, Any] = {
+        "Env": ["PATH=/usr/bin", "LANG=C.UTF-8", "MODE=base"],
+        "Cmd": ["sh"],
+        "User": "app",
+        "OnBuild": ["RUN x"],
+    }
     run["Labels"] = {"org.opencontainers.image.title": "base", "org.example.team": "base"}
     publish(fake_base, [layer({"etc/os": "x"})], tag="1", **run)
     shop.base = read_base("registry.example/base:1", fake_base, "1", Platform("linux", "amd64"))

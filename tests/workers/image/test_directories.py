@@ -82,7 +82,7 @@ def test_a_home_stays_its_users(shop: Shop) -> None:
 
 def test_the_last_word_of_the_base_counts(shop: Shop) -> None:
     gone = {"home/.wh.app": b""}
-    again = {"home/app": directory(0o700, 5, 5), "home/app/.wh..wh..opq": b""}
+    again: dict[str, Entry] = {"home/app": directory(0o700, 5, 5), "home/app/.wh..wh..opq": b""}
     stand_on(shop, named(dict(HOME)), named(dict(gone)), named(dict(HOME)), named(again))
 
     found = owners(shop, shop.build(pin("core")))
@@ -155,7 +155,7 @@ PASSWD = f"root:x:0:0::/:/bin/sh\napp:x:1000:1001::/{HOUSE}:/bin/sh\n"
 )
 def test_what_python_compiles_is_kept_by_who_runs_there(shop: Shop, user: str, owner: tuple[int, int]) -> None:
     shop.image = shop.image.model_copy(update={"bytecode": "cache", "code": "/app"})
-    below = {"etc/passwd": PASSWD, "etc/group": "web:x:33:\n", "var/cache": directory(0o775, 0, 8)}
+    below: dict[str, Entry] = {"etc/passwd": PASSWD, "etc/group": "web:x:33:\n", "var/cache": directory(0o775, 0, 8)}
     stand_on(shop, named(dict(below)), user=user)
 
     found = owners(shop, shop.build(pin("core")))

@@ -160,7 +160,11 @@ print(large.version)
 def test_a_small_change_of_a_large_package_is_pulled_as_a_patch_by_every_engine(shop: Shop, docker: RealEngine) -> None:
     (shop.directory / "tree").mkdir()
     (shop.directory / "tree" / "shop.py").write_text(PATCHED)
-    files = {"large/data": LARGE, "large/old/__init__.py": "", "large-1.0.data/data/share/old/x": ""}
+    files: dict[str, str | bytes] = {
+        "large/data": LARGE,
+        "large/old/__init__.py": "",
+        "large-1.0.data/data/share/old/x": "",
+    }
     shop.index.publish("large", "1.0", files={**files, "large/__init__.py": "version = '1.0'\n"})
     shop.index.publish("large", "1.1", files={"large/data": LARGE, "large/__init__.py": "version = '1.1'\n"})
     shop.index.publish("core", "1.0")

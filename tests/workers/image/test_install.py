@@ -146,7 +146,10 @@ def test_a_long_way_to_the_interpreter_goes_through_a_shell(install: Install) ->
 def test_only_a_script_that_leaves_its_interpreter_open_gets_the_environments(
     install: Install, first: str, expected: str
 ) -> None:
-    files = {"shop/__init__.py": "", "shop-1.0.data/scripts/tool": f"{first}\nmore\n".encode() + b"\xff\n"}
+    files: dict[str, str | bytes] = {
+        "shop/__init__.py": "",
+        "shop-1.0.data/scripts/tool": f"{first}\nmore\n".encode() + b"\xff\n",
+    }
 
     found = install(wheel("shop", "1.0", files=files))
 

@@ -26,7 +26,11 @@ LARGE = os.urandom(600_000)
 def shop(tmp_path: Path, now: datetime) -> Iterator[Shop]:
     with SimpleIndex() as index, Http(limits=Limits(attempts=1)) as http:
         for n in range(1, 9):
-            files = {"large/data": LARGE, "large/__init__.py": f"VERSION = {n}\n", f"large/only_in_{n}.py": ""}
+            files: dict[str, str | bytes] = {
+                "large/data": LARGE,
+                "large/__init__.py": f"VERSION = {n}\n",
+                f"large/only_in_{n}.py": "",
+            }
             index.publish("large", f"1.{n}", files=files)
         index.publish("space-one", "1.0", files={"space/one.py": "1\n", "space/data": LARGE, "space/both.py": "one\n"})
         index.publish("space-one", "1.1", files={"space/one.py": "2\n", "space/data": LARGE, "space/both.py": "two\n"})
@@ -167,7 +171,7 @@ def test_a_patch_that_the_repository_has_lost_is_no_end_of_it(shop: Shop) -> Non
 
 def test_a_part_of_a_namespace_is_patched(shop: Shop) -> None:
     for name in ("one", "two"):
-        inner = {f"cloud/{name}/__init__.py": "", f"cloud/{name}/data": LARGE}
+        inner: dict[str, str | bytes] = {f"cloud/{name}/__init__.py": "", f"cloud/{name}/data": LARGE}
         shop.index.publish(f"cloud-{name}", "1.0", files={**inner, f"cloud/{name}/x.py": "1\n"})
         shop.index.publish(f"cloud-{name}", "1.1", files={**inner, f"cloud/{name}/x.py": "2\n"})
     first = shop.build(pin("cloud-one"), pin("cloud-two"), commit=commit(1))

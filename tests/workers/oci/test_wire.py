@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.rig.proxy import Instead, proxy
+from watcher.address import is_loopback
 from workers.oci.answer import WireFailed
 from workers.oci.keys import Keys
-from workers.oci.wire import Wire, is_loopback
+from workers.oci.wire import Wire
 
 Script = Callable[[socket.socket], None]
 

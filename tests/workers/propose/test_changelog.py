@@ -5,7 +5,7 @@ import io
 import json
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import given
@@ -124,7 +124,7 @@ def test_a_hostile_text_costs_little() -> None:
     assert between("1" * 1_000_000 + "\n" + "- 1.1 " * 100_000, "1.0", "2.0", SCHEME) == ""
 
 
-def tar(**files: str) -> bytes:
+def tar(files: Mapping[str, str]) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as archive:
         for name, text in files.items():
@@ -134,7 +134,7 @@ def tar(**files: str) -> bytes:
     return out.getvalue()
 
 
-def packed(method: int = zipfile.ZIP_DEFLATED, **files: str | bytes) -> bytes:
+def packed(files: Mapping[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", method) as archive:
         for name, content in files.items():
@@ -145,14 +145,22 @@ def packed(method: int = zipfile.ZIP_DEFLATED, **files: str | bytes) -> bytes:
 @pytest.mark.parametrize("made", [tar, packed])
 def test_the_changelog_nearest_to_the_root_of_an_archive_counts(made: Callable[..., bytes]) -> None:
     files = {"a-1.0/docs/changes.rst": "docs", "a-1.0/CHANGELOG.md": "root", "a-1.0/src/vendor/HISTORY.txt": "no"}
-    assert in_archive(made(**files)) == ("CHANGELOG.md", "root")
-    assert in_archive(made(**{"a-1.0/docs/changes.rst": "docs"})) == ("docs/changes.rst", "docs")
-    assert in_archive(made(**{"a-1.0/src/vendor/CHANGES": "no", "a-1.0/changes.py": "no"})) is None
+    assert in_archive(made(files)) == ("CHANGELOG.md", "root")
+    assert in_archive(made({"a-1.0/docs/changes.rst": "docs"})) == ("docs/changes.rst", "docs")
+    assert in_archive(made({"a-1.0/src/vendor/CHANGES": "no", "a-1.0/changes.py": "no"})) is None
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"no archive", gzip.compress(b"no tar"), tar(a="b")[:40], b"PK", packed(a="b")[:40], b"PK\5\6" + bytes(18)],
+    [
+        b"",
+        b"no archive",
+        gzip.compress(b"no tar"),
+        tar({"a": "b"})[:40],
+        b"PK",
+        packed({"a": "b"})[:40],
+        b"PK\5\6" + bytes(18),
+    ],
 )
 def test_what_is_no_archive_has_no_changelog(data: bytes) -> None:
     assert in_archive(data) is None
@@ -160,8 +168,8 @@ def test_what_is_no_archive_has_no_changelog(data: bytes) -> None:
 
 def test_a_bomb_is_not_unpacked() -> None:
     assert in_archive(gzip.compress(bytes(200_000_000), 1)) is None
-    assert in_archive(packed(**{"a/CHANGES": bytes(50_000_000)})) is None
-    liar = bytearray(packed(**{"a/CHANGES": bytes(20_000_000)}))
+    assert in_archive(packed({"a/CHANGES": bytes(50_000_000)})) is None
+    liar = bytearray(packed({"a/CHANGES": bytes(20_000_000)}))
     for mark, offset in ((b"PK\3\4", 22), (b"PK\1\2", 24)):
         at = liar.index(mark) + offset
         liar[at : at + 4] = (1000).to_bytes(4, "little")
@@ -170,7 +178,7 @@ def test_a_bomb_is_not_unpacked() -> None:
 
 
 def test_only_what_every_tool_unpacks_is_unpacked() -> None:
-    assert in_archive(packed(zipfile.ZIP_LZMA, **{"a/CHANGES": "text"})) is None
+    assert in_archive(packed({"a/CHANGES": "text"}, zipfile.ZIP_LZMA)) is None
 
 
 METADATA = """\
@@ -256,8 +264,8 @@ def test_no_text_of_an_author_makes_anything_fail(text: str) -> None:
 
 @given(st.data())
 def test_no_archive_makes_anything_fail(data: st.DataObject) -> None:
-    plain = gzip.decompress(tar(**{"a-1.0/CHANGES": "1.1\n", "a-1.0/" + "x" * 120: "y"}))
-    raw = bytearray(data.draw(st.sampled_from([plain, packed(**{"a-1.0/CHANGES": "1.1\n"})])))
+    plain = gzip.decompress(tar({"a-1.0/CHANGES": "1.1\n", "a-1.0/" + "x" * 120: "y"}))
+    raw = bytearray(data.draw(st.sampled_from([plain, packed({"a-1.0/CHANGES": "1.1\n"})])))
     for _ in range(data.draw(st.integers(1, 6))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     in_archive(bytes(raw) if raw.startswith(b"PK") else gzip.compress(bytes(raw), 1))

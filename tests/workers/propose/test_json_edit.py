@@ -20,12 +20,17 @@ VALUES = st.recursive(
 @st.composite
 def spaced(draw: st.DrawFn, value: Any) -> str:
     """A value as JSON with any spaces in it, and letters written in either way."""
-    gap = lambda: draw(SPACES)  # noqa: E731
+
+    def gap() -> str:
+        return draw(SPACES)
+
+    def inner(value: Any) -> str:
+        return f"{gap()}{draw(spaced(value))}{gap()}"
+
     if isinstance(value, dict):
-        rows = [f"{gap()}{draw(spaced(key))}{gap()}:{gap()}{draw(spaced(item))}{gap()}" for key, item in value.items()]
-        return "{" + (",".join(rows) or gap()) + "}"
+        return "{" + (",".join(f"{inner(key)}:{inner(item)}" for key, item in value.items()) or gap()) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(f"{gap()}{draw(spaced(item))}{gap()}" for item in value) + "]"
+        return "[" + ",".join(map(inner, value)) + "]"
     return json.dumps(value, ensure_ascii=draw(st.booleans()))
 
 

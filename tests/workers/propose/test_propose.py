@@ -155,7 +155,12 @@ def test_a_survey_reads_the_locks_again_only_if_they_may_say_something_else(
 ) -> None:
     app, read = world.app, list[str]()
     theirs = Repository.read
-    monkeypatch.setattr(Repository, "read", lambda self, commit, path: read.append(path) or theirs(self, commit, path))
+
+    def noted(self: Repository, commit: str, path: str) -> bytes | None:
+        read.append(path)
+        return theirs(self, commit, path)
+
+    monkeypatch.setattr(Repository, "read", noted)
     first = survey(Head(app="shop"), app, world.repository(), MONDAY)
     assert "requirements.txt" in read
 
@@ -365,7 +370,7 @@ def test_our_commit_amended_by_a_person_is_theirs(world: World) -> None:
     message = git("log", "-1", "--format=%B", mine)
     author = {"GIT_AUTHOR_NAME": "toplayer", "GIT_AUTHOR_EMAIL": "bot@shop.example"}
     date = {"GIT_AUTHOR_DATE": f"{int(MONDAY.timestamp())} +0000"}
-    amended = git("commit-tree", f"{mine}^{{tree}}", "-p", f"{mine}~1", "-m", message, **author, **date)
+    amended = git("commit-tree", f"{mine}^{{tree}}", "-p", f"{mine}~1", "-m", message, env=author | date)
     git("update-ref", f"refs/heads/{BRANCH}", amended)
 
     with pytest.raises(BranchTaken):

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from watcher.release import Release
 from watcher.requirement import Raise
 from workers.propose.ends import bare, dressed
+from workers.propose.graft import grafted
 from workers.propose.header import like
 from workers.propose.move import Move
 from workers.propose.requirement_edit import raised_in
-from workers.propose.uv_lock import grafted
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
 ENDS = st.sampled_from(["\n", "\r\n"])

@@ -70,8 +70,8 @@ def checkout(directory: Path) -> dict[str, str]:
 
 def changed_lines(before: str, after: str) -> list[str]:
     """The lines that went (`-`) and came (`+`), line ends and all."""
-    parts = (text.splitlines(keepends=True) for text in (before, after))
-    return [line for line in difflib.ndiff(*parts) if line[0] in "+-"]
+    old, new = (text.splitlines(keepends=True) for text in (before, after))
+    return [line for line in difflib.ndiff(old, new) if line[0] in "+-"]
 
 
 def locked(directory: Path, index: SimpleIndex, *wanted: str, tail: str = "") -> dict[str, str]:

@@ -88,7 +88,9 @@ class Shop:
         index = open_index("oci", self.settings)
         after = poll_index(state, self.settings, self.ledger, index, self._http, Turn(now, since=now))
         self.ledger.write([(state, after)], now)
-        weigh("shop", self.settings, self.ledger, now)
+        head = self.ledger.find(Head, app="shop")
+        assert head is not None
+        weigh(head, self.settings, self.ledger, now)
         rows = [view.decision_row(one.decision) for one in self.ledger.standing("shop")]
         return next(row for row in rows if row["package"].endswith("/base/python:3.12"))
 

@@ -159,8 +159,8 @@ def test_submodules_are_part_of_the_code_and_are_not_looked_for_on_our_own_disk(
     index = {"GIT_INDEX_FILE": str(place.root / "index")}
     told = place.origin.git("hash-object", "-w", "--stdin", input=b'[submodule "x"]\npath = lib\nurl = ../lib.git\n')
     for mode, blob, path in (("100644", told, ".gitmodules"), ("160000", at, "lib")):
-        place.origin.git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", **index)
-    tree = place.origin.git("write-tree", **index)
+        place.origin.git("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", env=index)
+    tree = place.origin.git("write-tree", env=index)
     place.origin.git("update-ref", "refs/heads/main", place.origin.git("commit-tree", tree, "-m", "Begin"))
 
     built = place.build("alpha==1.0\ninternal-core==1.0\n")
@@ -169,7 +169,7 @@ def test_submodules_are_part_of_the_code_and_are_not_looked_for_on_our_own_disk(
     raw = store.manifest(str(built.image))
     assert raw
     code = next(one for one in Manifest.parse(raw, "").layers if "code" in one.annotations[COMPONENT].split())
-    with store.blob(code.digest) as blob, tarfile.open(fileobj=blob, mode="r|gz") as tar:
+    with store.blob(code.digest) as content, tarfile.open(fileobj=content, mode="r|gz") as tar:
         assert "app/lib/menu.txt" in tar.getnames()
     far = config.parse(ELSEWHERE, "test")
     with pytest.raises(GitRefused, match="on this machine's own disk"):

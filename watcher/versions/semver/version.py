@@ -25,6 +25,7 @@ _DATE = re.compile(rf"v?(\d{{4}}(?:[.:-]?\d{{2}}){{1,6}}(?:[.:-]?\d{{1,3}}){{0,2
 _NOT_A_DIGIT = re.compile(r"\D", re.ASCII)
 _DEV_AT_THE_END = re.compile(r"(.*?)[.-]?dev$", _FLAGS)
 _BRANCH = re.compile(r"v?(\d++)(\.(?:\d++|[xX*]))?(\.(?:\d++|[xX*]))?(\.(?:\d++|[xX*]))?", _FLAGS)
+_NUMBERED = re.compile(r"((?:\d++\.)*\d++)(?:\.x)?-dev", _FLAGS)
 _STABILITY = re.compile(rf"{MODIFIER}(?:\+.*)?$", _FLAGS)
 _REFERENCE = re.compile(r"#.+$")
 _ANY = "9999999"
@@ -99,6 +100,13 @@ def normalize_branch(name: str) -> str:
         return f"dev-{name}"
     parts = [part if part and part.lstrip(".") not in "xX*" else f".{_ANY}" for part in numeric.groups()]
     return f"{''.join(map(str, parts))}-dev"
+
+
+def alias_prefix(branch: str) -> str:
+    """What the alias of a numbered branch has to begin with: of `1.2.x-dev` only a `1.2.…` may be one. Empty for every
+    other branch, which may stand for any numbers."""
+    found = _NUMBERED.fullmatch(branch)
+    return f"{found[1]}." if found else ""
 
 
 def stability(version: str) -> str:

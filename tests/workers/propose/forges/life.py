@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from tests.rig.forges.hub import Hub
 from tests.rig.forges.server import PROJECT, ForgeServer
@@ -12,6 +13,7 @@ from tests.workers.propose.forges.conftest import DIALECTS
 from watcher import config
 from watcher.bump import Bump, BumpStage
 from watcher.desk import Desk
+from watcher.entry import Entry
 from watcher.ledger import Ledger
 from watcher.look import look
 from watcher.order import Lane, Order
@@ -21,6 +23,7 @@ from workers.steps import carry
 
 MONDAY = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 BRANCH = "toplayer/shop/side"
+E = TypeVar("E", bound=Entry)
 LOCK = "# ours\ncore==1.0\n\n# a comment between\n\nside==1.0  # why\n"
 _OURS = (Order.SURVEY, Order.POLL, Order.PROPOSE, Order.TEND)
 
@@ -123,7 +126,7 @@ class Life:
     def proposals(self) -> Proposals:
         return next(iter(self._all(Proposals)))
 
-    def _all(self, kind: type) -> Iterable:  # type: ignore[type-arg]
+    def _all(self, kind: type[E]) -> Iterable[E]:
         ledger = Ledger(f"sqlite:///{self.state}/ledger.db")
         try:
             return ledger.all(kind, app="shop")

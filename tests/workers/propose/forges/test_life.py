@@ -31,7 +31,9 @@ def one_kind(test: Test) -> Test:
 
     `make forges` tries each of them.
     """
-    return pytest.mark.parametrize("server", DIALECTS if _EVERY else [next(_next)], indirect=True)(test)
+    kinds = DIALECTS if _EVERY else [next(_next)]
+    marked: Test = pytest.mark.parametrize("server", kinds, indirect=True)(test)
+    return marked
 
 
 NO_KIND = pytest.mark.parametrize("server", ["github"], indirect=True)
