@@ -30,7 +30,16 @@ from typing import Any
 from uv import find_uv_bin
 
 from bench.upstream import RELEASES, Upstream, version
+from watcher import config as configuration
+from watcher.desk import Desk
+from watcher.image import Digest
+from watcher.ledger import Ledger, utcnow
+from watcher.look import look
+from watcher.order import Order
+from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from watcher.units import size
+from workers.hands import Nobody, settle
+from workers.steps import carry
 
 PINS = 1_000
 _OLD, _NEW = version(RELEASES - 3), version(RELEASES - 1)
@@ -227,14 +236,6 @@ def _checked(said: str) -> int:
 def serve(config: str) -> None:
     """In the place of a service: for each line on standard input one look at everything (`look`), or what it does by
     itself a quarter of an hour later (`round`), and its figures."""
-    from watcher import config as configuration
-    from watcher.desk import Desk
-    from watcher.ledger import Ledger, utcnow
-    from watcher.look import look
-    from watcher.order import Order
-    from workers.hands import Nobody, settle
-    from workers.steps import carry
-
     settings = configuration.load(configuration.find(config))
     Path(settings.toplayer.state).mkdir(parents=True, exist_ok=True)
     ledger = Ledger(settings.ledger_url)
@@ -243,6 +244,7 @@ def serve(config: str) -> None:
     look(desk)
     carry(Order.SURVEY, "shop", desk)
     look(desk)
+    _at_rest(ledger)
     settle()
     for word in sys.stdin:
         later += timedelta(minutes=15)
@@ -253,6 +255,16 @@ def serve(config: str) -> None:
         figures = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}
         newest = sum(one.decision.newest == _NEW for one in ledger.standing("shop"))
         print(json.dumps(figures | {"found": newest}), flush=True)
+
+
+def _at_rest(ledger: Ledger) -> None:
+    """The app's first image is on its host, as on every day but the first."""
+    now = utcnow()
+    (wanted,) = ledger.all(Rollout, app="shop")
+    done = replace(wanted, stage=RolloutStage.DONE, image=Digest(f"sha256:{'0' * 64}"), built_at=now, done_at=now)
+    host = HostState(rollout=wanted.id, host="one", position=0, stage=HostStage.DONE, inspected_at=now)
+    ledger.write([(wanted, done)], now)
+    ledger.write([(None, host)], now)
 
 
 # --- the others -----------------------------------------------------------------------------------------------------
