@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from watcher.desk import Desk
@@ -16,7 +17,7 @@ from watcher.rollout import Built, Rollout
 from watcher.settings import Settings
 from workers.dockerfile.build import build
 from workers.dockerfile.context import level, place, uses
-from workers.dockerfile.draft import Builder, draft
+from workers.dockerfile.draft import Builder, Draft, drafts
 from workers.dockerfile.engine import Engine
 from workers.dockerfile.errors import BuildCutOff, BuildGivenUp, BuildTimedOut
 from workers.dockerfile.recipe import Recipe
@@ -63,9 +64,21 @@ def foresee(name: str, settings: Settings, ledger: Ledger, files: Mapping[str, b
         recipe = _recipe(settings, name, head.commit, mine, previous, share(fleet), files or {})
         (mine / "docker").mkdir(mode=0o700)
         store = open_store(app.image.repository, settings.registries)
-        found = draft(recipe, store, settings.registries, _builder(recipe, mine / "docker"))
-    image = found.before.manifest.digest if found.before and found.starts else ""
-    return Foresight(commit=head.commit, image=image, prediction=found.prediction, classic=recipe.classic)
+        found = drafts(recipe, store, settings.registries, _builder(recipe, mine / "docker"))
+    first, *others = [_foresight(one, previous) for one in found.values()]
+    return replace(first, others=tuple(others))
+
+
+def _foresight(found: Draft, previous: Digest | None) -> Foresight:
+    """Of one platform. The image that it starts from goes by what the ledger calls it, for all of them the same."""
+    image = previous if found.name == previous else found.before and found.before.manifest.digest
+    return Foresight(
+        commit=found.recipe.commit,
+        image=image or "" if found.starts else "",
+        prediction=found.prediction,
+        classic=found.recipe.classic,
+        platform=found.recipe.image.platform,
+    )
 
 
 def _recipe(
