@@ -22,6 +22,8 @@ FRONTEND = "BUILDKIT_SYNTAX"
 """The build argument that names an image to read the Dockerfile, whatever its own `# syntax=` says."""
 _LARGEST_CONFIG = 4 * 1024**2
 _MOST_INDEXES = 3
+_OLDER = {"amd64": "386", "arm64": "arm"}
+"""What machines of an architecture run besides."""
 
 Here = Callable[[str], dict[str, Any] | None]
 """What the engine that builds knows of an image, by its name."""
@@ -37,7 +39,8 @@ class Image(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Found:
     """An image: what it gives to those who stand on it; the name that everybody else has to call it by, so that it
-    stays this one (empty: it is nowhere but on the engine, where it was made); and its manifest's digest there.
+    stays this one (empty: it is nowhere but on the engine, where it was made); its manifest's digest there; and what it
+    says that it is for.
 
     The name has the digest of what the tag names. That is an index for several platforms as often as not, and the
     manifest one of those that it lists.
@@ -46,6 +49,7 @@ class Found:
     base: Base
     pinned: str = ""
     digest: str = ""
+    platform: Platform | None = None
 
 
 def external(stages: Stages, target: str) -> tuple[Image, ...]:
@@ -82,6 +86,23 @@ class Names:
         return self._answers[name]
 
 
+def stood_upon(stages: Stages, target: str, found: Mapping[Image, Found]) -> None:
+    """Raises `BuildRefused` if a stage stands on an image for other machines. An engine builds upon that all the same,
+    and calls it what it was asked for. Files may be copied from any."""
+    for stage in stages.needed(stages.target(target)):
+        base = found.get(Image(stage.base, stage.platform)) if stage.standing_on is None else None
+        if base and base.platform and not _runs(base.platform, stage.platform):
+            why = f"it is for {base.platform}, and is built upon for {stage.platform}"
+            hint = f"name one that is for both; or, if that is meant, say FROM --platform={base.platform}"
+            raise BuildRefused(f"image {stage.base}", why, hint)
+
+
+def _runs(own: Platform, machine: Platform) -> bool:
+    """Whether what is for one platform runs on a machine of another, as BuildKit has it."""
+    known = (machine.architecture, _OLDER.get(machine.architecture))
+    return own.os == machine.os and own.architecture in known
+
+
 def look_up(images: Iterable[Image], names: Names) -> dict[Image, Found]:
     """Each image as it is now. Raises `BuildRefused` for one that is nowhere, and what a registry raises."""
     return {image: _look_up(image, names) for image in images}
@@ -107,7 +128,7 @@ def _look_up(image: Image, names: Names) -> Found:
     config = ImageConfig.parse(small_blob(manifest.config, store, _LARGEST_CONFIG), image.name)
     name = f"{reference.repository}{f':{reference.tag}' if reference.tag else ''}@{digest_of(raw)}"
     layers = tuple((str(layer.digest), layer.size) for layer in manifest.layers)
-    return Found(_base(config.diff_ids, config.run, layers), name, manifest.digest)
+    return Found(_base(config.diff_ids, config.run, layers), name, manifest.digest, config.platform)
 
 
 def _asked(reference: Reference, store: Store, hopeful: bool) -> bytes | None:

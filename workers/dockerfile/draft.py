@@ -13,7 +13,7 @@ from watcher.dockerfile.stages import Stages, stages
 from watcher.dockerfile.verify import Changes
 from watcher.image import Platform, Reference
 from watcher.settings import RegistrySettings
-from workers.dockerfile.bases import FRONTEND, Found, Here, Image, Names, external, look_up
+from workers.dockerfile.bases import FRONTEND, Found, Here, Image, Names, external, look_up, stood_upon
 from workers.dockerfile.context import files_of, ignore_text, place
 from workers.dockerfile.earlier import REVISION, Earlier, earlier
 from workers.dockerfile.errors import BuildRefused
@@ -91,6 +91,7 @@ def draft(recipe: Recipe, store: Store, names: Names, builder: Builder) -> Draft
     frontend = _frontend(parsed, recipe, builder)
     wanted = [image for image in external(found, settings.target) if image.name not in contexts]
     images = look_up([*wanted, *([frontend] if frontend else ())], names)
+    stood_upon(found, settings.target, images)
     others = {name: files_of(path, ignore_text(path, ".", "")) for name, path in contexts.items()}
 
     def base(name: str, platform: Platform) -> Base:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.rig.image import layer, publish
+from tests.rig.image import layer, publish, publish_index
 from tests.rig.registry import Registry, registry
 from watcher.dockerfile.graph import Base
 from watcher.dockerfile.parse import parse
@@ -84,6 +84,23 @@ def test_an_image_is_called_by_what_its_tag_names_and_known_by_its_layers(real: 
     assert again.base.key == arm.base.key
 
 
+def test_a_tag_that_moves_in_the_meantime_is_the_same_image_for_all_platforms(real: Registry) -> None:
+    store = open_store(f"{real.address}/moving", {real.address: real.settings})
+
+    def move(news: str) -> Digest:
+        kinds = {"linux/amd64": "amd64", "linux/arm64": "arm64"}
+        return publish_index(
+            store, {of: publish(store, [layer({news: of})], architecture=kind) for of, kind in kinds.items()}, "1"
+        )
+
+    first, names = move("1"), Names({real.address: real.settings}, lambda _: None)
+    (amd,) = look_up([Image(f"{store.where}:1", AMD)], names).values()
+    assert move("2") != first
+    (arm,) = look_up([Image(f"{store.where}:1", ARM)], names).values()
+    assert amd.pinned == arm.pinned == f"{store.where}:1@{first}"
+    assert (amd.platform, arm.platform) == (AMD, ARM)
+
+
 HERE = {"Id": "sha256:1", "RootFS": {"Layers": ["sha256:2"]}, "Config": {"Env": ["MADE=here"]}}
 
 
@@ -93,6 +110,11 @@ def test_what_only_the_engine_has_is_taken_as_it_is(real: Registry, digests: lis
     name = f"{real.address}/base:made-here"
     (one,) = look_up([Image(name, AMD)], Names({real.address: real.settings}, lambda _: dict(here))).values()
     assert (one.pinned, one.digest, one.base.env) == ("", "", {"MADE": "here"})
+    other = {**here, "Os": "linux", "Architecture": "s390x"}
+    with pytest.raises(
+        BuildRefused, match="only the engine has it, for linux/s390x, and it is built upon for linux/amd"
+    ):
+        look_up([Image(name, AMD)], Names({real.address: real.settings}, lambda _: other))
     with pytest.raises(BuildRefused, match="has no image made-here"):
         look_up([Image(name, AMD)], Names({real.address: real.settings}, lambda _: None))
 
