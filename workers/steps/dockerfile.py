@@ -10,7 +10,7 @@ from watcher.dockerfile.foresight import Foresight
 from watcher.dockerfile.settings import DockerfileSettings
 from watcher.errors import NotFound, ToplayerError
 from watcher.head import Head
-from watcher.image import Digest
+from watcher.image import Digest, Platform
 from watcher.ledger import Ledger
 from watcher.machine import Machine, machines, share
 from watcher.rollout import Built, Rollout
@@ -52,7 +52,7 @@ def foresee(name: str, settings: Settings, ledger: Ledger, files: Mapping[str, b
     """What a build of the app's head would make anew, if its `files` (by path) were these, on top of the newest image.
 
     Raises what git, registries and a Dockerfile can be wrong with. An engine that is away says nothing about images
-    that only it has, and is taken to be of the image's own platform.
+    that only it has, and is taken to be of the image's own platform, the first of several.
     """
     app, head = settings.apps[name], ledger.find(Head, app=name)
     if head is None or not head.commit:
@@ -127,5 +127,5 @@ def _builder(recipe: Recipe, directory: Path) -> Builder:
         engine = Engine(recipe.settings, directory)
     except ToplayerError as error:
         log.info("the engine that builds does not say what it is: %s", error)
-        return Builder()
+        return Builder(Platform.parse(recipe.image.platform))
     return Builder(engine.platform, engine.is_containerd, engine.image)
