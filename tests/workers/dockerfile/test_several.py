@@ -209,6 +209,28 @@ def test_a_build_that_is_killed_between_two_platforms_goes_on_with_the_second(sh
     assert again.pushed == 0
 
 
+def test_a_part_that_was_pushed_and_no_more_is_finished_and_not_built_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr("workers.dockerfile.build.finish", lambda *_: os.kill(os.getpid(), SIGKILL))
+        shop.build(platforms=BOTH)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == SIGKILL
+    shop.commits += 1
+    pushed = earlier(shop.store, tag(shop, AMD))
+    assert pushed
+    assert not pushed.manifest.annotations
+
+    shop.commits -= 1
+    built = shop.build(platforms=BOTH)
+    assert f"{AMD}: {tag(shop, AMD)} is there already" in shop.said
+    for of, made in parts(shop, built.image).items():
+        assert made.manifest.annotations["org.opencontainers.image.source"] == "https://git.example/shop.git", of
+    assert part(shop, built.image, AMD).manifest.config.digest == pushed.manifest.config.digest
+
+
 def test_parts_that_have_lost_their_own_tags_are_found_by_the_index(shop: Shop) -> None:
     built = shop.build(platforms=BOTH)
     other = publish(shop.store, [layer({"other": "1"})])
