@@ -93,7 +93,9 @@ def stood_upon(stages: Stages, target: str, found: Mapping[Image, Found]) -> Non
         base = found.get(Image(stage.base, stage.platform)) if stage.standing_on is None else None
         if base and base.platform and not _runs(base.platform, stage.platform):
             why = f"it is for {base.platform}, and is built upon for {stage.platform}"
-            hint = f"name one that is for both; or, if that is meant, say FROM --platform={base.platform}"
+            hint = (
+                f"name one that is for {stage.platform}, too; or, if that is meant, say FROM --platform={base.platform}"
+            )
             raise BuildRefused(f"image {stage.base}", why, hint)
 
 
@@ -157,7 +159,7 @@ def _manifest(image: Image, store: Store, raw: bytes) -> Manifest:
 def _made_here(image: Image, said: Mapping[str, Any]) -> Found:
     """What the engine has, and nobody else: of one platform."""
     own = Platform(*(str(said.get(key) or "") for key in ("Os", "Architecture", "Variant")))
-    if own.os and not own.is_like(image.platform):
+    if own.os and not _runs(own, image.platform):
         why = f"only the engine has it, for {own}, and it is built upon for {image.platform}"
         raise BuildRefused(f"image {image.name}", why, "push one for each platform to a registry, and an index of them")
     filesystem = said.get("RootFS")

@@ -117,7 +117,7 @@ def test_buildx_cannot_run_what_is_for_another_platform_either(shop: Shop) -> No
 
 def test_what_only_a_newer_engine_has_is_of_one_platform_too(shop: Shop) -> None:
     with shop.docker.api() as api:
-        api.import_image_from_data(busybox(), repository=f"{shop.registry.address}/only-here", tag="1")
+        api.import_image_from_data(busybox({"only": "here"}), repository=f"{shop.registry.address}/only-here", tag="1")
     shop.write({"Dockerfile": f"FROM {shop.registry.address}/only-here:1\nCOPY code /code\n"})
     with pytest.raises(BuildRefused, match="only the engine has it, for linux/amd64, and it is built upon for"):
         shop.build(platforms=BOTH)
