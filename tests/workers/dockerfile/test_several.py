@@ -318,7 +318,7 @@ def it_says_what_to_do(shop: Shop) -> None:
         pytest.skip("this machine runs programs for ARM")
     store = open_store(f"{shop.registry.address}/base", shop.registries)
     images = {
-        AMD: publish(store, [busybox()], Env=["PATH=/bin"]),
+        AMD: publish(store, [busybox({"etc/motd": "not foreign\n"})], Env=["PATH=/bin"]),
         ARM: publish(store, [layer({"bin": None, "bin/sh": foreign()})], architecture="arm64", Env=["PATH=/bin"]),
     }
     publish_index(store, images, "1-foreign")
