@@ -68,10 +68,20 @@ class Platform:
     def __str__(self) -> str:
         return "/".join(filter(None, (self.os, self.architecture, self.variant)))
 
+    @property
+    def in_tag(self) -> str:
+        """As a part of a tag: `linux-arm64`."""
+        return str(self).replace("/", "-")
+
     def fits(self, wanted: "Platform") -> bool:
         """Whether what is for this platform is for another one. A variant matters only if it is asked for."""
         same = (self.os, self.architecture) == (wanted.os, wanted.architecture)
         return same and wanted.variant in ("", self.variant)
+
+    def is_like(self, other: "Platform") -> bool:
+        """Whether both can be the same. Builders leave a variant out that goes without saying (`arm64` is `v8`)."""
+        same = (self.os, self.architecture) == (other.os, other.architecture)
+        return same and (not self.variant or not other.variant or self.variant == other.variant)
 
     def json(self) -> dict[str, str]:
         """As an image index has it."""

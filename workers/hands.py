@@ -23,6 +23,7 @@ from watcher.dockerfile.project import Project
 from watcher.errors import Overtaken, Refused, ToplayerError
 from watcher.fleet import HostSettings
 from watcher.head import Head
+from watcher.image import Platform
 from watcher.layers.outlook import Outlook
 from watcher.ledger import Ledger, utcnow
 from watcher.order import Lane, Order
@@ -168,7 +169,8 @@ class Workers:
             rollouts = ledger.all(Rollout, app=app, order="-generation", limit=50)
             newest = next((one.image for one in rollouts if one.image), None)
             store = open_store(settings.apps[app].image.repository, settings.registries)
-            image = earlier(store, newest) if newest else None
+            platform = Platform.parse(settings.apps[app].image.platform)
+            image = earlier(store, newest, platform) if newest else None
             for built in reversed([one.built for one in rollouts if one.built]):
                 seconds |= built.timings
         found = project(dockerfile, context, days, image, seconds)

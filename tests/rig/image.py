@@ -10,8 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from tests.rig.process import need
-from watcher.image import DiffID, Digest
-from workers.oci.manifest import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, Descriptor, Manifest, canonical, digest_of
+from watcher.image import DiffID, Digest, Platform
+from workers.oci.manifest import (
+    OCI_CONFIG,
+    OCI_INDEX,
+    OCI_LAYER_GZIP,
+    OCI_MANIFEST,
+    Descriptor,
+    Manifest,
+    canonical,
+    digest_of,
+)
 from workers.oci.store import Store
 
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
@@ -94,6 +103,19 @@ def publish(
     store.put_blob(described.digest, config)
     manifest = Manifest.make(described, tuple(rows), {})
     return store.put_manifest(manifest.raw, OCI_MANIFEST, tag)
+
+
+def publish_index(store: Store, images: Mapping[str, Digest], tag: str = "") -> Digest:
+    """Puts an index of images that are there into the store, by their platforms."""
+    rows = []
+    for platform, image in images.items():
+        raw = store.manifest(image)
+        assert raw
+        own = Platform.parse(platform)
+        rows.append(Descriptor(media_type=OCI_MANIFEST, digest=image, size=len(raw), platform=own).json())
+    return store.put_manifest(
+        canonical({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": rows}), OCI_INDEX, tag
+    )
 
 
 def busybox(more: Mapping[str, Entry] | None = None) -> bytes:

@@ -76,6 +76,8 @@ def _print(path: str, text: str, advice: Advice, *, fix: bool, past: str) -> Non
     before, after = advice.before, advice.after
     say(f"\na month: {size(before.bytes)} per host and {span(before.seconds)} of building; ")
     say(f"rewritten: {size(after.bytes)} and {span(after.seconds)}")
+    if more := sum(one.by_hand.bytes for one in advice.findings if one.by_hand):
+        say(f"and {size(more)} per host less by what only a person can do")
     for one in sorted({finding.code for finding in advice.findings}):
         if CODES[one].danger:
             say(f"{one}: mind that {CODES[one].danger}")
@@ -108,6 +110,7 @@ def _row(path: str, advice: Advice, project: Project) -> dict[str, Any]:
                 "line": one.line,
                 "said": one.said,
                 "danger": one.kind.danger,
+                "by_hand": one.saves is None,
                 "bytes_per_host_and_month": round(one.told.bytes) if one.told else None,
                 "build_seconds_per_month": round(one.told.seconds, 1) if one.told else None,
             }

@@ -128,8 +128,9 @@ class ImageSettings(Model):
             Platform.parse(platform)
         if len(set(self.every_platform)) < len(self.every_platform):
             raise ValueError(f"platforms: expected each once, got {', '.join(self.platforms)}")
-        if self.builder == "dockerfile" and len(self.every_platform) > 1:
-            raise ValueError("platforms: expected one `platform`, because that is what a Docker engine builds for")
+        for cache in (one.dockerfile.cache for one in map(self.on, self.every_platform) if one.dockerfile):
+            if cache:
+                Reference.parse(cache)
         return self
 
     @property
@@ -138,8 +139,13 @@ class ImageSettings(Model):
         return self.platforms or (self.platform,)
 
     def on(self, platform: str) -> Self:
-        """The settings of the image for one of its platforms."""
-        return self.model_copy(update={"platform": platform, "platforms": ()})
+        """The settings of the image for one of its platforms. A Dockerfile's cache is one for each of several: written
+        under one tag, that of the last one would be all that is left."""
+        one: dict[str, Any] = {"platform": platform, "platforms": ()}
+        if self.dockerfile is not None and self.dockerfile.cache and len(self.every_platform) > 1:
+            cache = f"{self.dockerfile.cache}-{Platform.parse(platform).in_tag}"
+            one["dockerfile"] = self.dockerfile.model_copy(update={"cache": cache})
+        return self.model_copy(update=one)
 
     @property
     def base_file(self) -> str:

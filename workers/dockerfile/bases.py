@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 from watcher.dockerfile.content import key_of
@@ -21,6 +22,8 @@ FRONTEND = "BUILDKIT_SYNTAX"
 """The build argument that names an image to read the Dockerfile, whatever its own `# syntax=` says."""
 _LARGEST_CONFIG = 4 * 1024**2
 _MOST_INDEXES = 3
+_OLDER = {"amd64": "386", "arm64": "arm"}
+"""What machines of an architecture run besides."""
 
 Here = Callable[[str], dict[str, Any] | None]
 """What the engine that builds knows of an image, by its name."""
@@ -36,7 +39,8 @@ class Image(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Found:
     """An image: what it gives to those who stand on it; the name that everybody else has to call it by, so that it
-    stays this one (empty: it is nowhere but on the engine, where it was made); and its manifest's digest there.
+    stays this one (empty: it is nowhere but on the engine, where it was made); its manifest's digest there; and what it
+    says that it is for.
 
     The name has the digest of what the tag names. That is an index for several platforms as often as not, and the
     manifest one of those that it lists.
@@ -45,6 +49,7 @@ class Found:
     base: Base
     pinned: str = ""
     digest: str = ""
+    platform: Platform | None = None
 
 
 def external(stages: Stages, target: str) -> tuple[Image, ...]:
@@ -61,23 +66,63 @@ def external(stages: Stages, target: str) -> tuple[Image, ...]:
     return tuple(found)
 
 
-def look_up(images: Iterable[Image], registries: Mapping[str, RegistrySettings], here: Here) -> dict[Image, Found]:
+class Names:
+    """What images are called, in `registries` and by the engine that is `here`. Each name is asked about once: what is
+    built for several platforms stands on the same, whatever happens to a tag in the meantime."""
+
+    def __init__(self, registries: Mapping[str, RegistrySettings], here: Here) -> None:
+        self._registries, self.here = registries, cache(here)
+        self._answers: dict[str, bytes | None] = {}
+
+    def store(self, reference: Reference) -> Store:
+        """Where an image of that name is."""
+        return open_image(reference, self._registries)
+
+    def manifest(self, reference: Reference, store: Store) -> bytes | None:
+        """What the registry has under that name, a manifest or an index; None if there is nothing."""
+        name = str(reference)
+        if name not in self._answers:
+            self._answers[name] = _asked(reference, store, hopeful=self.here(name) is not None)
+        return self._answers[name]
+
+
+def stood_upon(stages: Stages, target: str, found: Mapping[Image, Found]) -> None:
+    """Raises `BuildRefused` if a stage stands on an image for other machines. An engine builds upon that all the same,
+    and calls it what it was asked for. Files may be copied from any."""
+    for stage in stages.needed(stages.target(target)):
+        base = found.get(Image(stage.base, stage.platform)) if stage.standing_on is None else None
+        if base and base.platform and not _runs(base.platform, stage.platform):
+            why = f"it is for {base.platform}, and is built upon for {stage.platform}"
+            hint = (
+                f"name one that is for {stage.platform}, too; or, if that is meant, say FROM --platform={base.platform}"
+            )
+            raise BuildRefused(f"image {stage.base}", why, hint)
+
+
+def _runs(own: Platform, machine: Platform) -> bool:
+    """Whether what is for one platform runs on a machine of another, as BuildKit has it."""
+    known = (machine.architecture, _OLDER.get(machine.architecture))
+    return own.os == machine.os and own.architecture in known
+
+
+def look_up(images: Iterable[Image], names: Names) -> dict[Image, Found]:
     """Each image as it is now. Raises `BuildRefused` for one that is nowhere, and what a registry raises."""
-    return {image: _look_up(image, registries, here(image.name)) for image in images}
+    return {image: _look_up(image, names) for image in images}
 
 
-def _look_up(image: Image, registries: Mapping[str, RegistrySettings], here: Mapping[str, Any] | None) -> Found:
+def _look_up(image: Image, names: Names) -> Found:
     try:
         reference = Reference.parse(image.name)
     except ValueError as error:
         raise BuildRefused(f"image {image.name}", str(error)) from None
+    here = names.here(image.name)
     # The classic store knows of no digest of what was made here; that of containerd makes one up.
     if here is not None and not here.get("RepoDigests"):
-        return _made_here(here)
-    store = open_image(reference, registries)
-    raw = _asked(reference, store, hopeful=here is not None)
+        return _made_here(image, here)
+    store = names.store(reference)
+    raw = names.manifest(reference, store)
     if raw is None and here is not None:
-        return _made_here(here)
+        return _made_here(image, here)
     if raw is None:
         hint = "push it there, or name another"
         raise BuildRefused(f"image {image.name}", f"{store.where} has no image {reference.name}", hint)
@@ -85,7 +130,7 @@ def _look_up(image: Image, registries: Mapping[str, RegistrySettings], here: Map
     config = ImageConfig.parse(small_blob(manifest.config, store, _LARGEST_CONFIG), image.name)
     name = f"{reference.repository}{f':{reference.tag}' if reference.tag else ''}@{digest_of(raw)}"
     layers = tuple((str(layer.digest), layer.size) for layer in manifest.layers)
-    return Found(_base(config.diff_ids, config.run, layers), name, manifest.digest)
+    return Found(_base(config.diff_ids, config.run, layers), name, manifest.digest, config.platform)
 
 
 def _asked(reference: Reference, store: Store, hopeful: bool) -> bytes | None:
@@ -111,7 +156,12 @@ def _manifest(image: Image, store: Store, raw: bytes) -> Manifest:
     raise BuildRefused(f"image {image.name}", "expected an image, got indexes of indexes of indexes")
 
 
-def _made_here(said: Mapping[str, Any]) -> Found:
+def _made_here(image: Image, said: Mapping[str, Any]) -> Found:
+    """What the engine has, and nobody else: of one platform."""
+    own = Platform(*(str(said.get(key) or "") for key in ("Os", "Architecture", "Variant")))
+    if own.os and not _runs(own, image.platform):
+        why = f"only the engine has it, for {own}, and it is built upon for {image.platform}"
+        raise BuildRefused(f"image {image.name}", why, "push one for each platform to a registry, and an index of them")
     filesystem = said.get("RootFS")
     ids = [str(id) for id in (filesystem or {}).get("Layers") or [said.get("Id")]]
     return Found(_base(ids, said.get("Config"), tuple((id, 0) for id in ids)))

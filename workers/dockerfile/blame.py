@@ -19,6 +19,7 @@ _OURS = re.compile(
     r"permission denied|certificate|x509|client version .* is too|http (?:request|response) to (?:an )?https"
 )
 _FULL = re.compile(r"no space left on device|disk quota exceeded")
+_FOREIGN = re.compile(r"exec format error|invalid elf image for this architecture")
 
 
 def is_weather(said: str) -> bool:
@@ -29,6 +30,11 @@ def is_weather(said: str) -> bool:
 def is_ours(said: str) -> bool:
     """Whether an engine that could not be spoken to is there, and the way in is wrong: a person has to mend it."""
     return bool(_OURS.search(said.lower()))
+
+
+def is_foreign(said: str) -> bool:
+    """Whether a program was to be run that is for another kind of machine."""
+    return bool(_FOREIGN.search(said.lower()))
 
 
 def is_full(said: str) -> bool:

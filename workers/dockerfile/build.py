@@ -8,6 +8,7 @@ import contextlib
 import errno
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from watcher.dockerfile.layers import layers_of
@@ -21,18 +22,19 @@ from watcher.settings import RegistrySettings
 from watcher.units import size
 from workers.dockerfile.bases import FRONTEND, Found, Image, pinned
 from workers.dockerfile.context import level
-from workers.dockerfile.draft import Builder, Draft, draft
+from workers.dockerfile.draft import Builder, Draft, drafts
 from workers.dockerfile.earlier import REVISION, STEPS, Earlier, earlier
 from workers.dockerfile.engine import Engine
 from workers.dockerfile.errors import BuildRefused
 from workers.dockerfile.finish import Journal, finish, is_finished, recalled
 from workers.dockerfile.plan import Plan
 from workers.dockerfile.progress import Progress
-from workers.dockerfile.recipe import Recipe
+from workers.dockerfile.recipe import Recipe, tag_of
 from workers.dockerfile.secrets import Secrets
 from workers.oci.manifest import Manifest
 from workers.oci.store import Store
 from workers.scratch import scratch as throwaway
+from workers.several import build_each
 
 Report = Callable[[str], None]
 
@@ -56,21 +58,31 @@ def build(
         level(recipe.tree)
         (directory / "docker").mkdir(mode=0o700)
         engine = Engine(recipe.settings, directory / "docker")
-        sketch = draft(recipe, store, registries, Builder(engine.platform, engine.is_containerd, engine.image))
-        engine.log_in((*sketch.references, Reference.parse(store.where)), registries)
-        return _Build(sketch, store, engine, directory, report).run(began)
+        builder = Builder(engine.platform, engine.is_containerd, engine.image)
+        # What cannot be built for one platform is found out before it is built for another.
+        sketches = drafts(recipe, store, registries, builder)
+        named = {reference for sketch in sketches.values() for reference in sketch.references}
+        engine.log_in((*named, Reference.parse(store.where)), registries)
+
+        def build_one(part: Recipe) -> Built:
+            place = directory / part.platform.in_tag
+            place.mkdir(mode=0o700)
+            return _Build(sketches[part.image.platform], store, engine, place, report).run()
+
+        return replace(build_each(recipe, store, build_one), seconds=time.monotonic() - began)
 
 
 class _Build:
-    """One build, in one throwaway directory."""
+    """One build for one platform, in one throwaway directory."""
 
     def __init__(self, sketch: Draft, store: Store, engine: Engine, directory: Path, report: Report) -> None:
         self._draft, self._recipe, self._settings = sketch, sketch.recipe, sketch.recipe.settings
-        self._store, self._engine, self._directory, self._report = store, engine, directory, report
+        self._store, self._engine, self._directory = store, engine, directory
+        self._report = (lambda line: report(f"{self._recipe.platform}: {line}")) if self._recipe.is_part else report
 
-    def run(self, began: float) -> Built:
-        there = earlier(self._store, self._recipe.tag)
-        if there is not None and there.steps == self._draft.graph.keys:
+    def run(self) -> Built:
+        began, there = time.monotonic(), self._there()
+        if there is not None:
             self._report(f"{self._recipe.tag} is there already")
             if is_finished(there):
                 return self._built(there.manifest, recalled(there, self._store), 0, began)
@@ -88,9 +100,10 @@ class _Build:
         finally:
             # Under the name of a registry an engine would show for ever what is not there.
             self._engine.forget(plan.tag)
-        made = earlier(self._store, self._recipe.tag)
+        made = earlier(self._store, self._recipe.tag, self._recipe.platform)
         if made is None:
-            raise BuildRefused(self._store.where, f"the engine pushed {self._recipe.tag}, and it is not there")
+            what = f"{self._recipe.tag} for {self._recipe.platform}"
+            raise BuildRefused(self._store.where, f"the engine pushed {what}, and it is not there")
         journal = self._journal(progress, made)
         manifest, sent = finish(made, self._store, self._recipe.tag, journal)
         pushed = sent + _travelled(made, ids)
@@ -98,6 +111,13 @@ class _Build:
         return self._built(manifest, journal, pushed, began)
 
     # --- before ---
+
+    def _there(self) -> Earlier | None:
+        """What an earlier try has made of the same steps. Where several platforms are in one index, the parts may have
+        lost their own tags since."""
+        tags = dict.fromkeys((self._recipe.tag, tag_of(self._recipe.commit)))
+        found = (earlier(self._store, tag, self._recipe.platform) for tag in tags)
+        return next((one for one in found if one is not None and one.steps == self._draft.graph.keys), None)
 
     def _told(self) -> Iterator[str]:
         if self._draft.starts:
@@ -120,10 +140,9 @@ class _Build:
         arguments = dict(settings.arguments)
         if FRONTEND in arguments:
             arguments[FRONTEND] = sketch.read_by
-        at = f"{'@' if sketch.name.startswith('sha256:') else ':'}{sketch.name}"
         return Plan(
             dockerfile=file,
-            name=settings.file,
+            name=self._recipe.called,
             context=sketch.context,
             contexts=sketch.contexts,
             platform=self._recipe.platform,
@@ -133,7 +152,8 @@ class _Build:
             secrets=secrets.files,
             ssh=settings.ssh,
             labels={**settings.labels, **self._labels()},
-            cache_from=(f"{self._store.where}{at}",) if sketch.before else (),
+            # By its own digest, also where it was found in an index, or by a tag.
+            cache_from=(f"{self._store.where}@{sketch.before.manifest.digest}",) if sketch.before else (),
             cache=cache if self._engine.keeps_caches else "",
             network=settings.network,
             hidden=secrets.hidden,

@@ -13,7 +13,7 @@ from watcher.dockerfile.stages import Stages, stages
 from watcher.dockerfile.verify import Changes
 from watcher.image import Platform, Reference
 from watcher.settings import RegistrySettings
-from workers.dockerfile.bases import FRONTEND, Found, Here, Image, external, look_up
+from workers.dockerfile.bases import FRONTEND, Found, Here, Image, Names, external, look_up, stood_upon
 from workers.dockerfile.context import files_of, ignore_text, place
 from workers.dockerfile.earlier import REVISION, Earlier, earlier
 from workers.dockerfile.errors import BuildRefused
@@ -36,7 +36,7 @@ class Builder:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """`images` are what it stands on and copies from, `frontend` is what reads it, if that is an image. `before` is the
-    image that it starts from, by `name`, and `changes` what is not as it was there (None: nobody knows)."""
+    image that it starts from, called `name`, and `changes` what is not as it was there (None: nobody knows)."""
 
     recipe: Recipe
     parsed: Parsed
@@ -71,8 +71,17 @@ class Draft:
         return self.images[self.frontend].pinned or self.frontend.name if self.frontend else ""
 
 
-def draft(recipe: Recipe, store: Store, registries: Mapping[str, RegistrySettings], builder: Builder) -> Draft:
-    """The draft of a build. Raises `DockerfileUnreadable`, `BuildRefused`, and what registries raise."""
+def drafts(
+    recipe: Recipe, store: Store, registries: Mapping[str, RegistrySettings], builder: Builder
+) -> dict[str, Draft]:
+    """The draft of a build for each of the image's platforms. Raises `DockerfileUnreadable`, `BuildRefused`, and what
+    registries raise."""
+    names = Names(registries, builder.here)
+    return {name: draft(recipe.on(name), store, names, builder) for name in recipe.image.every_platform}
+
+
+def draft(recipe: Recipe, store: Store, names: Names, builder: Builder) -> Draft:
+    """The draft of a build for one platform."""
     settings, tree = recipe.settings, recipe.tree
     parsed = _read(tree, settings.file)
     context = place(tree, settings.context)
@@ -81,7 +90,8 @@ def draft(recipe: Recipe, store: Store, registries: Mapping[str, RegistrySetting
     found = stages(parsed, settings.arguments, recipe.platform, builder.platform)
     frontend = _frontend(parsed, recipe, builder)
     wanted = [image for image in external(found, settings.target) if image.name not in contexts]
-    images = look_up([*wanted, *([frontend] if frontend else ())], registries, builder.here)
+    images = look_up([*wanted, *([frontend] if frontend else ())], names)
+    stood_upon(found, settings.target, images)
     others = {name: files_of(path, ignore_text(path, ".", "")) for name, path in contexts.items()}
 
     def base(name: str, platform: Platform) -> Base:
@@ -135,9 +145,10 @@ def _frontend(parsed: Parsed, recipe: Recipe, builder: Builder) -> Image | None:
 
 
 def _previous(recipe: Recipe, store: Store) -> tuple[str, Earlier | None]:
-    """The image to start from: by the digest that the ledger has, else by the tag of a parent."""
+    """The image to start from: by the digest that the ledger has, else by the tag of a parent. Both may be those of
+    several platforms."""
     for name in filter(None, (recipe.previous, *map(tag_of, recipe.parents))):
-        if found := earlier(store, name):
+        if found := earlier(store, name, recipe.platform):
             return name, found
     return "", None
 

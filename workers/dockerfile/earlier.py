@@ -1,11 +1,13 @@
 """An image as a registry has it: what it tells the next build about itself."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from watcher.dockerfile.layers import Layer
-from workers.oci.manifest import ImageConfig, Manifest
-from workers.oci.store import Store, small_blob
+from watcher.image import Platform
+from workers.oci.manifest import ImageConfig, Manifest, NotForPlatform
+from workers.oci.store import Store, find_manifest, small_blob
 
 STEPS = "toplayer.steps"
 """The label with the keys of the steps that an image was made of."""
@@ -41,10 +43,18 @@ class Earlier:
         return tuple(Layer(str(row.get("created_by", "")), layer.size, layer.digest) for row, layer in pairs)
 
 
-def earlier(store: Store, name: str) -> Earlier | None:
-    """The image called `name` (a tag or a digest), or None if there is none."""
-    raw = store.manifest(name)
-    if raw is None:
+def earlier(store: Store, name: str, platform: Platform | None = None) -> Earlier | None:
+    """The image called `name` (a tag or a digest), or None if there is none. With a `platform` it is the one for that:
+    of an image for several platforms one of them, of an image for another one none.
+    """
+    if platform is None:
+        raw = store.manifest(name)
+        manifest = Manifest.parse(raw, f"{store.where}:{name}") if raw is not None else None
+    else:
+        manifest = None
+        with contextlib.suppress(NotForPlatform):
+            manifest = find_manifest(store, name, platform)
+    if manifest is None:
         return None
-    manifest = Manifest.parse(raw, f"{store.where}:{name}")
-    return Earlier(manifest, ImageConfig.parse(small_blob(manifest.config, store, _LARGEST_CONFIG), store.where))
+    config = ImageConfig.parse(small_blob(manifest.config, store, _LARGEST_CONFIG), store.where)
+    return Earlier(manifest, config) if platform is None or config.platform.is_like(platform) else None

@@ -16,7 +16,7 @@ from watcher.errors import ToplayerError
 from watcher.image import Platform, Reference
 from watcher.inert import inert, without
 from watcher.settings import RegistrySettings
-from workers.dockerfile.blame import is_full, is_ours, is_weather
+from workers.dockerfile.blame import is_foreign, is_full, is_ours, is_weather
 from workers.dockerfile.client import find
 from workers.dockerfile.errors import BuildCutOff, BuildFailed, BuildRefused, BuildTimedOut, EngineGone
 from workers.dockerfile.plan import Plan, argv
@@ -33,6 +33,10 @@ _OLDEST_API = (1, 39)
 _WITH_CONTEXTS = (1, 42)
 _PUSHED = re.compile(r"^([0-9a-f]{12}): Pushed\s*$", re.MULTILINE)
 _MISSING = re.compile(r"no such (?:image|object)")
+_FOREIGN = (
+    "let a stage that is FROM --platform=$BUILDPLATFORM run it, and copy what it makes; "
+    "or let the engine's machine run such programs (binfmt and qemu-user-static)"
+)
 _ROOM = "free some space: docker builder prune"
 
 
@@ -126,6 +130,9 @@ class Engine:
         self._version()  # EngineGone, if that is the reason
         if is_full(text):
             raise BuildRefused(self.address, f"its disk is full: {said}", _ROOM)
+        if is_foreign(said) and not self.platform.is_like(plan.platform):
+            why = f"the engine at {self.address} cannot run what is for {plan.platform}: {said}"
+            raise BuildRefused(plan.name, why, _FOREIGN)
         if is_weather(said):
             raise BuildCutOff(plan.name, said)
         raise BuildFailed(plan.name, said or "the build failed without a word")

@@ -12,12 +12,11 @@ from typing import Any
 
 from watcher.inert import inert
 from workers.dockerfile.earlier import REVISION, Earlier
-from workers.oci.manifest import IN_OCI, OCI_CONFIG, OCI_MANIFEST, Manifest, canonical
+from workers.oci.manifest import IN_OCI, OCI_CONFIG, OCI_KEYS, OCI_MANIFEST, Manifest, canonical
 from workers.oci.referrers import Artifact
 from workers.oci.store import Store, attach, small_blob
 
 KIND = "application/vnd.toplayer.build.v1+json"
-_OURS = "org.opencontainers.image."
 _LARGEST = 1024**2
 
 
@@ -40,7 +39,7 @@ def is_finished(image: Earlier) -> bool:
 def finish(image: Earlier, store: Store, tag: str, journal: Journal) -> tuple[Manifest, int]:
     """The image as it is deployed, and the bytes that travelled for that. Its annotations are those of its labels that
     mean the same there (image specification, "Annotation keys")."""
-    told = {name: text for name, text in image.labels.items() if name.startswith(_OURS)}
+    told = {name: text for name, text in image.labels.items() if name.startswith(OCI_KEYS)}
     before = image.manifest
     layers = tuple(replace(one, media_type=IN_OCI.get(one.media_type, one.media_type)) for one in before.layers)
     config = replace(before.config, media_type=OCI_CONFIG)

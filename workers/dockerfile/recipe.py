@@ -1,9 +1,10 @@
 """What an image is made from."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 from watcher.dockerfile.settings import DockerfileSettings
 from watcher.image import Digest, Platform
@@ -16,7 +17,7 @@ class Recipe:
 
     `previous` is the image that was built last, if the ledger knows one; else one of the commits in `parents` is looked
     for by its tag. `changed` tells which files differ between two commits (None: it cannot). `classic` is the share of
-    hosts that download again what lies above a change.
+    hosts that download again what lies above a change. `is_part`: it is one of several platforms of an image.
     """
 
     image: ImageSettings
@@ -28,6 +29,11 @@ class Recipe:
     parents: Sequence[str] = ()
     changed: Callable[[str, str], Sequence[str] | None] = lambda _before, _after: None
     classic: float = 1.0
+    is_part: bool = False
+
+    def on(self, platform: str, _made: Sequence[Digest] = ()) -> Self:
+        """The same for one of its platforms. What others have of it, the engine has kept."""
+        return replace(self, image=self.image.on(platform), is_part=len(self.image.every_platform) > 1)
 
     @property
     def settings(self) -> DockerfileSettings:
@@ -39,7 +45,14 @@ class Recipe:
 
     @property
     def tag(self) -> str:
-        return tag_of(self.commit)
+        """The name of the image in its repository. An engine pushes under a tag and not by digest, so a part has one of
+        its own: under that of the commit nothing is to be seen until all of them are there."""
+        return f"{tag_of(self.commit)}-{self.platform.in_tag}" if self.is_part else tag_of(self.commit)
+
+    @property
+    def called(self) -> str:
+        """Its file, and of several platforms the one that it is for: for people."""
+        return f"{self.settings.file} for {self.platform}" if self.is_part else self.settings.file
 
 
 def tag_of(commit: str) -> str:

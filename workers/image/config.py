@@ -8,8 +8,7 @@ from watcher.image import DiffID, Platform
 from watcher.settings import ImageSettings
 from watcher.settings.image import BYTECODE_CACHE
 from workers.image.base import Base
-from workers.image.labels import OCI
-from workers.oci.manifest import canonical
+from workers.oci.manifest import OCI_KEYS, canonical
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # About the base, and not about what is made from it.
@@ -46,7 +45,7 @@ def _run(image: ImageSettings, base: Base, labels: Mapping[str, str]) -> dict[st
     run["Env"] = [f"{name}={value}" for name, value in _environment(image, base, run.get("Env")).items()]
     run["WorkingDir"] = image.code
     # What the base says of itself is not true of this image.
-    inherited = {name: text for name, text in _texts(run.get("Labels")).items() if not name.startswith(OCI)}
+    inherited = {name: text for name, text in _texts(run.get("Labels")).items() if not name.startswith(OCI_KEYS)}
     run["Labels"] = {**inherited, **labels}
     if image.command:
         run["Cmd"] = list(image.command)

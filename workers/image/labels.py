@@ -8,32 +8,31 @@ from collections.abc import Mapping
 from watcher.inert import inert
 from workers.image.base import Base
 from workers.image.recipe import Recipe
-from workers.oci.manifest import digest_of
+from workers.oci.manifest import OCI_KEYS, digest_of
 
 LOCK = "io.toplayer.lock"
 """The digest of the lock that the image was made of."""
-OCI = "org.opencontainers.image."
 _LARGEST = 1024 * 1024
 
 
 def labels(recipe: Recipe, base: Base) -> dict[str, str]:
     """The labels in the image's configuration."""
     found = {
-        f"{OCI}title": recipe.app,
-        f"{OCI}version": _version(recipe),
-        f"{OCI}created": recipe.committed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        f"{OCI}revision": recipe.commit,
-        f"{OCI}source": recipe.source,
+        f"{OCI_KEYS}title": recipe.app,
+        f"{OCI_KEYS}version": _version(recipe),
+        f"{OCI_KEYS}created": recipe.committed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        f"{OCI_KEYS}revision": recipe.commit,
+        f"{OCI_KEYS}source": recipe.source,
         LOCK: _lock_digest(recipe),
-        f"{OCI}base.name": base.name if base.digest else "",
-        f"{OCI}base.digest": base.digest or "",
+        f"{OCI_KEYS}base.name": base.name if base.digest else "",
+        f"{OCI_KEYS}base.digest": base.digest or "",
     }
     return {name: text for name, text in found.items() if text}
 
 
 def annotations(found: Mapping[str, str]) -> dict[str, str]:
     """What of the labels stands in the manifest, too, where registries and their searches look."""
-    return {name: text for name, text in found.items() if name.startswith(OCI)}
+    return {name: text for name, text in found.items() if name.startswith(OCI_KEYS)}
 
 
 def _version(recipe: Recipe) -> str:

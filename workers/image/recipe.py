@@ -1,9 +1,10 @@
 """What an image is made from."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 from watcher.image import Digest
 from watcher.layers.part import Terms
@@ -46,6 +47,12 @@ class Recipe:
     def tag(self) -> str:
         """The name of the image in its repository."""
         return f"{self.app or 'commit'}-{self.commit[:12]}"
+
+    def on(self, platform: str, made: Sequence[Digest]) -> Self:
+        """The same for one of its platforms. What is the same everywhere, the code above all, is in those that are
+        `made`."""
+        is_part = len(self.image.every_platform) > 1
+        return replace(self, image=self.image.on(platform), others=(*self.others, *made), is_part=is_part)
 
     @property
     def every_lock(self) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ OCI_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 OCI_LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+OCI_KEYS = "org.opencontainers.image."
+"""What the names of annotations begin with that the specification gives, and those of labels that say the same."""
 MANIFESTS = (OCI_MANIFEST, DOCKER_MANIFEST)
 INDEXES = (OCI_INDEX, DOCKER_LIST)
 IN_OCI = {
@@ -38,6 +40,10 @@ class ImageUnreadable(Refused):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.place}: expected {self.expected}, got {self.got}"
+
+
+class NotForPlatform(ImageUnreadable):
+    """An index that has nothing for the platform that was asked for."""
 
 
 def digest_of(raw: bytes) -> Digest:
@@ -140,7 +146,8 @@ class Manifest:
 
 
 def choose(raw: bytes, platform: Platform, where: str) -> Digest | None:
-    """The digest of the manifest for `platform` if `raw` is an index, or None if it is a manifest itself."""
+    """The digest of the manifest for `platform` if `raw` is an index, or None if it is a manifest itself. A
+    `NotForPlatform` if the index has none."""
     table = _table(_json(raw, where), where, "index")
     if "manifests" not in table:
         return None
@@ -150,7 +157,7 @@ def choose(raw: bytes, platform: Platform, where: str) -> Digest | None:
         if entry.platform is not None and entry.platform.fits(platform):
             return entry.digest
     offers = ", ".join(str(entry.platform) for entry in entries if entry.platform) or "no platform at all"
-    raise ImageUnreadable(where, "index.manifests", f"an image for {platform}", offers)
+    raise NotForPlatform(where, "index.manifests", f"an image for {platform}", offers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,10 +23,10 @@ from workers.image.base import address_of, open_base, settled
 from workers.image.build import build
 from workers.image.code import used_by
 from workers.image.recipe import Recipe
-from workers.image.several import build_each
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.stores import open_store
 from workers.scratch import scratch
+from workers.several import build_each
 from workers.steps.dockerfile import built as built_from_dockerfile
 from workers.steps.machines import machines_of
 from workers.steps.rooms import repository_of, state_of

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from watcher.desk import Desk
@@ -9,14 +10,14 @@ from watcher.dockerfile.foresight import Foresight
 from watcher.dockerfile.settings import DockerfileSettings
 from watcher.errors import NotFound, ToplayerError
 from watcher.head import Head
-from watcher.image import Digest
+from watcher.image import Digest, Platform
 from watcher.ledger import Ledger
 from watcher.machine import Machine, machines, share
 from watcher.rollout import Built, Rollout
 from watcher.settings import Settings
 from workers.dockerfile.build import build
 from workers.dockerfile.context import level, place, uses
-from workers.dockerfile.draft import Builder, draft
+from workers.dockerfile.draft import Builder, Draft, drafts
 from workers.dockerfile.engine import Engine
 from workers.dockerfile.errors import BuildCutOff, BuildGivenUp, BuildTimedOut
 from workers.dockerfile.recipe import Recipe
@@ -51,7 +52,7 @@ def foresee(name: str, settings: Settings, ledger: Ledger, files: Mapping[str, b
     """What a build of the app's head would make anew, if its `files` (by path) were these, on top of the newest image.
 
     Raises what git, registries and a Dockerfile can be wrong with. An engine that is away says nothing about images
-    that only it has, and is taken to be of the image's own platform.
+    that only it has, and is taken to be of the image's own platform, the first of several.
     """
     app, head = settings.apps[name], ledger.find(Head, app=name)
     if head is None or not head.commit:
@@ -63,9 +64,21 @@ def foresee(name: str, settings: Settings, ledger: Ledger, files: Mapping[str, b
         recipe = _recipe(settings, name, head.commit, mine, previous, share(fleet), files or {})
         (mine / "docker").mkdir(mode=0o700)
         store = open_store(app.image.repository, settings.registries)
-        found = draft(recipe, store, settings.registries, _builder(recipe, mine / "docker"))
-    image = found.before.manifest.digest if found.before and found.starts else ""
-    return Foresight(commit=head.commit, image=image, prediction=found.prediction, classic=recipe.classic)
+        found = drafts(recipe, store, settings.registries, _builder(recipe, mine / "docker"))
+    first, *others = [_foresight(one, previous) for one in found.values()]
+    return replace(first, others=tuple(others))
+
+
+def _foresight(found: Draft, previous: Digest | None) -> Foresight:
+    """Of one platform. The image that it starts from goes by what the ledger calls it, for all of them the same."""
+    image = previous if found.name == previous else found.before and found.before.manifest.digest
+    return Foresight(
+        commit=found.recipe.commit,
+        image=image or "" if found.starts else "",
+        prediction=found.prediction,
+        classic=found.recipe.classic,
+        platform=found.recipe.image.platform,
+    )
 
 
 def _recipe(
@@ -114,5 +127,5 @@ def _builder(recipe: Recipe, directory: Path) -> Builder:
         engine = Engine(recipe.settings, directory)
     except ToplayerError as error:
         log.info("the engine that builds does not say what it is: %s", error)
-        return Builder()
+        return Builder(Platform.parse(recipe.image.platform))
     return Builder(engine.platform, engine.is_containerd, engine.image)

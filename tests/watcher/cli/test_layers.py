@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -150,4 +151,28 @@ def test_the_plan_of_a_dockerfile_is_what_the_next_build_makes_anew(line: Line) 
     assert found["entries"] == {"app/main.py": [4]}
     assert [step["fate"] for step in found["steps"]] == ["kept", "kept", "kept", "rebuilt"]
     assert found["classic"] == {"least": 3_000, "most": 3_000}
+    assert (found["platform"], found["others"]) == ("linux/amd64", [])
     assert line("plan", "shop", "--svg", "x.svg") == 2
+
+
+def test_the_plan_of_a_dockerfile_says_of_which_of_several_platforms_it_is(line: Line) -> None:
+    text = re.sub('"oci:.*"', '"registry.example/shop"\nbuilder = "dockerfile"', line.path.read_text())
+    line.path.write_text(text)
+    larger = [*LAYERS[:-1], replace(LAYERS[-1], size=4_000)]
+    first, second = (after(MANIFEST_FIRST, "app/main.py", layers=layers) for layers in (LAYERS, larger))
+    other = Foresight(commit="1" * 40, image="sha256:" + "2" * 64, prediction=second, platform="linux/arm64")
+    line.hands.foreseen = replace(other, prediction=first, platform="linux/amd64", others=(other,))
+    assert line("plan", "shop") == 0
+    assert line.out.splitlines() == [
+        "shop: commit 111111111111 on top of 222222222222",
+        "app/main.py enters at line 4: COPY app /app/app",
+        "line 4: COPY app /app/app is made anew: it takes `app/main.py`",
+        "linux/amd64: a host will pull 3 kB",
+        "linux/arm64: a host will pull 4 kB",
+    ]
+    assert line("plan", "shop", "--json") == 0
+    found = json.loads(line.out)
+    assert [(one["platform"], one["classic"]["most"]) for one in (found, *found["others"])] == [
+        ("linux/amd64", 3_000),
+        ("linux/arm64", 4_000),
+    ]

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from tests.rig.dockerfiles import CONTEXT, sample
-from watcher.dockerfile.advice.cost import cost
+from watcher.dockerfile.advice.cost import Cost, cost
 from watcher.dockerfile.advice.cost import known as known_of
-from watcher.dockerfile.advice.lint import Advice, lint
+from watcher.dockerfile.advice.lint import Advice, Finding, lint
 from watcher.dockerfile.layers import Layer
 from watcher.dockerfile.parse import parse
 from watcher.dockerfile.project import Project
@@ -242,3 +242,91 @@ def test_compilers_and_editable_installs_are_a_persons_business() -> None:
     apt = "RUN apt-get install -y --no-install-recommends gcc && rm -rf /var/lib/apt/lists/*"
     text = f"FROM x\n{apt}\nRUN pip install --no-cache-dir --no-compile -e /app\n"
     assert [(one.code, one.saves) for one in advice(text).findings] == [("TL007", None), ("TL008", None)]
+
+
+@pytest.mark.parametrize(
+    ("run", "stay"),
+    [
+        ("apk add --virtual .build gcc musl-dev && pip install six && apk del .build", ""),
+        ("apk add -t .build gcc && pip install six && apk del --purge .build", ""),
+        ("apt-get install -y gcc make curl && pip install six && apt-get purge -y --auto-remove gcc make", ""),
+        ("apt-get install -y gcc make && pip install six && apt-get remove -y make", "gcc stay"),
+        ("apt-get install -y gcc libpq-dev && pip install six && apt-get purge -y '*-dev'", ""),
+        ("apt-get install -y gcc && apt-get autoremove -y", "gcc stay"),
+        ("apt-get install -y gcc && apt-get clean", "gcc stay"),
+    ],
+)
+def test_compilers_that_a_run_takes_away_again_are_not_in_the_image(run: str, stay: str) -> None:
+    found = [one.said for one in advice(f"FROM x\nRUN {run}\n").findings if one.code == "TL007"]
+    assert [said[: len(stay)] for said in found] == ([stay] if stay else [])
+    # In another layer they are still in the one below.
+    other = advice(f"FROM x\nRUN {run.replace(' && ap', chr(10) + 'RUN ap')}\n")
+    assert [one.line for one in other.findings if one.code == "TL007"] == [2]
+
+
+LEAN = "apt-get install -y --no-install-recommends {} && rm -rf /var/lib/apt/lists/*"
+
+
+def by_hand(names: str, size: int = 90_000_000, more: str = "", history: Sequence[str] = ("app/main.py",)) -> Finding:
+    """What is found of a RUN that brings these, in an image that was built of it."""
+    run = f"RUN {LEAN.format(names)}{more}"
+    built = replace(project(history), layers=(Layer(run, size), Layer("COPY app /app", 1000)))
+    (found,) = [one for one in lint(parse(f"FROM x\n{run}\nCOPY app /app\n"), built).findings if one.code == "TL007"]
+    return found
+
+
+def test_a_person_who_takes_compilers_out_of_the_image_is_told_what_that_saves() -> None:
+    found = by_hand("gcc make")
+    # A host that is set up anew once a year; the builder installs them all the same.
+    assert found.told == Cost(pytest.approx(30 / 365 * 90_000_000), 0.0)
+    assert found.saves is None
+    assert "nobody" not in found.said
+    # Of four packages two: that is half, as far as anybody knows.
+    half = by_hand("gcc make curl git")
+    assert half.told == Cost(pytest.approx(30 / 365 * 45_000_000), 0.0)
+
+
+def test_what_lies_above_compilers_and_below_counts_as_in_any_rewrite() -> None:
+    text = f"FROM x\nCOPY requirements.txt /\nRUN {LEAN.format('gcc')}\nCOPY app /app\n"
+    (found,) = advice(text, ["requirements.txt"] * 4).findings
+    # Four times a month it is pulled again with what is below it, and guessed.
+    assert found.told == Cost(pytest.approx(30_000_000 * 0.8 * (4 + 30 / 365), rel=0.01), 0.0)
+    assert advice(text, []).findings[0].told is None, "without a past nothing is known, as of any finding"
+
+
+def test_a_rewrite_and_what_a_person_does_then_are_not_told_twice() -> None:
+    text = "FROM x\nRUN apt-get update && apt-get install -y gcc make\nCOPY app /app\n"
+    found = {one.code: one.told for one in advice(text, ["app/main.py"]).findings}
+    whole = advice(text, ["app/main.py"]).before.bytes
+    lists, own = found["TL005"], found["TL007"]
+    assert lists
+    assert own
+    # The lists and what is recommended are gone already.
+    assert own.bytes == pytest.approx(30 / 365 * 30_000_000 * 0.8, rel=0.01)
+    assert lists.bytes + own.bytes < whole
+
+
+@pytest.mark.parametrize(
+    ("names", "more", "why"),
+    [
+        ("libpq-dev curl", "", "how much of libpq-dev is needed at run time, nobody can see"),
+        ("gcc", " && make install", "what else this RUN leaves is in the same layer"),
+        ("gcc", " && pip install --no-cache-dir --no-compile .", "what else this RUN leaves is in the same layer"),
+    ],
+)
+def test_where_nothing_can_be_reckoned_it_is_said_why(names: str, more: str, why: str) -> None:
+    found = by_hand(names, more=more)
+    assert found.told is None
+    assert found.said.endswith(f"; what that saves is not known: {why}")
+
+
+def test_headers_beside_compilers_are_left_out_of_the_figure_and_that_is_said() -> None:
+    found = by_hand("gcc libpq-dev python3-dev", 90_000_000)
+    assert found.told == Cost(pytest.approx(30 / 365 * 60_000_000), 0.0)
+    assert found.said.endswith("; reckoned without libpq-dev, of which nobody can see how much is needed at run time")
+
+
+def test_what_pip_brings_in_the_same_run_is_not_reckoned_as_a_compiler() -> None:
+    found = by_hand("gcc", 70_000_000, " && pip install --no-cache-dir --no-compile -r requirements.txt")
+    apt, pip = 30_000_000 * 0.8, 20_000_000 * 2 / 3
+    assert found.told == Cost(pytest.approx(30 / 365 * 70_000_000 * apt / (apt + pip), rel=0.01), 0.0)

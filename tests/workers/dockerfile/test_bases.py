@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.rig.image import layer, publish
+from tests.rig.image import layer, publish, publish_index
 from tests.rig.registry import Registry, registry
 from watcher.dockerfile.graph import Base
 from watcher.dockerfile.parse import parse
 from watcher.dockerfile.stages import Stages, stages
 from watcher.image import Digest, Platform
-from workers.dockerfile.bases import Found, Image, external, look_up, pinned
+from workers.dockerfile.bases import Found, Image, Names, external, look_up, pinned
 from workers.dockerfile.errors import BuildRefused
 from workers.oci.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, canonical
 from workers.oci.store import StoreRefused
@@ -74,14 +74,31 @@ def test_an_image_is_called_by_what_its_tag_names_and_known_by_its_layers(real: 
     index = canonical({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [row.json() for row in rows]})
     whole = store.put_manifest(index, OCI_INDEX, "1")
     images = [Image(f"{store.where}:1", AMD), Image(f"{store.where}:1", ARM)]
-    amd, arm = look_up(images, {real.address: real.settings}, lambda _: None).values()
+    amd, arm = look_up(images, Names({real.address: real.settings}, lambda _: None)).values()
     assert amd.pinned == arm.pinned == f"{store.where}:1@{whole}"
     assert (amd.digest, arm.digest) == (rows[0].digest, rows[1].digest)
     assert amd.base.key != arm.base.key
     assert amd.base.env == {"A": "b"}
     publish(store, [layer({"of": "arm64"})], architecture="arm64", tag="2", Labels={"another": "label"})
-    (again,) = look_up([Image(f"{store.where}:2", ARM)], {real.address: real.settings}, lambda _: None).values()
+    (again,) = look_up([Image(f"{store.where}:2", ARM)], Names({real.address: real.settings}, lambda _: None)).values()
     assert again.base.key == arm.base.key
+
+
+def test_a_tag_that_moves_in_the_meantime_is_the_same_image_for_all_platforms(real: Registry) -> None:
+    store = open_store(f"{real.address}/moving", {real.address: real.settings})
+
+    def move(news: str) -> Digest:
+        kinds = {"linux/amd64": "amd64", "linux/arm64": "arm64"}
+        return publish_index(
+            store, {of: publish(store, [layer({news: of})], architecture=kind) for of, kind in kinds.items()}, "1"
+        )
+
+    first, names = move("1"), Names({real.address: real.settings}, lambda _: None)
+    (amd,) = look_up([Image(f"{store.where}:1", AMD)], names).values()
+    assert move("2") != first
+    (arm,) = look_up([Image(f"{store.where}:1", ARM)], names).values()
+    assert amd.pinned == arm.pinned == f"{store.where}:1@{first}"
+    assert (amd.platform, arm.platform) == (AMD, ARM)
 
 
 HERE = {"Id": "sha256:1", "RootFS": {"Layers": ["sha256:2"]}, "Config": {"Env": ["MADE=here"]}}
@@ -91,10 +108,15 @@ HERE = {"Id": "sha256:1", "RootFS": {"Layers": ["sha256:2"]}, "Config": {"Env": 
 def test_what_only_the_engine_has_is_taken_as_it_is(real: Registry, digests: list[str]) -> None:
     here: Mapping[str, Any] = {**HERE, "RepoDigests": digests}
     name = f"{real.address}/base:made-here"
-    (one,) = look_up([Image(name, AMD)], {real.address: real.settings}, lambda _: dict(here)).values()
+    (one,) = look_up([Image(name, AMD)], Names({real.address: real.settings}, lambda _: dict(here))).values()
     assert (one.pinned, one.digest, one.base.env) == ("", "", {"MADE": "here"})
+    other = {**here, "Os": "linux", "Architecture": "s390x"}
+    with pytest.raises(
+        BuildRefused, match="only the engine has it, for linux/s390x, and it is built upon for linux/amd"
+    ):
+        look_up([Image(name, AMD)], Names({real.address: real.settings}, lambda _: other))
     with pytest.raises(BuildRefused, match="has no image made-here"):
-        look_up([Image(name, AMD)], {real.address: real.settings}, lambda _: None)
+        look_up([Image(name, AMD)], Names({real.address: real.settings}, lambda _: None))
 
 
 def test_a_registry_that_lets_nobody_in_does_not_say_that_there_is_no_such_image(
@@ -103,7 +125,7 @@ def test_a_registry_that_lets_nobody_in_does_not_say_that_there_is_no_such_image
     with registry(tmp_path_factory.mktemp("closed"), auth=True) as closed:
         images = [Image(f"{closed.address}/base:1", AMD)]
         with pytest.raises(StoreRefused):
-            look_up(images, {}, lambda _: {**HERE, "RepoDigests": ["x"]})
+            look_up(images, Names({}, lambda _: {**HERE, "RepoDigests": ["x"]}))
 
 
 def test_a_digest_in_the_dockerfile_is_kept() -> None:

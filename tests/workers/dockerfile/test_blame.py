@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.dockerfile.blame import is_full, is_ours, is_weather
+from workers.dockerfile.blame import is_foreign, is_full, is_ours, is_weather
 
 WEATHER = """
 Get "http://127.0.0.1:5000/v2/": dial tcp 127.0.0.1:5000: connect: connection refused
@@ -55,3 +55,10 @@ def test_an_engine_that_is_not_there_is_not_one_that_lets_nobody_in() -> None:
     assert is_ours("Got permission denied while trying to connect to the Docker daemon socket")
     assert is_ours("error during connect: Get https://h:2376: x509: certificate signed by unknown authority")
     assert is_full("write /x: no space left on device")
+
+
+def test_a_program_for_another_machine_is_told_in_many_words() -> None:
+    assert is_foreign("standard_init_linux.go:228: exec user process caused: exec format error")
+    assert is_foreign("/bin/sh: 1: x: Exec format error")
+    assert is_foreign(".buildkit_qemu_emulator: /bin/sh: Invalid ELF image for this architecture")
+    assert not is_foreign("/bin/sh: x: not found")

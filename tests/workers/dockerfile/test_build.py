@@ -19,13 +19,13 @@ from typing import Any
 import pytest
 
 from tests.rig.engine import RealEngine, engine
-from tests.rig.image import Entry, File, Link, busybox, publish
+from tests.rig.image import Entry, File, Link, busybox, publish, publish_index
 from tests.rig.process import need, server, wait_for
 from tests.rig.registry import PASSWORD, USERNAME, Registry, registry
 from watcher.dockerfile.advice.lint import lint
 from watcher.dockerfile.parse import parse
 from watcher.errors import Refused, Temporary
-from watcher.image import Digest, Platform
+from watcher.image import Digest
 from watcher.rollout import Built
 from watcher.secret import Secret
 from watcher.settings import ImageSettings
@@ -35,7 +35,6 @@ from workers.dockerfile.earlier import earlier
 from workers.dockerfile.errors import BuildFailed, BuildRefused, BuildTimedOut, EngineGone
 from workers.dockerfile.project import project
 from workers.dockerfile.recipe import Recipe
-from workers.oci.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, canonical
 from workers.oci.store import Store, small_blob
 from workers.oci.stores import open_store
 
@@ -102,14 +101,15 @@ class Shop:
         self.commits += 1
         self.said.clear()
         changed, self.changed = self.changed, []
-        platform = settings.pop("platform", "linux/amd64")
+        platforms = settings.pop("platforms", None)
+        where = {"platforms": platforms} if platforms else {"platform": settings.pop("platform", "linux/amd64")}
         settings = {"engine": (docker or self.docker).address, "network": "none", **settings}
         image = ImageSettings.model_validate(
             {
                 "builder": "dockerfile",
                 "repository": f"{self.registry.address}/{self.name}",
                 "python": "3.11",
-                "platform": platform,
+                **where,
                 "dockerfile": settings,
             }
         )
@@ -252,23 +252,20 @@ COPY --from=build /built /etc/motd /
 
 def test_a_stage_of_the_builders_platform_runs_on_the_builder_whatever_the_image_is_for(shop: Shop) -> None:
     store = open_store(f"{shop.registry.address}/base", shop.registries)
-    rows: list[Descriptor] = []
-    for architecture in ("amd64", "arm64"):
-        layer = busybox({"etc/motd": f"of {architecture}\n"})
-        digest = publish(store, [layer], architecture=architecture, Env=["PATH=/bin"])
-        raw = store.manifest(digest)
-        assert raw
-        platform = Platform("linux", architecture)
-        rows.append(Descriptor(media_type=OCI_MANIFEST, digest=digest, size=len(raw), platform=platform))
-    index = canonical({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [row.json() for row in rows]})
-    store.put_manifest(index, OCI_INDEX, "1-both")
+    images = {
+        f"linux/{architecture}": publish(
+            store, [busybox({"etc/motd": f"of {architecture}\n"})], architecture=architecture, Env=["PATH=/bin"]
+        )
+        for architecture in ("amd64", "arm64")
+    }
+    publish_index(store, images, "1-both")
     shop.write({"Dockerfile": CROSS})
     first = shop.build(platform="linux/arm64")
     made = earlier(shop.store, first.image)
     assert made
     assert made.config.platform.architecture == "arm64"
     assert files_in(shop, first.image) == {"built": "for\nfor linux/arm64\n", "motd": "of amd64\n"}
-    assert made.labels["org.opencontainers.image.base.digest"] == rows[1].digest
+    assert made.labels["org.opencontainers.image.base.digest"] == images["linux/arm64"]
     shop.write({"code/main.py": "2\n"})
     assert shop.build(first.image, platform="linux/arm64").new_layers == 0
 

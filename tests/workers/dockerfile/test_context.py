@@ -8,10 +8,13 @@ import pytest
 
 from tests.fakes.store import FakeStore
 from watcher.settings import ImageSettings
+from workers.dockerfile.bases import Names
 from workers.dockerfile.context import files_of, ignore_text, level, place
 from workers.dockerfile.draft import Builder, draft
 from workers.dockerfile.errors import BuildRefused
 from workers.dockerfile.recipe import Recipe
+
+NAMES = Names({}, lambda _: None)
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def test_a_link_in_the_repository_leads_to_no_file_of_the_machine(
     for name, to in links.items():
         (tree / name).symlink_to(to)
     with pytest.raises(BuildRefused, match="leads out of the repository"):
-        draft(recipe(tree, **settings), FakeStore(), {}, Builder())
+        draft(recipe(tree, **settings), FakeStore(), NAMES, Builder())
 
 
 def recipe(tree: Path, **settings: Any) -> Recipe:
@@ -89,10 +92,10 @@ def test_a_context_of_its_own_name_is_foreseen_as_the_other_one_is(tree: Path) -
     (tree / "notes/a.txt").write_text("a")
     (tree / "Dockerfile").write_text("FROM scratch\nCOPY --from=extra a.txt /\nFROM extra\nCOPY Dockerfile /\n")
     settings = {"contexts": {"extra": "notes"}}
-    before = draft(recipe(tree, target="0", **settings), FakeStore(), {}, Builder()).graph
-    whole = draft(recipe(tree, **settings), FakeStore(), {}, Builder()).graph
+    before = draft(recipe(tree, target="0", **settings), FakeStore(), NAMES, Builder()).graph
+    whole = draft(recipe(tree, **settings), FakeStore(), NAMES, Builder()).graph
     (tree / "notes/a.txt").write_text("b")
-    after = draft(recipe(tree, target="0", **settings), FakeStore(), {}, Builder()).graph
+    after = draft(recipe(tree, target="0", **settings), FakeStore(), NAMES, Builder()).graph
     assert [step.takes for step in after.steps] == [frozenset(), {"extra:a.txt"}]
     assert [old == new for old, new in zip(before.keys, after.keys, strict=True)] == [True, False]
-    assert whole.keys != draft(recipe(tree, **settings), FakeStore(), {}, Builder()).graph.keys
+    assert whole.keys != draft(recipe(tree, **settings), FakeStore(), NAMES, Builder()).graph.keys

@@ -281,3 +281,26 @@ def test_the_story_of_the_origin_is_told_with_its_dangers(shop: Path, capsys: py
     assert "TL002: mind that Composer's scripts do not run" in said
     assert "do not move them" in said
     assert "TL008: mind that an editable install is a path to the tree" in said
+
+
+def test_what_only_a_person_can_do_has_a_figure_too_and_is_in_no_sum_of_rewrites(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "FROM x\nRUN apt-get install -y --no-install-recommends gcc && rm -rf /var/lib/apt/lists/*\nCOPY app /app\n"
+    (shop / "Dockerfile").write_text(text)
+    git(shop, "init", "-q")
+    commit(shop)
+    (shop / "app/main.py").write_text("2\n")
+    commit(shop)
+    assert lint("--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    (one,) = found["findings"]
+    assert (one["code"], one["line"], one["by_hand"]) == ("TL007", 2, True)
+    assert one["bytes_per_host_and_month"] == pytest.approx(30 / 365 * 24_000_000, rel=0.01)
+    assert one["build_seconds_per_month"] == 0
+    assert found["before"] == found["after"]
+    assert lint() == 1
+    assert "and 1.97 MB per host less by what only a person can do" in capsys.readouterr().out
+    assert lint("--sarif") == 1
+    (result,) = json.loads(capsys.readouterr().out)["runs"][0]["results"]
+    assert (result["level"], result["properties"]["bytesPerHostAndMonth"]) == ("note", one["bytes_per_host_and_month"])

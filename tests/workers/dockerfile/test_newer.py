@@ -19,9 +19,11 @@ from tests.rig.registry import Registry, registry
 from tests.rig.toolbox import load_images
 from tests.workers.dockerfile.test_build import SOUND, Shop, agent, files_in, with_libraries
 from tests.workers.dockerfile.test_prediction import CHANGES, Bench, it_goes_as_foreseen
+from tests.workers.dockerfile.test_several import BOTH, TEXT, bases, it_says_what_to_do, parts
 from watcher.dockerfile.advice.lint import lint
 from watcher.dockerfile.parse import parse
 from workers.dockerfile.earlier import earlier
+from workers.dockerfile.errors import BuildRefused
 from workers.dockerfile.project import project
 from workers.oci.stores import open_store
 
@@ -85,6 +87,41 @@ def test_a_cache_of_all_stages_warms_a_cold_builder(shop: Shop) -> None:
     # The stage `build` is in no image: without the cache it would be built again, and what is copied be another file.
     assert second.new_layers == 1
     assert "RUN cat" not in second.warning
+
+
+def test_each_of_several_platforms_has_a_cache_of_its_own(shop: Shop) -> None:
+    bases(shop)
+    cache = f"{shop.registry.address}/{shop.name}:cache"
+    shop.write({"Dockerfile": TEXT, "start/amd64": "amd64\n", "start/arm64": "arm64\n"})
+    first = shop.build(cache=cache, platforms=BOTH)
+    caches = [shop.store.named(f"cache-linux-{one}") for one in ("amd64", "arm64")]
+    assert None not in caches
+    assert len({*caches}) == 2
+    assert shop.store.named("cache") is None
+    for of, made in parts(shop, first.image).items():
+        assert str(made.config.platform) == of
+        assert files_in(shop, made.manifest.digest)["start"] == f"{of.partition('/')[2]}\n"
+    shop.write({"code/main.py": "2\n"})
+    with engine(programs=PROGRAMS, containerd=True) as cold:
+        second = shop.build(first.image, docker=cold, cache=cache, platforms=BOTH)
+    # Nothing was run; what is only copied may be copied again, and is the layer that it was.
+    assert (second.new_layers, dict(second.timings)) == (1, {})
+    with shop.docker.api() as api:
+        pulled = api.pull(f"{shop.registry.address}/{shop.name}@{second.image}", auth_config=shop.login)
+    assert "Downloaded newer image" in pulled
+
+
+def test_buildx_cannot_run_what_is_for_another_platform_either(shop: Shop) -> None:
+    it_says_what_to_do(shop)
+
+
+def test_what_only_a_newer_engine_has_is_of_one_platform_too(shop: Shop) -> None:
+    with shop.docker.api() as api:
+        api.import_image_from_data(busybox({"only": "here"}), repository=f"{shop.registry.address}/only-here", tag="1")
+    shop.write({"Dockerfile": f"FROM {shop.registry.address}/only-here:1\nCOPY code /code\n"})
+    with pytest.raises(BuildRefused, match="only the engine has it, for linux/amd64, and it is built upon for"):
+        shop.build(platforms=BOTH)
+    assert shop.build(platforms=["linux/amd64"]).layers == 2
 
 
 def test_an_agent_of_ssh_answers_through_buildx(shop: Shop, tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig.image import layer, publish
+from tests.rig.image import layer, publish, publish_index
 from tests.workers.fleet.worlds import World, deploy, dir_world, docker_world, made
 from watcher.fleet import HostSettings
-from watcher.image import Digest, Platform
+from watcher.image import Digest
 from workers.fleet.targets import connect
-from workers.oci.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor, ImageUnreadable, canonical
+from workers.oci.manifest import ImageUnreadable
 from workers.oci.store import Store
 
 HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), "amd64")
@@ -38,14 +38,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
 
 def index(store: Store, **images: Digest) -> Digest:
     """An index of images, by their architectures."""
-    rows = []
-    for architecture, image in images.items():
-        raw = store.manifest(image)
-        assert raw
-        kind = Platform("linux", architecture)
-        rows.append(Descriptor(media_type=OCI_MANIFEST, digest=image, size=len(raw), platform=kind).json())
-    raw = canonical({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": rows})
-    return store.put_manifest(raw, OCI_INDEX)
+    return publish_index(store, {f"linux/{architecture}": image for architecture, image in images.items()})
 
 
 def test_a_host_pulls_its_own_part_and_runs_it_under_the_digest_of_the_whole(world: World) -> None:

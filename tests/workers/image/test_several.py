@@ -24,10 +24,10 @@ from workers.image.build import build
 from workers.image.errors import BuildRefused
 from workers.image.parts import COMPONENT
 from workers.image.recipe import Recipe
-from workers.image.several import build_each
 from workers.image.wheelhouse import Wheelhouse
 from workers.oci.manifest import OCI_INDEX, ImageConfig, Manifest, canonical
 from workers.oci.store import find_manifest, small_blob
+from workers.several import build_each
 
 BOTH = ("linux/amd64", "linux/arm64")
 ARM = "cp311-cp311-manylinux_2_17_aarch64"

@@ -6,22 +6,45 @@ import re
 from watcher.dockerfile.advice.draft import Draft, Edit, Piece
 from watcher.dockerfile.advice.rewrite import Rewrite
 from watcher.dockerfile.advice.understood import bystander, is_of_system
-from watcher.dockerfile.install import installs
+from watcher.dockerfile.commands import commands
+from watcher.dockerfile.install import Install, installs
 from watcher.dockerfile.project import Project
 from watcher.dockerfile.source import Span
 
 _COMPILERS = re.compile(r"gcc|g\+\+|build-essential|build-base|make|cmake|[\w.+-]+-dev|rustc|cargo")
 _ONLY_TO_BUILD = frozenset(("gcc", "g++", "build-essential", "make", "cmake", "python3-dev", "rustc", "cargo"))
+_OF_NO_LIBRARY = frozenset(("build-base", "libc6-dev", "libc-dev", "musl-dev"))
+_TAKES = ("apt-get", "apt", "apk")
 _VENV = "/opt/venv"
 _ELSEWHERE = ("--user", "--break-system-packages", "--isolated")
 _NAMED = re.compile(r"pip3?")
 
 
 def compilers(piece: Piece) -> list[str]:
-    """The compilers and headers that a RUN brings."""
-    found = [one for one in installs(piece.instruction) if one.tool in ("apt", "apk")]
-    names = (name.partition("=")[0] for one in found for name in one.names)
-    return sorted({name for name in names if _COMPILERS.fullmatch(name)})
+    """The compilers and headers that a RUN brings, and leaves."""
+    return sorted(name for name in left(piece) if _COMPILERS.fullmatch(name))
+
+
+def is_only_to_build(name: str) -> bool:
+    """Whether a compiler's package has nothing that what is built with it needs at run time. Of what has headers, the
+    library that they are for comes along, and that may be needed."""
+    return name in _ONLY_TO_BUILD or name in _OF_NO_LIBRARY
+
+
+def left(piece: Piece) -> frozenset[str]:
+    """The system's packages that a RUN brings by their names, less those that it takes away again."""
+    found = {name.partition("=")[0] for one in installs(piece.instruction) if is_system(one) for name in one.names}
+    for words in commands(piece.instruction):
+        verb, *names = [word for word in words[1:] if not word.startswith("-")] or [""]
+        if words[0].rpartition("/")[2] in _TAKES and verb in ("remove", "purge", "del"):
+            # By a name that apk gave to all of them, by a pattern or a variable: it may be any.
+            found = found - {*names} if found.issuperset(names) or not found else set()
+    return frozenset(found)
+
+
+def is_system(one: Install) -> bool:
+    """Whether it brings the system's packages."""
+    return one.tool in ("apt", "apk")
 
 
 def venv_stage(draft: Draft, _: Project) -> Rewrite | None:

@@ -81,7 +81,7 @@ def known(parsed: Parsed, project: Project) -> Known:
         step = steps.steps[number]
         sizes[step.said] = layer.size
         for install in installs(step.instruction):
-            whole = int((layer.size - min(_lists(step), layer.size // 2)) / _kept(install))
+            whole = int((layer.size - min(lists_in(step), layer.size // 2)) / _kept(install))
             sizes[install.tool] = max(whole, sizes.get(install.tool, 0))
     paces: dict[str, float] = {}
     for step in steps.steps:
@@ -97,17 +97,18 @@ def weigh(step: Step, steps: Graph, project: Project, known: Known, lists: Lists
         return known.sizes[step.said]
     if step.instruction.keyword == "WORKDIR":
         return 100
-    total = sum(project.files.get(path, 0) for path in step.takes | step.carries) * _PACKED + _lists(step)
+    total = sum(project.files.get(path, 0) for path in step.takes | step.carries) * _PACKED + lists_in(step)
     for one in installs(step.instruction):
-        total += _installed(one, step, steps, known) * (lists.share(one) if lists else 1.0)
+        total += installed(one, step, steps, known) * (lists.share(one) if lists else 1.0)
     for number in step.drawn if step.instruction.keyword in ("COPY", "ADD") else ():
         # The system's packages lie where nobody copies from: what is taken is a directory of ours.
         for one in (one for one in installs(steps.steps[number].instruction) if one.tool not in ("apt", "apk")):
-            total += _installed(one, steps.steps[number], steps, known)
+            total += installed(one, steps.steps[number], steps, known)
     return int(total) if total else (_OTHER if step.instruction.keyword == "RUN" else 100)
 
 
-def _installed(one: Install, step: Step, steps: Graph, known: Known) -> float:
+def installed(one: Install, step: Step, steps: Graph, known: Known) -> float:
+    """Bytes of what a command installs, compressed, as far as past builds tell."""
     if one.tree or _is_all_there(one, step, steps):
         return _PROJECT
     return known.sizes.get(one.tool, GUESSED.get(one.tool, _OTHER)) * _kept(one)
@@ -130,7 +131,7 @@ def _kept(one: Install) -> float:
     return _COMPILED if "--no-compile" in one.command else 1.0
 
 
-def _lists(step: Step) -> int:
+def lists_in(step: Step) -> int:
     """Bytes of apt's lists in the layer of a step."""
     return _LISTS if step.instruction.keyword == "RUN" and leaves_lists(step.instruction) else 0
 

@@ -19,6 +19,7 @@ from watcher.dockerfile.advice.notes import notes
 from watcher.dockerfile.advice.order import ordered
 from watcher.dockerfile.advice.rewrite import Rewrite, Rule
 from watcher.dockerfile.advice.silence import silent
+from watcher.dockerfile.advice.spared import spared
 from watcher.dockerfile.parse import Parsed, parse
 from watcher.dockerfile.project import Project
 from watcher.dockerfile.source import DockerfileUnreadable
@@ -46,17 +47,20 @@ _RULES: Mapping[str, Rule] = {
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing to do better. `saves` is of a month: bytes per host, and seconds of building; None if it has no
-    rewrite. `line` counts from 1 in the file as it was read, or as the rewrites before it left it."""
+    rewrite. `by_hand` is the same of what a person has to do, where it can be reckoned. `line` counts from 1 in the
+    file as it was read, or as the rewrites before it left it."""
 
     code: str
     line: int
     said: str
     saves: Cost | None
+    by_hand: Cost | None = None
 
     @property
     def told(self) -> Cost | None:
         """What it saves, if the past tells anything of it: without one, nobody knows."""
-        return self.saves if self.saves and (self.saves.bytes or self.saves.seconds) else None
+        found = self.saves or self.by_hand
+        return found if found and (found.bytes or found.seconds) else None
 
     @property
     def kind(self) -> Code:
@@ -105,7 +109,11 @@ def lint(parsed: Parsed, project: Project) -> Advice:
         # One rewrite may make room for another.
         if current is begun:
             break
-    findings += [Finding(*one, None) for one in notes(parsed, CODES) if one[0] not in unsaid]
+    # What a person does comes on top of the rewrites: nothing is saved twice.
+    worth = spared(current, project, past)
+    for code, line, said, by_hand in notes(parsed, CODES, worth):
+        if code not in unsaid:
+            findings.append(Finding(code, line, said, None, by_hand))
     fixed = written if current is parsed else like(written, current.text)
     return Advice(tuple(_joined(findings)), first, now, fixed)
 
