@@ -158,7 +158,7 @@ def test_the_plan_of_a_dockerfile_is_what_the_next_build_makes_anew(line: Line) 
 def test_the_plan_of_a_dockerfile_says_of_which_of_several_platforms_it_is(line: Line) -> None:
     text = re.sub('"oci:.*"', '"registry.example/shop"\nbuilder = "dockerfile"', line.path.read_text())
     line.path.write_text(text)
-    larger = [*LAYERS[:-1], replace(LAYERS[-1], size=4_000)]
+    larger = (*LAYERS[:-1], replace(LAYERS[-1], size=4_000))
     first, second = (after(MANIFEST_FIRST, "app/main.py", layers=layers) for layers in (LAYERS, larger))
     other = Foresight(commit="1" * 40, image="sha256:" + "2" * 64, prediction=second, platform="linux/arm64")
     line.hands.foreseen = replace(other, prediction=first, platform="linux/amd64", others=(other,))
