@@ -11,11 +11,15 @@ from watcher.retry import REFUSED_AGAIN, retry_at
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One row that is worked on. `revision` counts its changes: the ledger writes only over the revision it read."""
+    """One row that is worked on. `revision` counts its changes: the ledger writes only over the revision it read.
+
+    `throttled`: it is the other side that wants to be left alone until `due_at`, so nobody's hurry ends that pause.
+    """
 
     reason: str = ""
     attempts: int = 0
     due_at: datetime | None = None
+    throttled: bool = False
     revision: int = 0
 
     @property
@@ -34,8 +38,10 @@ class Entry:
             reason=inert(str(error)),
             attempts=self.attempts + 1,
             due_at=retry_at(self.name, self.attempts, now, error.retry_after),
+            throttled=error.retry_after is not None,
         )
 
     def refused(self, now: datetime, error: Refused) -> Self:
         """The entry after a step that a person has to mend. Nobody tells us when, so it is tried again by and by."""
-        return replace(self, reason=inert(error.advice), attempts=self.attempts + 1, due_at=now + REFUSED_AGAIN)
+        later = now + REFUSED_AGAIN
+        return replace(self, reason=inert(error.advice), attempts=self.attempts + 1, due_at=later, throttled=False)

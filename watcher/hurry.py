@@ -10,7 +10,6 @@ from watcher.entry import Entry
 from watcher.head import Head
 from watcher.ledger import Ledger
 from watcher.proposal import Proposals
-from watcher.retry import is_ours
 from watcher.rollout import HostState
 from watcher.settings import Settings
 from watcher.wish import insistent
@@ -20,9 +19,8 @@ from watcher.wish import insistent
 def hurry(settings: Settings, ledger: Ledger, now: datetime) -> int:
     """Ends the pauses that we have set ourselves after a failure, once; how many there were.
 
-    A pause that is longer than any of ours is kept, because the other side asked for it, and so is what waits for its
-    hour and not because it failed. Indexes and receivers are not among them: they say in earnest when to come back, and
-    whom a round asks is for `Turn` to say.
+    A pause that the other side asked for is kept, and so is what waits for its hour and not because it failed. Indexes
+    and receivers are not among them: whom a round asks is for `Turn` to say.
     """
     paused = [one for one in _tried(settings, ledger) if _is_paused(one, now)]
     ledger.write([(one, replace(one, due_at=None)) for one in paused], now)
@@ -41,5 +39,4 @@ def _tried(settings: Settings, ledger: Ledger) -> Iterable[Entry]:
 
 
 def _is_paused(entry: Entry, now: datetime) -> bool:
-    due_at = entry.due_at
-    return entry.attempts > 0 and due_at is not None and now < due_at and is_ours(due_at, now)
+    return entry.attempts > 0 and not entry.throttled and not entry.is_due(now)

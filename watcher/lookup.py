@@ -51,7 +51,9 @@ class Word(Entry):
 
     def refused(self, now: datetime, error: Refused) -> Self:
         later = now + REFUSED_AGAIN
-        return replace(self, outcome=Outcome.UNKNOWN, looked_at=now, reason=inert(str(error)), due_at=later)
+        return replace(
+            self, outcome=Outcome.UNKNOWN, looked_at=now, reason=inert(str(error)), due_at=later, throttled=False
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class Glance(NamedTuple):
     changed_at: datetime | None
     newest_at: datetime | None
     due_at: datetime | None
+    throttled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,5 +175,5 @@ class IndexState(Entry):
         return replace(tried, polled_at=now, unknown_since=self.unknown_since or now)
 
     def refused(self, now: datetime, error: Refused) -> Self:
-        since = self.unknown_since or now
-        return replace(self, polled_at=now, unknown_since=since, reason=inert(str(error)), due_at=now + REFUSED_AGAIN)
+        failed = replace(self, polled_at=now, unknown_since=self.unknown_since or now)
+        return replace(failed, reason=inert(str(error)), due_at=now + REFUSED_AGAIN, throttled=False)

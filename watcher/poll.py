@@ -28,7 +28,7 @@ _AT_ONCE = 250
 for the last of it, and is one write for a thousand packages."""
 _BOOKKEEPING = frozenset(
     ("looked_at", "answered_at", "changed_at", "etag", "last_modified", "digest", "files", "feed", "program")
-) | {"newest_at", "reason", "attempts", "due_at", "revision"}
+) | {"newest_at", "reason", "attempts", "due_at", "throttled", "revision"}
 
 
 def poll_index(
@@ -64,7 +64,9 @@ def poll_index(
 def _is_due(seen: Lookup | Glance | None, turn: Turn, patience: Patience | None) -> bool:
     if seen is None:
         return True
-    return turn.has(seen.looked_at, seen.due_at) and (patience is None or not patience.spares(seen, turn.now))
+    return turn.has(seen.looked_at, seen.due_at, seen.throttled) and (
+        patience is None or not patience.spares(seen, turn.now)
+    )
 
 
 def _whole(seen: Sequence[Lookup | Glance], index: str, ledger: Ledger) -> Iterator[Lookup]:
@@ -85,7 +87,7 @@ def poll_source(
         known.get(subject) or Bulletin(source=state.index, ecosystem=subject[0], package=subject[1])
         for subject in sorted(subjects)
     ]
-    asked = [one for one in wanted if turn.has(one.looked_at, one.due_at)]
+    asked = [one for one in wanted if turn.has(one.looked_at, one.due_at, one.throttled)]
     before = {one.name: one for one in asked if one.looked_at is not None}
     found = _kept(before, source.look_up(asked, http, turn.now), ledger, turn.now)
     mine = {one.name for one in asked}
@@ -226,10 +228,12 @@ def _after(state: IndexState, found: Sequence[Word | Glance], now: datetime) -> 
     )
     if not unknown:
         return replace(polled, attempts=0, due_at=None, reason="", unknown_since=None)
+    first = min(((one.due_at, one.throttled) for one in unknown if one.due_at), default=(None, False))
     return replace(
         polled,
         attempts=state.attempts + 1,
-        due_at=min((one.due_at for one in unknown if one.due_at), default=None),
+        due_at=first[0],
+        throttled=first[1],
         reason=unknown[0].reason,
         unknown_since=state.unknown_since or now,
     )

@@ -28,4 +28,6 @@ class Receiver(Entry):
         return self.receiver
 
     def refused(self, now: datetime, error: Refused) -> Self:
-        return replace(self, reason=inert(str(error)), attempts=self.attempts + 1, due_at=now + REFUSED_AGAIN)
+        return replace(
+            self, reason=inert(str(error)), attempts=self.attempts + 1, due_at=now + REFUSED_AGAIN, throttled=False
+        )

@@ -26,8 +26,3 @@ def retry_at(name: str, attempts: int, now: datetime, asked: float | None = None
 def share(*of: object) -> float:
     """From 0 to 1, by name and not by luck: what was started together does not go on together for ever."""
     return zlib.crc32("/".join(map(str, of)).encode()) / 0xFFFFFFFF
-
-
-def is_ours(due_at: datetime, now: datetime) -> bool:
-    """Whether a time is one that we may have set ourselves, and not later than we ever would."""
-    return due_at - now <= LONGEST * (1 + _SPREAD)

@@ -154,6 +154,7 @@ def _entry() -> tuple[Column[Any], ...]:
         Column("reason", Text, nullable=False),
         Column("attempts", Integer, nullable=False),
         Column("due_at", Utc),
+        Column("throttled", Boolean, nullable=False),
         Column("revision", Integer, nullable=False),
     )
 

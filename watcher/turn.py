@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from watcher.retry import is_ours
-
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -15,9 +13,9 @@ class Turn:
     since: datetime
     at_once: bool = False
 
-    def has(self, asked_at: datetime | None, due_at: datetime | None) -> bool:
+    def has(self, asked_at: datetime | None, due_at: datetime | None, throttled: bool = False) -> bool:
         """Whether somebody who was asked last at `asked_at` is to be asked; `due_at` ends the pause of who did not
-        answer then."""
+        answer then, and `throttled` says that it was theirs."""
         if due_at is not None and due_at > self.now:
-            return self.at_once and is_ours(due_at, self.now) and (asked_at is None or asked_at < self.since)
+            return self.at_once and not throttled and (asked_at is None or asked_at < self.since)
         return due_at is not None or asked_at is None or asked_at < self.since

@@ -22,6 +22,7 @@ SETTLED = Glance(
     changed_at=MONDAY - 30 * DAY,
     newest_at=MONDAY - 30 * DAY,
     due_at=None,
+    throttled=False,
 )
 PATIENT = Patience({"alpha": (3 * DAY, 7 * DAY)}, {"alpha": MONDAY - HOUR}, frozenset())
 

@@ -45,7 +45,7 @@ def offline(host: HostState, now: datetime, error: Temporary) -> HostState:
     if host.pulling_since is not None and tried.attempts < GIVEN_UP_AFTER:
         return tried
     pending = host.at(HostStage.PENDING, now, reason=tried.reason)
-    return replace(pending, attempts=tried.attempts, due_at=tried.due_at)
+    return replace(pending, attempts=tried.attempts, due_at=tried.due_at, throttled=tried.throttled)
 
 
 def moves(host: HostState) -> bool:

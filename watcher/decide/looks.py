@@ -32,7 +32,7 @@ def poll_due(state: IndexState, unseen: bool, every: timedelta, turn: Turn, *, p
     if is_rush and not turn.at_once and (public or not hurry):
         return False
     if state.due_at is not None or state.polled_at is None:
-        return turn.has(state.polled_at, state.due_at)
+        return turn.has(state.polled_at, state.due_at, state.throttled)
     at_once = turn.at_once and turn.has(state.polled_at, None)
     return unseen or at_once or turn.now - state.polled_at >= every * (1 - 0.1 * share(state.index, state.polled_at))
 

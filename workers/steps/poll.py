@@ -15,7 +15,7 @@ from workers.indexes import open_index
 def _due(desk: Desk, state: IndexState, now: datetime) -> bool:
     # Whose turn it is of the packages is seen when they are read: this only asks whether the index may be asked at all.
     known = state.index in desk.settings.indexes or state.index in desk.settings.advisories
-    return known and (state.is_due(now) or _turn(desk, state, now).has(state.polled_at, state.due_at))
+    return known and (state.is_due(now) or _turn(desk, state, now).has(state.polled_at, state.due_at, state.throttled))
 
 
 def _do(desk: Desk, state: IndexState) -> IndexState:

@@ -10,5 +10,3 @@ down_revision = "0024"
 def upgrade() -> None:
     with op.batch_alter_table("heads") as batch:
         batch.add_column(sa.Column("basis", sa.Text(), nullable=False, server_default=""))
-    with op.batch_alter_table("heads") as batch:
-        batch.alter_column("basis", server_default=None)
