@@ -246,6 +246,32 @@ def test_a_registry_that_stalls_is_noticed_by_the_lack_of_progress(world: Docker
         ended.set()
 
 
+def test_whoever_hangs_up_loses_what_had_come_but_whole_layers_of_the_containerd_store(
+    world: DockerWorld, real_registry: Registry
+) -> None:
+    image, go = world.publish(world.service.name), threading.Event()
+    below, top = layers_of(world, image)
+    asked_for: list[str] = []
+
+    def stalls(asked: Asked) -> None:
+        asked_for.append(asked.path.rpartition("/")[2])
+        if asked.path.endswith(top):
+            go.wait(20)
+
+    with through_a_proxy(world, real_registry, stalls) as host:
+        hasty = replace(world.service, patience=timedelta(seconds=2))
+        try:
+            with pytest.raises(HostUnreachable):
+                host.fetch(hasty, image)
+        finally:
+            go.set()
+        assert {below, top} <= set(asked_for)
+        asked_for.clear()
+        assert comes(host, world.service, image, 5) > 0
+    assert top in asked_for
+    assert (below in asked_for) is not CONTAINERD
+
+
 def test_a_registry_that_fails_half_of_the_time_is_enough(world: DockerWorld, real_registry: Registry) -> None:
     """To the classic store in one pull. The containerd store asks once for each thing: of many pulls, one is whole."""
     coin = random.Random(1)
