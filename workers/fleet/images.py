@@ -11,7 +11,7 @@ from watcher.image import Digest
 from workers.fleet.answer import CutShort, pull_failed
 from workers.fleet.engine import Engine
 from workers.fleet.helper import Load
-from workers.fleet.host import HostBusy, HostRefused, Service, Tell
+from workers.fleet.host import HostRefused, Service, Tell
 from workers.fleet.image import manifest_of, read_manifest
 from workers.fleet.load import archive, files, metered, paced
 from workers.fleet.pull import Pull
@@ -50,12 +50,15 @@ class Images:
         """See `Host.fetch`. `up` is the id of a container of the service's that runs, to ask for free space in."""
         try:
             return self._fetched(service, image, tell, up)
-        except CutShort as error:
-            raise self._judged(service, image, error) from error
+        except CutShort:
+            self._insist(service, image)
+            raise
 
-    def _judged(self, service: Service, image: Digest, short: CutShort) -> HostBusy | HostRefused:
-        """Whose fault it is that an answer ended too early: the link's, unless the registry has another number of bytes
-        of a blob than its manifest says. Then it ends there each time."""
+    def _insist(self, service: Service, image: Digest) -> None:
+        """Raises if the registry has another number of bytes of a blob than the manifest says.
+
+        Then it is not the link's fault that an answer ended too early, and it will each time.
+        """
         # A registry that does not tell us says nothing against the link.
         with contextlib.suppress(StoreUnreachable, StoreRefused):
             platform = self._engine.platform()
@@ -64,8 +67,7 @@ class Images:
                 size = self._store.size(blob.digest)
                 if size is not None and size != blob.size:
                     why = f"of {blob.digest} it has {size} bytes, which does not match the {blob.size} of the manifest"
-                    return pull_failed(self._host, service.repository, why)
-        return short
+                    raise pull_failed(self._host, service.repository, why)
 
     def _fetched(self, service: Service, image: Digest, tell: Tell, up: str | None) -> int:
         pull = Pull(self._engine, service, image, self._supply.socket, tell=tell)
