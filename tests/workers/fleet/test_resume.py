@@ -144,7 +144,7 @@ def test_a_helper_that_somebody_took_away_is_made_anew(world: DockerWorld, real_
             world.host.fetch(world.service, image)
         with world.engine.api() as api:
             api.kill(f"{world.service.name}.pull")
-        # The list of containers is a moment behind: until then it is on its way.
+        # Until the engine has seen it die, the image is on its way.
         with pytest.raises(HostBusy, match="somebody ended the helper"):
             fetched_by(world.host, world.service, image)
         between.behaviour = lambda _: None
