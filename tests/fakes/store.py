@@ -66,6 +66,10 @@ class FakeStore:
         self._answer()
         return digest in self.blobs
 
+    def size(self, digest: Digest) -> int | None:
+        self._answer()
+        return len(self.blobs[digest]) if digest in self.blobs else None
+
     @contextmanager
     def blob(self, digest: Digest) -> Iterator[BinaryIO]:
         self._answer()

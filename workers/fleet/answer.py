@@ -53,6 +53,8 @@ _PULL_REFUSED = {
     "unsupported media type": "the engine is too old for this image's layers",
     "does not match": "the registry sends other bytes than it should: find out why before anything else",
     "verification failed": "the registry sends other bytes than it should: find out why before anything else",
+    "unexpected commit digest": "the registry sends other bytes than it should: find out why before anything else",
+    "failed size validation": "the registry sends other bytes than it should: find out why before anything else",
     "server gave http response to https client": (
         "the registry has no TLS: list it under `insecure-registries` of the engine"
     ),
@@ -62,6 +64,17 @@ _PULL_REFUSED = {
     "disk quota exceeded": _HINTS["disk quota exceeded"],
     "max depth exceeded": "the image has more layers than an engine can stack",
 }
+
+_ITS_OWN = "content digest sha256:"
+"""What an engine's own store says: it threw away what it had of a pull that failed, while the next one looked at it."""
+_SHORT = ("unexpected eof", "416 requested range not satisfiable")
+
+
+class CutShort(HostBusy):
+    """An answer of the registry ended before the blob did: the link was cut, or the blob is shorter than it should be.
+
+    The containerd store has the same words for both.
+    """
 
 
 def answered(host: str, status: int, said: str) -> HostBusy | HostRefused:
@@ -79,7 +92,10 @@ def answered(host: str, status: int, said: str) -> HostBusy | HostRefused:
 
 def pull_failed(host: str, repository: str, said: str) -> HostBusy | HostRefused:
     """The error that the engine's pull ended with. What is not known to need a person is tried again."""
-    why, hint = f"cannot pull from {repository}: {_short(said)}", _hint(_PULL_REFUSED, said.lower())
+    why, low = f"cannot pull from {repository}: {_short(said)}", said.lower()
+    if any(sign in low for sign in _SHORT):
+        return CutShort(host, why)
+    hint = _hint(_PULL_REFUSED, low) if _ITS_OWN not in low else ""
     return HostRefused(host, why, hint) if hint else HostBusy(host, why)
 
 

@@ -1,8 +1,9 @@
 """A pull that the host owns: a small container beside its engine asks for the image and listens to the end.
 
-An engine throws away all that it has of a pull when whoever asked for it hangs up (moby#26146). So who asks is not a
-worker at the other end of a slow link, but a script in a container on the host (`puller.py`). Workers come, look, and
-may die. Or the script carries the layers to the engine by itself: then nothing that has come is ever thrown away.
+An engine throws away what it has of a pull when whoever asked for it hangs up (moby#26146; the containerd store keeps
+whole layers). So who asks is not a worker at the other end of a slow link, but a script in a container on the host
+(`puller.py`). Workers come, look, and may die. Or the script carries the layers to the engine by itself: then nothing
+that has come is ever thrown away.
 
 The container runs in an image that the settings name, with the engine's socket. It gets the script and the registry's
 credentials as files, which go when it goes; nothing secret stands in its arguments or environment.

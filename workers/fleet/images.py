@@ -1,5 +1,6 @@
 """The images of a service on one engine: brought there, kept under names of ours, and forgotten."""
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from watcher.image import Digest
-from workers.fleet.answer import pull_failed
+from workers.fleet.answer import CutShort, pull_failed
 from workers.fleet.engine import Engine
 from workers.fleet.helper import Load
 from workers.fleet.host import HostRefused, Service, Tell
@@ -18,7 +19,7 @@ from workers.fleet.room import free, lacking, needed, short_of
 from workers.fleet.spec import kept_as, reference
 from workers.fleet.tunnel import SOCKET
 from workers.oci.manifest import MAX_MANIFEST, Descriptor, ImageConfig, Manifest
-from workers.oci.store import Store, small_blob
+from workers.oci.store import Store, StoreRefused, StoreUnreachable, small_blob
 
 _ASKING = timedelta(seconds=10)
 
@@ -47,6 +48,28 @@ class Images:
 
     def fetch(self, service: Service, image: Digest, tell: Tell, up: str | None) -> int:
         """See `Host.fetch`. `up` is the id of a container of the service's that runs, to ask for free space in."""
+        try:
+            return self._fetched(service, image, tell, up)
+        except CutShort:
+            self._insist(service, image)
+            raise
+
+    def _insist(self, service: Service, image: Digest) -> None:
+        """Raises if the registry has another number of bytes of a blob than the manifest says.
+
+        Then it is not the link's fault that an answer ended too early, and it will each time.
+        """
+        # A registry that does not tell us says nothing against the link.
+        with contextlib.suppress(StoreUnreachable, StoreRefused):
+            platform = self._engine.platform()
+            manifest = manifest_of(image, lambda one: read_manifest(self._store, one), platform, self._store.where)
+            for blob in (manifest.config, *manifest.layers):
+                size = self._store.size(blob.digest)
+                if size is not None and size != blob.size:
+                    why = f"of {blob.digest} it has {size} bytes, which does not match the {blob.size} of the manifest"
+                    raise pull_failed(self._host, service.repository, why)
+
+    def _fetched(self, service: Service, image: Digest, tell: Tell, up: str | None) -> int:
         pull = Pull(self._engine, service, image, self._supply.socket, tell=tell)
         there = self.has(service, image)
         came = pull.left() if there else pull.ask()

@@ -3,6 +3,7 @@
 What a helper pulls needs nobody who waits: whoever asked for it comes again in a while, and has other things to do.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Mapping, Set
@@ -79,11 +80,16 @@ class Pull:
         return self._by_us()
 
     def left(self) -> Came | None:
-        """What a helper downloaded whom nobody listened to in the end; it is taken away."""
+        """What a helper downloaded whom nobody listened to in the end; it is taken away.
+
+        The image is there a little before its helper says so: one that is still up is given a moment for its last word.
+        """
         found = self._found() if self.service.puller else None
         if found is None:
             return None
-        said = helper.said(self.engine.log(found.id, _LINES))
+        said = Said()
+        with contextlib.suppress(OnItsWay):
+            said = self._listened() if self._is_for_this(found) else self._said(found)
         self._removed(found)
         return Came(said.downloaded, _besides(found)) if said.downloaded else None
 

@@ -114,14 +114,17 @@ class Registry:
         if answer.status == 401:
             self.authorization = self._key(answer.headers.get("WWW-Authenticate") or "")
             answer = self._ask(url, asked)
+        if answer.status in (200, 206):
+            return answer
+        answer.close()
         if answer.status in (401, 403):
             raise Ended(error=f"unauthorized: the registry answered {answer.status}")
         if answer.status == 404:
             raise Ended(error=f"blob unknown: the registry has no {digest}")
-        if answer.status not in (200, 206):
-            time.sleep(min(float(answer.headers.get("Retry-After") or 0), 60))
-            raise OSError(f"the registry answered {answer.status}")
-        return answer
+        if answer.status == 416:
+            raise Ended(error=f"{digest} has no {begin + 1} bytes in the registry, which does not match the manifest")
+        time.sleep(min(float(answer.headers.get("Retry-After") or 0), 60))
+        raise OSError(f"the registry answered {answer.status}")
 
     def _ask(self, url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
         for _ in range(5):
@@ -195,18 +198,29 @@ def size(place: Path) -> int:
     return place.stat().st_size if place.exists() else 0
 
 
+def long_enough(answer: http.client.HTTPResponse, layer: dict[str, Any]) -> None:
+    """Ends if the registry says that its blob is shorter than the layer. An answer that is cut off does not say so."""
+    said = answer.headers.get("Content-Length") or ""
+    if answer.status == 206:
+        said = (answer.headers.get("Content-Range") or "").rpartition("/")[2]
+    if said.isdecimal() and int(said) < layer["size"]:
+        why = f"{layer['digest']} has {said} bytes in the registry, which does not match the manifest"
+        raise Ended(error=why)
+
+
 def fetch(layer: dict[str, Any], registry: Registry, carried: Carried) -> None:
     """Has the layer's blob in the directory, whole and checked."""
     place = path(layer["digest"])
     while size(place) < layer["size"]:
         try:
             begin = size(place)
-            answer = registry.blob(layer["digest"], begin)
-            with place.open("ab" if answer.status == 206 else "wb") as file:
-                carried.came -= begin if answer.status == 200 else 0
-                while chunk := answer.read1(min(CHUNK, layer["size"] - file.tell())):
-                    file.write(chunk)
-                    carried.note(len(chunk))
+            with registry.blob(layer["digest"], begin) as answer:
+                long_enough(answer, layer)
+                with place.open("ab" if answer.status == 206 else "wb") as file:
+                    carried.came -= begin if answer.status == 200 else 0
+                    while chunk := answer.read1(min(CHUNK, layer["size"] - file.tell())):
+                        file.write(chunk)
+                        carried.note(len(chunk))
             broke: Exception | None = None if size(place) > begin else OSError("it sends nothing")
         except (OSError, http.client.HTTPException) as error:
             if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):

@@ -86,6 +86,11 @@ class LayoutStore:
         with self._spoken():
             return (self._blobs / digest.hex).exists()
 
+    def size(self, digest: Digest) -> int | None:
+        with self._spoken(), contextlib.suppress(FileNotFoundError):
+            return (self._blobs / digest.hex).stat().st_size
+        return None
+
     @contextlib.contextmanager
     def blob(self, digest: Digest) -> Iterator[BinaryIO]:
         with self._spoken():

@@ -110,6 +110,17 @@ class RegistryStore:
     def has(self, digest: Digest) -> bool:
         return self._tried(lambda: self._has(digest))
 
+    def size(self, digest: Digest) -> int | None:
+        async def head() -> int | None:
+            async with self._wire.ask("HEAD", f"/v2/{self._path}/blobs/{digest}") as answer:
+                if answer.status == 404:
+                    return None
+                await answer.expect(200)
+                said = answer.headers.get("content-length", "")
+                return int(said) if said.isdecimal() else None
+
+        return self._tried(head)
+
     @contextmanager
     def blob(self, digest: Digest) -> Iterator[BinaryIO]:
         # Read whole before it is handed out: so a broken connection is taken up where it broke.

@@ -49,6 +49,10 @@ class Store(Protocol):
         """Whether the repository holds the blob."""
         ...
 
+    def size(self, digest: Digest) -> int | None:
+        """How many bytes of the blob the repository says that it has, which may be damaged; None if it says nothing."""
+        ...
+
     def blob(self, digest: Digest) -> AbstractContextManager[BinaryIO]:
         """The blob to read from; reading past its end raises `StoreRefused` if the bytes were not the digest's.
 

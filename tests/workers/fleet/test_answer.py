@@ -8,7 +8,7 @@ import urllib3
 from docker.errors import TLSParameterError
 
 from watcher.errors import Refused, Temporary
-from workers.fleet.answer import answered, not_answered, pull_failed
+from workers.fleet.answer import CutShort, answered, not_answered, pull_failed
 
 REFUSED = {
     "a port": (
@@ -75,6 +75,10 @@ def test_what_somebody_else_is_at_is_tried_again(status: int, said: str) -> None
         "unexpected EOF",
         "toomanyrequests: rate limit",
         "net/http: TLS handshake timeout",
+        "failed to copy: httpReadSeeker: failed open: unexpected status code https://r/v2/: 500 Internal Server Error",
+        "failed to read expected number of bytes: unexpected EOF",
+        # The engine threw away what it had of the attempt before, while it looked at it.
+        "failed to check image sha256:00: rpc error: code = NotFound desc = content digest sha256:00: not found",
         "something new",
     ],
 )
@@ -93,6 +97,8 @@ def test_a_pull_that_was_interrupted_is_tried_again(said: str) -> None:
         'failed to resolve reference "127.0.0.1:5000/shop@sha256:00": 127.0.0.1:5000/shop@sha256:00: not found',
         "filesystem layer verification failed for digest sha256:00",
         "manifest verification failed for digest sha256:00",
+        'failed commit on ref "layer-sha256:00": unexpected commit digest sha256:1, expected sha256:00: failed',
+        'failed commit on ref "layer-sha256:00": "layer-sha256:00" failed size validation: 9 != 7: failed precondition',
         "failed to register layer: Error processing tar file(exit status 1): write /a: no space left on device",
         "Get https://registry.example/v2/: http: server gave HTTP response to HTTPS client",
         "Get https://registry.example/v2/: x509: certificate signed by unknown authority",
@@ -103,6 +109,22 @@ def test_a_pull_that_would_fail_again_is_a_matter_for_a_person(said: str) -> Non
     error = pull_failed("h1", "registry.example/shop", said)
     assert isinstance(error, Refused)
     assert error.hint
+
+
+@pytest.mark.parametrize(
+    ("said", "short"),
+    [
+        ("failed to read expected number of bytes: unexpected EOF", True),
+        ("error pulling image configuration: download failed after attempts=6: unexpected EOF", True),
+        (
+            "failed to copy: httpReadSeeker: failed open: unexpected status code: 416 Requested Range Not Satisfiable",
+            True,
+        ),
+        ("toomanyrequests: rate limit", False),
+    ],
+)
+def test_an_answer_that_ended_too_early_may_be_the_links_fault_or_the_registrys(said: str, short: bool) -> None:
+    assert isinstance(pull_failed("h1", "registry.example/shop", said), CutShort) is short
 
 
 def test_silence_has_a_cause_in_few_words() -> None:

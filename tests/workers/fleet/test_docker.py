@@ -1,10 +1,11 @@
 """Real Docker engines, and what goes wrong with them."""
 
 import os
+import random
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -18,17 +19,28 @@ from tests.rig.certs import Certs, make_certs
 from tests.rig.engine import RealEngine, engine
 from tests.rig.image import busybox, layer, publish
 from tests.rig.process import free_port, wait_for
-from tests.rig.proxy import Asked, Instead, half_the_time, proxy
+from tests.rig.proxy import Asked, CutAfter, Instead, half_the_time, proxy
 from tests.rig.registry import PASSWORD, USERNAME, Registry, registry
-from tests.workers.fleet.worlds import LATER, RUNS, DockerWorld, deploy, docker_world, service
+from tests.workers.fleet.worlds import LATER, RUNS, DockerWorld, deploy, docker_world, made, service
 from watcher.errors import Refused, Temporary
 from watcher.fleet import HostSettings, TlsSettings
 from watcher.image import Digest
+from workers.fleet.answer import CutShort
 from workers.fleet.docker import DockerHost
 from workers.fleet.drift import difference
 from workers.fleet.engine import Engine
 from workers.fleet.health import probe
-from workers.fleet.host import OTHERWISE, SOMEBODYS, Fenced, Health, HostRefused, HostUnreachable, Proof, Running
+from workers.fleet.host import (
+    OTHERWISE,
+    SOMEBODYS,
+    Fenced,
+    Health,
+    HostRefused,
+    HostUnreachable,
+    Proof,
+    Running,
+    Service,
+)
 from workers.fleet.spec import create_payload, goal_of
 from workers.fleet.targets import connect
 from workers.oci.manifest import Manifest
@@ -36,6 +48,7 @@ from workers.oci.store import Store
 from workers.oci.stores import open_store
 
 NOW = timedelta(0)
+CONTAINERD = os.environ.get("STORE") == "containerd"
 
 
 @pytest.fixture
@@ -92,13 +105,25 @@ def test_a_registry_that_wants_a_password_gets_it_and_a_wrong_one_is_refused(
         store = open_store(repository, {private.address: private.settings})
         known = replace(service("private", repository), username=USERNAME, password=PASSWORD)
         with connect(HostSettings(name="h1", address=dockerd.address), store) as host:
-            image = image_of(store)
+            image = made(store, "private")
             for stranger in (replace(known, username="", password=""), replace(known, password="wrong")):
                 with pytest.raises(HostRefused) as refused:
                     host.fetch(stranger, image)
                 assert "password" in refused.value.hint
                 assert PASSWORD not in str(refused.value)
             assert host.fetch(known, image) > 0
+
+
+def test_what_a_host_has_by_its_digest_is_asked_of_no_registry(world: DockerWorld, real_registry: Registry) -> None:
+    """Also if it came from another repository, where the engine calls images by the digests of their manifests."""
+    image, elsewhere = world.publish("1"), f"127.0.0.1:{free_port()}/shop"
+    world.host.fetch(world.service, image)
+    stranger = replace(world.service, name=f"{world.service.name}-too", repository=elsewhere)
+    if CONTAINERD:
+        assert world.host.fetch(stranger, image) == 0
+    else:
+        with pytest.raises(Temporary, match="connection refused"):
+            world.host.fetch(stranger, image)
 
 
 @contextmanager
@@ -119,7 +144,7 @@ def test_a_missing_layer_is_an_error_even_if_an_older_image_is_there(
 ) -> None:
     deploy(world, world.publish("1"), 1)
     second = world.publish("2")
-    said = "could not fetch content" if os.environ.get("STORE") == "containerd" else "unknown blob"
+    said = "could not fetch content" if CONTAINERD else "unknown blob"
     with (
         through_a_proxy(world, real_registry, lambda asked: Instead(404) if blobs(asked) else None) as host,
         pytest.raises(HostRefused, match=said),
@@ -128,16 +153,83 @@ def test_a_missing_layer_is_an_error_even_if_an_older_image_is_there(
     assert world.answers() == "1"
 
 
-def test_wrong_bytes_for_a_digest_are_refused(world: DockerWorld, real_registry: Registry) -> None:
-    image = world.publish("1")
+WRONG: dict[str, Callable[[bytes], bytes]] = {
+    "as many": lambda raw: bytes(len(raw)),
+    "fewer": lambda raw: raw[: len(raw) // 2],
+    "more": lambda raw: raw + bytes(1_000),
+}
+"""Bytes instead of a blob's."""
 
-    def lies(asked: Asked) -> Instead | None:
-        return Instead(200, body=b"something else") if blobs(asked) else None
 
-    with through_a_proxy(world, real_registry, lies) as host, pytest.raises(HostRefused, match="verification failed"):
-        host.fetch(world.service, image)
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_wrong_bytes_for_a_digest_are_refused(
+    world: DockerWorld, real_registry: Registry, wrong: Callable[[bytes], bytes]
+) -> None:
+    # Of all repositories, no other one has these layers.
+    image = world.publish(world.service.name)
+    kept = real_registry.directory / "data/docker/registry/v2/blobs/sha256"
+    for digest in layers_of(world, image):
+        path = kept / digest.hex[:2] / digest.hex / "data"
+        path.write_bytes(wrong(path.read_bytes()))
+    with pytest.raises(HostRefused) as refused:
+        world.host.fetch(world.service, image)
+    assert "sends other bytes than it should" in refused.value.hint
     with pytest.raises(Refused):
         world.host.swap(world.service, image, 1)
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_wrong_bytes_that_come_from_between_are_refused(
+    world: DockerWorld, real_registry: Registry, wrong: Callable[[bytes], bytes]
+) -> None:
+    image = world.publish("1")
+    layers = layers_of(world, image)
+
+    def lies(asked: Asked) -> Instead | None:
+        digest = asked.path.rpartition("/")[2]
+        if not blobs(asked) or digest not in layers:
+            return None
+        with world.store.blob(Digest(digest)) as stream:
+            return Instead(200, body=wrong(stream.read()))
+
+    # What is too short and comes from between, the containerd store tells in the words for a link that was cut.
+    cut = CONTAINERD and wrong is WRONG["fewer"]
+    with through_a_proxy(world, real_registry, lies) as host, pytest.raises((HostRefused, CutShort)) as error:
+        host.fetch(world.service, image)
+    assert isinstance(error.value, CutShort) is cut
+    assert cut or "sends other bytes than it should" in error.value.hint
+    with pytest.raises(Refused):
+        world.host.swap(world.service, image, 1)
+
+
+def layers_of(world: DockerWorld, image: Digest) -> list[Digest]:
+    raw = world.store.manifest(image)
+    assert raw
+    return [one.digest for one in Manifest.parse(raw, "").layers]
+
+
+def test_an_answer_that_is_cut_short_by_the_link_is_asked_for_again_later(
+    world: DockerWorld, real_registry: Registry
+) -> None:
+    image, cut = world.publish("1"), threading.Event()
+    cut.set()
+
+    def cuts(asked: Asked) -> CutAfter | None:
+        return CutAfter(0) if cut.is_set() and blobs(asked) else None
+
+    with through_a_proxy(world, real_registry, cuts) as host:
+        with pytest.raises(CutShort, match="unexpected EOF"):
+            host.fetch(world.service, image)
+        cut.clear()
+        assert comes(host, world.service, image, 5) > 0
+
+
+def comes(host: DockerHost, service: Service, image: Digest, attempts: int) -> int:
+    """The bytes that travelled until the image was there, fetched again and again as a rollout does it."""
+    for _ in range(attempts):
+        with suppress(Temporary):
+            return host.fetch(service, image)
+    raise AssertionError(f"{image} did not come in {attempts} attempts")
 
 
 def test_a_registry_that_stalls_is_noticed_by_the_lack_of_progress(world: DockerWorld, real_registry: Registry) -> None:
@@ -154,9 +246,41 @@ def test_a_registry_that_stalls_is_noticed_by_the_lack_of_progress(world: Docker
         ended.set()
 
 
+def test_whoever_hangs_up_loses_what_had_come_but_whole_layers_of_the_containerd_store(
+    world: DockerWorld, real_registry: Registry
+) -> None:
+    image, go = world.publish(world.service.name), threading.Event()
+    below, top = layers_of(world, image)
+    asked_for: list[str] = []
+
+    def stalls(asked: Asked) -> None:
+        asked_for.append(asked.path.rpartition("/")[2])
+        if asked.path.endswith(top):
+            go.wait(20)
+
+    with through_a_proxy(world, real_registry, stalls) as host:
+        hasty = replace(world.service, patience=timedelta(seconds=2))
+        try:
+            with pytest.raises(HostUnreachable):
+                host.fetch(hasty, image)
+        finally:
+            go.set()
+        assert {below, top} <= set(asked_for)
+        asked_for.clear()
+        assert comes(host, world.service, image, 5) > 0
+    assert top in asked_for
+    assert (below in asked_for) is not CONTAINERD
+
+
 def test_a_registry_that_fails_half_of_the_time_is_enough(world: DockerWorld, real_registry: Registry) -> None:
-    with through_a_proxy(world, real_registry, half_the_time) as host:
-        assert host.fetch(world.service, world.publish("1")) > 0
+    """To the classic store in one pull. The containerd store asks once for each thing: of many pulls, one is whole."""
+    coin = random.Random(1)
+
+    def by_chance(_: Asked) -> Instead | None:
+        return Instead(500) if coin.random() < 0.5 else None
+
+    with through_a_proxy(world, real_registry, by_chance if CONTAINERD else half_the_time) as host:
+        assert comes(host, world.service, world.publish("1"), 500 if CONTAINERD else 1) > 0
 
 
 def test_a_registry_that_is_asked_too_often_is_asked_again_later(world: DockerWorld, real_registry: Registry) -> None:

@@ -1,5 +1,6 @@
 """A pull that the host owns: it outlives the worker that asked for it, and no byte travels twice."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ from workers.fleet.helper import Said, said
 from workers.fleet.host import HostBusy, HostRefused, OnItsWay, Service
 from workers.fleet.pull import Pull
 from workers.fleet.targets import connect
+from workers.oci.manifest import Manifest
 from workers.oci.stores import open_store
 
 
@@ -201,6 +203,24 @@ def test_a_helper_that_pulls_what_nobody_wants_any_more_gives_way(world: DockerW
             api.pull(*world.service.puller.rsplit(":", 1))
         api.create_container_from_config(stale, f"{world.service.name}.pull")
     assert fetched(world, image) > 500_000
+    assert helpers(world) == []
+
+
+def test_a_helper_whose_image_is_there_is_given_a_moment_for_its_last_word(world: DockerWorld) -> None:
+    image = world.publish(world.service.name)
+    fetched_by(world.host, replace(world.service, puller=""), image)
+    raw = world.store.manifest(image)
+    assert raw
+    said = json.dumps({"downloaded": [layer.digest.short for layer in Manifest.parse(raw, "").layers]})
+    with world.engine.api() as api:
+        if not api.images(name=world.service.puller):
+            api.pull(*world.service.puller.rsplit(":", 1))
+        slow = helper.payload(world.service, image, "/nowhere")
+        del slow["HostConfig"]["Mounts"]
+        slow["Cmd"] = ["-c", f"import time; time.sleep(1); print({said!r})"]
+        slow["Entrypoint"] = ["python3"]
+        api.start(api.create_container_from_config(slow, f"{world.service.name}.pull")["Id"])
+    assert world.host.fetch(world.service, image) > 500_000
     assert helpers(world) == []
 
 

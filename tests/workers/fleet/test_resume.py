@@ -23,6 +23,7 @@ from tests.workers.fleet.worlds import RUNS, DockerWorld, deploy, docker_world, 
 from watcher.fleet import HostSettings
 from watcher.image import Digest
 from workers.fleet import puller
+from workers.fleet.answer import pull_failed
 from workers.fleet.host import HostBusy, HostRefused, OnItsWay
 from workers.fleet.targets import connect
 from workers.oci.stores import open_store, url_of
@@ -146,8 +147,9 @@ def test_a_helper_that_somebody_took_away_is_made_anew(world: DockerWorld, real_
             world.host.fetch(world.service, image)
         with world.engine.api() as api:
             api.kill(f"{world.service.name}.pull")
+        # Until the engine has seen it die, the image is on its way.
         with pytest.raises(HostBusy, match="somebody ended the helper"):
-            world.host.fetch(world.service, image)
+            fetched_by(world.host, world.service, image)
         between.behaviour = lambda _: None
         assert fetched(world, image) > 3_000_000
 
@@ -233,6 +235,36 @@ def test_a_token_is_fetched_with_the_password_and_neither_goes_to_where_the_blob
     assert asked[1][1].startswith("Basic ")
     assert "scope=repository%3Ateam%2Fshop%3Apull" in asked[1][0]
     assert asked[3][1:] == ("", "bytes=1000000-")
+
+
+class _Short(Handler):
+    """Has lost the end of the blob."""
+
+    def do_GET(self) -> None:
+        has, begin = NOISE[:1_000_000], int((self.headers.get("Range") or "bytes=0-")[6:-1])
+        status = 416 if begin >= len(has) else 206 if begin else 200
+        body = has[begin:] if status != 416 else b""
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        if status == 206:
+            self.send_header("Content-Range", f"bytes {begin}-{len(has) - 1}/{len(has)}")
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.mark.parametrize("came", [0, 500_000, 1_000_000, 2_000_000])
+def test_a_blob_that_is_shorter_in_the_registry_than_it_should_be_is_told_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, came: int
+) -> None:
+    monkeypatch.setattr(puller, "BLOBS", tmp_path)
+    with Loopback(_Short, []) as server:
+        wanted = job(server.url)
+        (one,) = wanted["layers"]
+        puller.path(one["digest"]).write_bytes(NOISE[:came])
+        with pytest.raises(puller.Ended) as ended:
+            puller.fetch(one, puller.Registry(wanted), puller.Carried(wanted))
+    assert isinstance(pull_failed("h1", "r.example/shop", ended.value.said["error"]), HostRefused)
 
 
 def test_a_rate_is_kept_by_the_helper(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -170,13 +170,11 @@ class DockerWorld:
 
     def containers(self) -> dict[str, str]:
         """The service's containers by what stands behind its name, and the states they are in."""
-        return {row["Names"][0].removeprefix(f"/{self.service.name}"): row["State"] for row in self._rows()}
+        return {found["Name"].removeprefix(f"/{self.service.name}"): found["State"]["Status"] for found in self._seen()}
 
     def restarts(self) -> dict[str, str]:
         """The restart policies of the same containers."""
-        with self.engine.api() as api:
-            found = [api.inspect_container(row["Id"]) for row in self._rows()]
-        policies = {row["Name"]: row["HostConfig"]["RestartPolicy"]["Name"] for row in found}
+        policies = {found["Name"]: found["HostConfig"]["RestartPolicy"]["Name"] for found in self._seen()}
         return {name.removeprefix(f"/{self.service.name}"): policy for name, policy in policies.items()}
 
     def kept(self) -> set[str]:
@@ -185,9 +183,11 @@ class DockerWorld:
             found = api.images(name=f"toplayer/{self.service.name}")
         return {tag.rpartition(":")[2] for row in found for tag in row["RepoTags"]}
 
-    def _rows(self) -> list[dict[str, Any]]:
+    def _seen(self) -> list[dict[str, Any]]:
+        """The service's containers, each inspected: the list itself is a moment behind from Docker 23 on."""
         with self.engine.api() as api:
-            return list(api.containers(all=True, filters={"label": f"io.toplayer.service={self.service.name}"}))
+            rows = api.containers(all=True, filters={"label": f"io.toplayer.service={self.service.name}"})
+            return [api.inspect_container(row["Id"]) for row in rows]
 
 
 @dataclass

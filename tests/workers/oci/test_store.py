@@ -58,6 +58,7 @@ def test_what_was_put_comes_back(store: Store, tmp_path: Path) -> None:
 
     assert sent == len(raw)
     assert store.has(digest_of(raw))
+    assert store.size(digest_of(raw)) == len(raw)
     with store.blob(digest_of(raw)) as stream:
         assert stream.read(10) == raw[:10]
         assert b"".join(iter(lambda: stream.read(70_000), b"")) == raw[10:]
@@ -78,6 +79,7 @@ def test_an_empty_blob_is_a_blob(store: Store) -> None:
 
 def test_what_is_not_there_is_not_there(store: Store) -> None:
     assert not store.has(NOWHERE)
+    assert store.size(NOWHERE) is None
     assert store.manifest(NOWHERE) is None
     assert store.manifest("latest") is None
     with pytest.raises(StoreRefused, match="there is no blob"), store.blob(NOWHERE):
