@@ -7,9 +7,23 @@ import pytest
 
 from tests.rig.engine import RealEngine, engine
 from tests.rig.process import need
+from tests.rig.registry import Registry, registry
 from tests.rig.toolbox import load_images
 
 collect_ignore = [] if os.environ.get("PROGRAMS") else ["test_newer.py"]
+
+
+@pytest.fixture(scope="module")
+def docker() -> Iterator[RealEngine]:
+    need("docker")
+    with engine() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with registry(tmp_path_factory.mktemp("registry"), auth=True) as running:
+        yield running
 
 
 @pytest.fixture(scope="package")

@@ -21,7 +21,7 @@ import pytest
 from tests.rig.engine import RealEngine, engine
 from tests.rig.image import Entry, File, Link, busybox, publish, publish_index
 from tests.rig.process import need, server, wait_for
-from tests.rig.registry import PASSWORD, USERNAME, Registry, registry
+from tests.rig.registry import PASSWORD, USERNAME, Registry
 from watcher.dockerfile.advice.lint import lint
 from watcher.dockerfile.parse import parse
 from watcher.errors import Refused, Temporary
@@ -50,19 +50,6 @@ TREE_FIRST = """FROM {base}
 COPY . /app
 RUN pip install -r /app/requirements.txt; cat /proc/uptime > /installed
 """
-
-
-@pytest.fixture(scope="module")
-def docker() -> Iterator[RealEngine]:
-    need("docker")
-    with engine() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with registry(tmp_path_factory.mktemp("registry"), auth=True) as running:
-        yield running
 
 
 @dataclass

@@ -11,7 +11,7 @@ import pytest
 
 from tests.rig.engine import RealEngine, engine
 from tests.rig.process import free_port, need, wait_for
-from tests.rig.registry import Registry, registry
+from tests.rig.registry import Registry
 from tests.rig.toolbox import load_images
 from watcher.dockerfile.settings import DockerfileSettings
 from watcher.image import Platform, Reference
@@ -30,12 +30,6 @@ def docker() -> Iterator[RealEngine]:
     need("docker")
     with engine() as running, running.api() as api:
         load_images(api, ("busybox:latest",))
-        yield running
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with registry(tmp_path_factory.mktemp("registry"), auth=True) as running:
         yield running
 
 

@@ -15,7 +15,7 @@ from tests.rig.dockerfiles import Sample, samples
 from tests.rig.engine import RealEngine, engine
 from tests.rig.image import busybox, publish
 from tests.rig.process import free_port
-from tests.rig.registry import Registry, registry
+from tests.rig.registry import Registry
 from tests.rig.toolbox import load_images
 from tests.workers.dockerfile.test_build import SOUND, Shop, agent, files_in, with_libraries
 from tests.workers.dockerfile.test_prediction import CHANGES, Bench, it_goes_as_foreseen
@@ -40,12 +40,6 @@ COPY code ./code
 @pytest.fixture(scope="module")
 def newer() -> Iterator[RealEngine]:
     with engine(programs=PROGRAMS, containerd=True) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with registry(tmp_path_factory.mktemp("registry"), auth=True) as running:
         yield running
 
 

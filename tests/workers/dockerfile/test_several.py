@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from signal import SIGKILL
@@ -14,8 +14,7 @@ import pytest
 
 from tests.rig.engine import RealEngine, engine
 from tests.rig.image import Entry, File, busybox, layer, publish, publish_index
-from tests.rig.process import need
-from tests.rig.registry import Registry, registry
+from tests.rig.registry import Registry
 from tests.workers.dockerfile.test_build import Shop, another_second, files_in, nothing_is_named_like
 from watcher.image import Digest, Platform
 from watcher.rollout import Built
@@ -40,19 +39,6 @@ COPY --from=build /made /etc/motd /
 COPY start/$TARGETARCH /start
 COPY code /code
 """
-
-
-@pytest.fixture(scope="module")
-def docker() -> Iterator[RealEngine]:
-    need("docker")
-    with engine() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with registry(tmp_path_factory.mktemp("registry"), auth=True) as running:
-        yield running
 
 
 @pytest.fixture
