@@ -21,7 +21,7 @@ pytestmark = pytest.mark.journey
 DOCKERFILE = """FROM {base}
 COPY shop /shop
 COPY requirements.txt /
-RUN echo pip install -r /requirements.txt > /installed
+RUN sleep 0.2 && echo pip install -r /requirements.txt > /installed
 CMD ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done"]
 """
 
