@@ -253,6 +253,7 @@ def _work_for(settings: Settings, concurrency: int, lane: Lane, log_level: str) 
     """A Celery worker of one lane, until it is told to stop."""
     from workers import sentry
     from workers.app import Broker, make_app, queue_of
+    from workers.pool import Threads
     from workers.steps import carry
     from workers.tasks import register
 
@@ -274,7 +275,7 @@ def _work_for(settings: Settings, concurrency: int, lane: Lane, log_level: str) 
         queues=[queue_of(lane)],
         concurrency=concurrency,
         # Whoever waits for hosts needs no processor, and a thread is enough for that.
-        pool="prefork" if lane is Lane.HERE else "threads",
+        pool="prefork" if lane is Lane.HERE else Threads,
         loglevel=log_level.upper(),
         without_gossip=True,
         without_mingle=True,
