@@ -1,4 +1,4 @@
-"""The last row of `make bench-rollout`: the same rollout by the service, a real Redis, two workers and two beats.
+"""The last rows of `make bench-rollout`: the same rollout by the service, a real Redis, two workers and two beats.
 
 All of it is as it stands in production but the hosts: those are files, so that whichever process comes to one finds it
 as the last one left it, and they answer at once.
@@ -112,9 +112,9 @@ def _service(world: World) -> Iterator[None]:
 
 
 def main() -> None:
-    """Prints a line for each size of fleet that was named; 1,000 without."""
+    """Prints a line for each size of fleet that was named; for 1,000 and 10,000 hosts without."""
     print(f"\n{'HOSTS':>6} {'SECONDS':>8} {'CPU s':>7} {'ms/HOST':>8} {'MESSAGES/HOST':>14} {'MAX RSS':>8}")
-    for hosts in [int(argument) for argument in sys.argv[1:]] or [1_000]:
+    for hosts in [int(argument) for argument in sys.argv[1:]] or [1_000, 10_000]:
         with tempfile.TemporaryDirectory(prefix="toplayer-bench-") as root, redis(Path(root) / "redis") as broker:
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             took, messages = rolled(hosts, Path(root), broker)
