@@ -25,9 +25,8 @@ from watcher.order import Lane, Order
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from workers import steps
 from workers.carry import carry_out
-from workers.embedded import Threads
+from workers.embedded import Threads, rested
 from workers.fleet.roll import step as roll_step
-from workers.rest import rested
 
 AT_ONCE = 500
 THREADS = 8

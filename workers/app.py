@@ -11,7 +11,6 @@ from watcher.errors import Temporary, ToplayerError
 from watcher.ledger import Ledger, utcnow
 from watcher.look import NUDGE
 from watcher.order import Lane, Order
-from workers.rest import LONGEST
 
 VISIBILITY = timedelta(minutes=30)
 """How long Redis waits before it gives an unacknowledged message to another worker. A step that takes longer is sent
@@ -101,10 +100,6 @@ class Broker:
         # Without it the next look comes a little later, by the clock. A thousand hosts that are ready in one second
         # ask for one look, and not for a thousand.
         with contextlib.suppress(*_AWAY, ToplayerError):
-            now = utcnow()
-            if not self._ledger.post([NUDGE], now):
+            if not self._ledger.post([NUDGE], utcnow()):
                 return
-            # And of a thousand in ten seconds, each look would find a few.
-            rests = self._ledger.rests(LOOK) or now
-            countdown = min(max((rests - now).total_seconds(), 0.0), LONGEST)
-            self._app.send_task(LOOK, countdown=countdown or None, expires=60)
+            self._app.send_task(LOOK, expires=60)

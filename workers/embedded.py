@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from watcher.desk import Desk
 from watcher.errors import ToplayerError
@@ -15,10 +16,10 @@ from watcher.look import look
 from watcher.order import Lane, Order
 from watcher.settings import Settings
 from watcher.unfinished import unfinished
-from workers.rest import rested
 
 log = logging.getLogger("toplayer")
 Carry = Callable[[Order, str, Desk], object]
+LONGEST_REST = 2.0
 AWAKE = 0.25
 """Seconds between two looks while something is in motion and says nothing, such as a health proof."""
 
@@ -118,3 +119,16 @@ def serve(desk: Desk, threads: Threads, stop: threading.Event) -> None:
         except ToplayerError as error:
             log.error("look: %s", error)
         threads.wait(desk.settings.toplayer.look.total_seconds(), rest)
+
+
+T = TypeVar("T")
+
+
+def rested(do: Callable[[], T]) -> tuple[T, float]:
+    """What `do` returns, and the seconds to rest after it, so that it takes a quarter of the time at most.
+
+    A look at ten thousand hosts takes a good part of a second, and every host that is ready asks for one.
+    """
+    began = time.monotonic()
+    result = do()
+    return result, min(3 * (time.monotonic() - began), LONGEST_REST)

@@ -1,7 +1,6 @@
 """One thin Celery task per order, and one for the look. They carry ids, never objects."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from celery import Celery
 
@@ -9,7 +8,6 @@ from watcher.desk import Desk
 from watcher.look import look
 from watcher.order import Order
 from workers.app import LOOK
-from workers.rest import rested
 
 Carry = Callable[[Order, str, Desk], object]
 
@@ -20,10 +18,7 @@ def register(app: Celery, desk: Callable[[], Desk], carry: Carry) -> None:
         app.task(_task(order, desk, carry), name=str(order))
 
     def look_once() -> None:
-        here = desk()
-        result, rest = rested(lambda: look(here))
-        if result is not None:
-            here.ledger.rest(LOOK, here.clock() + timedelta(seconds=rest))
+        look(desk())
 
     app.task(look_once, name=LOOK)
 
