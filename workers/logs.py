@@ -16,7 +16,8 @@ NOISY = ("httpx", "httpcore", "urllib3", "docker", "alembic", "hpack", "celery.b
 
 
 class Hide(logging.Formatter):
-    """Replaces secrets after everything else is said, tracebacks included. Below errors a traceback is one line."""
+    """Replaces secrets after everything else is said, tracebacks included. Below errors a traceback is one line, and so
+    it is where Celery tells that its broker is away."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s %(message)s")
@@ -27,13 +28,19 @@ class Hide(logging.Formatter):
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
 
     def format(self, record: logging.LogRecord) -> str:
-        if record.levelno < logging.ERROR and record.exc_info and record.exc_info[1]:
-            # Celery warns of a lost broker with a hundred lines of traceback, and then reconnects.
-            error, record = record.exc_info[1], copy.copy(record)
+        error = record.exc_info[1] if record.exc_info else None
+        if error and (record.levelno < logging.ERROR or _is_of_the_broker(record, error)):
+            # A hundred lines of traceback, and then Celery reconnects; what was not acknowledged comes once more.
+            record = copy.copy(record)
             record.msg, record.args = f"{record.getMessage().strip()} ({type(error).__name__}: {error})", ()
             record.exc_info = record.exc_text = None
         said: str = without(super().format(record), self._secrets)
         return said
+
+
+def _is_of_the_broker(record: logging.LogRecord, error: BaseException) -> bool:
+    """By names: who only asks for `status` has neither Redis nor Celery loaded."""
+    return record.name.startswith("celery.") and type(error).__module__.startswith(("redis.", "kombu."))
 
 
 def start(settings: Settings, level: str = "info") -> None:

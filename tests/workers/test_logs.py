@@ -3,14 +3,16 @@
 import logging
 import sys
 
+import redis
+
 from workers.logs import Hide
 
 
-def logged(level: int, secret: str = "s3cret") -> str:
+def logged(level: int, secret: str = "s3cret", kind: type[Exception] = ConnectionError, name: str = "celery") -> str:
     try:
-        raise ConnectionError(f"redis://:{secret}@broker went away")
-    except ConnectionError:
-        record = logging.LogRecord("celery", level, __file__, 1, "lost %s\n", ("it",), sys.exc_info())
+        raise kind(f"redis://:{secret}@broker went away")
+    except kind:
+        record = logging.LogRecord(name, level, __file__, 1, "lost %s\n", ("it",), sys.exc_info())
     return Hide([secret]).format(record)
 
 
@@ -23,3 +25,11 @@ def test_an_error_keeps_its_traceback_for_whoever_has_to_mend_it() -> None:
     said = logged(logging.ERROR)
     assert "Traceback (most recent call last)" in said
     assert "s3cret" not in said
+
+
+def test_a_message_that_could_not_be_acknowledged_because_the_broker_died_is_one_line() -> None:
+    away = redis.exceptions.ConnectionError
+    said = logged(logging.CRITICAL, kind=away, name="celery.worker.request")
+    assert said.endswith("celery.worker.request lost it (ConnectionError: redis://:[hidden]@broker went away)"), said
+    assert "Traceback" in logged(logging.CRITICAL, name="celery.worker.request"), "but nothing else is"
+    assert "Traceback" in logged(logging.ERROR, kind=away, name="toplayer")
