@@ -53,6 +53,12 @@ _POSTED, _RESTS = "post:", "rests:"
 _AT_ONCE = 10_000
 
 
+def _parts(names: Collection[str]) -> Iterator[list[str]]:
+    # A database takes some 32,000 values in one statement, and a fleet that goes back may be larger than that.
+    wanted = list(names)
+    return (wanted[n : n + _AT_ONCE] for n in range(0, len(wanted), _AT_ONCE))
+
+
 class Ledger:
     """Reads entries and writes changes of entries. Safe to share between threads."""
 
@@ -266,10 +272,7 @@ class Ledger:
         The note is a lease that whoever carries out the order takes over. If the message is lost, so is the note after
         `ttl`, and the next look sends it again.
         """
-        # A database takes some 32,000 values in one statement, and a fleet that goes back may be larger than that.
-        wanted = list(names)
-        parts = [wanted[n : n + _AT_ONCE] for n in range(0, len(wanted), _AT_ONCE)]
-        return [name for part in parts for name in self._post(part, now, ttl)]
+        return [name for part in _parts(names) for name in self._post(part, now, ttl)]
 
     def _post(self, names: list[str], now: datetime, ttl: timedelta) -> list[str]:
         holder = _POSTED + new_holder()
@@ -285,10 +288,11 @@ class Ledger:
                 connection.execute(insert(leases), [{"name": n, "holder": holder, "until": now + ttl} for n in posted])
         return posted
 
-    def answered(self, name: str) -> None:
-        """Takes the note of `post` away: what is asked for from now on is a new order."""
+    def answered(self, *names: str) -> None:
+        """Takes the notes of `post` away: what is asked for from now on is a new order."""
         with self._database.noting() as connection:
-            connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder.startswith(_POSTED)))
+            for part in _parts(names):
+                connection.execute(delete(leases).where(leases.c.name.in_(part), leases.c.holder.startswith(_POSTED)))
 
     def rest(self, name: str, until: datetime) -> None:
         """Notes that somebody outside, called `name`, wants to be left alone until then: see `rests`."""

@@ -14,7 +14,7 @@ from watcher import decide, rollouts, tend
 from watcher.bump import Bump, BumpStage
 from watcher.desk import Desk
 from watcher.entry import Entry
-from watcher.errors import Overtaken
+from watcher.errors import Overtaken, Temporary
 from watcher.head import Head
 from watcher.ledger import Ledger, host_scope
 from watcher.lookup import IndexState
@@ -61,10 +61,20 @@ def look(desk: Desk) -> Round | None:
             with contextlib.suppress(Overtaken):
                 _look_at_app(desk, heads[name], app, now, result)
         _look_at_indexes(desk, heads.values(), now, result)
-        for posted in desk.ledger.post(result.due, now):
-            desk.post.send(*result.due[posted])
-            result.sent += 1
+        _send(desk, now, result)
         return result
+
+
+def _send(desk: Desk, now: datetime, result: Round) -> None:
+    posted = desk.ledger.post(result.due, now)
+    try:
+        for name in posted:
+            desk.post.send(*result.due[name])
+            result.sent += 1
+    except Temporary:
+        # Noted as on its way, and it is not: the next look is to send it, and not the one after a lease's time.
+        desk.ledger.answered(*posted[result.sent :])
+        raise
 
 
 def _look_at_app(desk: Desk, head: Head, app: AppSettings, now: datetime, result: Round) -> None:

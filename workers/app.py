@@ -99,7 +99,10 @@ class Broker:
     def nudge(self) -> None:
         # Without it the next look comes a little later, by the clock. A thousand hosts that are ready in one second
         # ask for one look, and not for a thousand.
-        with contextlib.suppress(*_AWAY, ToplayerError):
+        with contextlib.suppress(ToplayerError):
             if not self._ledger.post([NUDGE], utcnow()):
                 return
-            self._app.send_task(LOOK, expires=60)
+            try:
+                self._app.send_task(LOOK, expires=60)
+            except _AWAY:
+                self._ledger.answered(NUDGE)

@@ -117,7 +117,7 @@ def serve(desk: Desk, threads: Threads, stop: threading.Event) -> None:
         try:
             _, rest = rested(lambda: look(desk))
         except ToplayerError as error:
-            log.error("look: %s", error)
+            log.error("look: %s", error.advice)
         threads.wait(desk.settings.toplayer.look.total_seconds(), rest)
 
 

@@ -40,7 +40,8 @@ class Hide(logging.Formatter):
 
 def _is_of_the_broker(record: logging.LogRecord, error: BaseException) -> bool:
     """By names: who only asks for `status` has neither Redis nor Celery loaded."""
-    return record.name.startswith("celery.") and type(error).__module__.startswith(("redis.", "kombu."))
+    away = isinstance(error, ConnectionError | TimeoutError) or type(error).__module__.startswith(("redis.", "kombu."))
+    return away and record.name.startswith(("celery.", "kombu."))
 
 
 def start(settings: Settings, level: str = "info") -> None:

@@ -67,7 +67,7 @@ class FakeLedger:
             written.append(after)
         return written
 
-    def answered(self, name: str) -> None:
+    def answered(self, *names: str) -> None:
         return
 
     def note(self, happened: Event) -> None:

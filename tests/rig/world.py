@@ -139,7 +139,7 @@ def started(world: World, *words: str) -> Iterator[subprocess.Popen[bytes]]:
         ended, said = process.wait(30), log.read_text()
         # One that is told to end before it has said a word is not up yet: the signal itself ends it.
         assert ended == 0 or (ended == -signal.SIGTERM and not said), f"{words} ended badly, {ended}:\n{said[-3000:]}"
-        assert "Traceback" not in said
+        assert "Traceback" not in said, said[max(said.index("Traceback") - 2000, 0) :][:6000]
     finally:
         if process.poll() is None:
             process.kill()

@@ -59,11 +59,14 @@ def settings(state: Path, hosts: int = 3) -> Settings:
 
 @dataclass
 class FakePost:
-    """Keeps what was sent."""
+    """Keeps what was sent, as long as there is room."""
 
     sent: list[tuple[Order, str]] = field(default_factory=list)
+    room: int = 1_000
 
     def send(self, order: Order, id: str, lane: Lane = Lane.HERE) -> None:
+        if len(self.sent) == self.room:
+            raise Temporary("the broker is away")
         self.sent.append((order, id))
 
     def nudge(self) -> None:
@@ -193,6 +196,20 @@ def test_an_order_that_is_on_its_way_is_not_sent_again(desk: Desk, clock: Clock)
     clock.now += 2 * MINUTE
     look(desk)
     assert (Order.BUILD, "shop:1") in sent(desk)
+
+
+def test_what_could_not_be_sent_is_sent_by_the_next_look(desk: Desk) -> None:
+    surveyed(desk)
+    look(replace(desk, fresh_since=desk.clock() + MINUTE))
+    both = sent(desk)
+    assert both == {(Order.SURVEY, "shop"), (Order.POLL, "pypi")}
+    desk.ledger.answered("survey:shop", "poll:pypi")
+    two = FakePost(room=2)
+    with pytest.raises(Temporary, match="the broker is away"):
+        look(replace(desk, fresh_since=desk.clock() + MINUTE, post=two))
+    assert two.sent == [(Order.TELL, "webhook:audit"), (Order.SURVEY, "shop")]
+    look(replace(desk, fresh_since=desk.clock() + MINUTE))
+    assert sent(desk) == {(Order.POLL, "pypi")}, "and what was sent is on its way"
 
 
 def test_a_look_while_another_is_going_on_leaves_it_the_work(desk: Desk) -> None:

@@ -33,3 +33,6 @@ def test_an_order_that_cannot_be_sent_is_sent_later(app: Celery, ledger: Ledger,
         with pytest.raises(BrokerUnreachable, match="the broker did not answer"):
             broker.send(Order.BUILD, "shop:7")
         broker.nudge()
+    with mock.patch.object(app, "send_task") as sent:
+        broker.nudge()
+    assert sent.called, "a look that could not be asked for may be asked for again at once"

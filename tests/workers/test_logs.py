@@ -3,6 +3,8 @@
 import logging
 import sys
 
+import kombu.exceptions
+import pytest
 import redis
 
 from workers.logs import Hide
@@ -27,9 +29,15 @@ def test_an_error_keeps_its_traceback_for_whoever_has_to_mend_it() -> None:
     assert "s3cret" not in said
 
 
+@pytest.mark.parametrize("kind", [ConnectionResetError, TimeoutError, kombu.exceptions.OperationalError])
+@pytest.mark.parametrize("name", ["celery.bootsteps", "kombu.asynchronous.hub"])
+def test_wherever_the_broker_is_missed_it_is_one_line(kind: type[Exception], name: str) -> None:
+    assert "Traceback" not in logged(logging.ERROR, kind=kind, name=name)
+
+
 def test_a_message_that_could_not_be_acknowledged_because_the_broker_died_is_one_line() -> None:
     away = redis.exceptions.ConnectionError
     said = logged(logging.CRITICAL, kind=away, name="celery.worker.request")
     assert said.endswith("celery.worker.request lost it (ConnectionError: redis://:[hidden]@broker went away)"), said
-    assert "Traceback" in logged(logging.CRITICAL, name="celery.worker.request"), "but nothing else is"
+    assert "Traceback" in logged(logging.CRITICAL, kind=KeyError, name="celery.worker.request"), "but nothing else is"
     assert "Traceback" in logged(logging.ERROR, kind=away, name="toplayer")
