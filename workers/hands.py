@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import cache
@@ -251,6 +252,8 @@ def settle() -> None:
 
 def _work_for(settings: Settings, concurrency: int, lane: Lane, log_level: str) -> None:
     """A Celery worker of one lane, until it is told to stop."""
+    from celery.exceptions import CPendingDeprecationWarning
+
     from workers import sentry
     from workers.app import Broker, make_app, queue_of
     from workers.pool import Threads
@@ -259,6 +262,8 @@ def _work_for(settings: Settings, concurrency: int, lane: Lane, log_level: str) 
 
     logs.start(settings, log_level)
     sentry.start(settings)
+    # At every loss of the broker Celery advises against a setting that `make_app` makes on purpose, in eight lines.
+    warnings.simplefilter("ignore", CPendingDeprecationWarning)
     app = make_app(_broker(settings), settings.toplayer.look)
 
     @cache

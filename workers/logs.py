@@ -13,6 +13,8 @@ from watcher.settings import Settings
 
 NOISY = ("httpx", "httpcore", "urllib3", "docker", "alembic", "hpack", "celery.beat", "celery.worker.strategy")
 """Libraries that log addresses, which may be secrets, or every request and every message."""
+_AWAY = ("redis.", "kombu.", "celery.beat")
+"""Where what is raised for a broker that is away comes from; of the clock, it is all that it raises."""
 
 
 class Hide(logging.Formatter):
@@ -30,9 +32,11 @@ class Hide(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         error = record.exc_info[1] if record.exc_info else None
         if error and (record.levelno < logging.ERROR or _is_of_the_broker(record, error)):
-            # A hundred lines of traceback, and then Celery reconnects; what was not acknowledged comes once more.
+            # A hundred lines of traceback, and then Celery reconnects; what was not acknowledged comes once more. The
+            # clock has its stack in the message, too.
             record = copy.copy(record)
-            record.msg, record.args = f"{record.getMessage().strip()} ({type(error).__name__}: {error})", ()
+            message = record.getMessage().strip().partition("\n")[0]
+            record.msg, record.args = f"{message} ({type(error).__name__}: {error})", ()
             record.exc_info = record.exc_text = None
         said: str = without(super().format(record), self._secrets)
         return said
@@ -40,7 +44,7 @@ class Hide(logging.Formatter):
 
 def _is_of_the_broker(record: logging.LogRecord, error: BaseException) -> bool:
     """By names: who only asks for `status` has neither Redis nor Celery loaded."""
-    away = isinstance(error, ConnectionError | TimeoutError) or type(error).__module__.startswith(("redis.", "kombu."))
+    away = isinstance(error, ConnectionError | TimeoutError) or type(error).__module__.startswith(_AWAY)
     return away and record.name.startswith(("celery.", "kombu."))
 
 

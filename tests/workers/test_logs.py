@@ -6,6 +6,7 @@ import sys
 import kombu.exceptions
 import pytest
 import redis
+from celery.beat import SchedulingError
 
 from workers.logs import Hide
 
@@ -14,7 +15,7 @@ def logged(level: int, secret: str = "s3cret", kind: type[Exception] = Connectio
     try:
         raise kind(f"redis://:{secret}@broker went away")
     except kind:
-        record = logging.LogRecord(name, level, __file__, 1, "lost %s\n", ("it",), sys.exc_info())
+        record = logging.LogRecord(name, level, __file__, 1, "lost %s\nin a stack\n", ("it",), sys.exc_info())
     return Hide([secret]).format(record)
 
 
@@ -29,10 +30,14 @@ def test_an_error_keeps_its_traceback_for_whoever_has_to_mend_it() -> None:
     assert "s3cret" not in said
 
 
-@pytest.mark.parametrize("kind", [ConnectionResetError, TimeoutError, kombu.exceptions.OperationalError])
-@pytest.mark.parametrize("name", ["celery.bootsteps", "kombu.asynchronous.hub"])
+@pytest.mark.parametrize(
+    "kind", [ConnectionResetError, TimeoutError, kombu.exceptions.OperationalError, SchedulingError]
+)
+@pytest.mark.parametrize("name", ["celery.beat", "celery.bootsteps", "kombu.asynchronous.hub"])
 def test_wherever_the_broker_is_missed_it_is_one_line(kind: type[Exception], name: str) -> None:
-    assert "Traceback" not in logged(logging.ERROR, kind=kind, name=name)
+    assert logged(logging.ERROR, kind=kind, name=name).endswith(
+        f"lost it ({kind.__name__}: redis://:[hidden]@broker went away)"
+    )
 
 
 def test_a_message_that_could_not_be_acknowledged_because_the_broker_died_is_one_line() -> None:
