@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from watcher import view
+from watcher import feed, view
 from watcher.advisory import affecting
 from watcher.bump import Bump
 from watcher.decision import Decision
@@ -12,7 +12,7 @@ from watcher.head import Head
 from watcher.inventory import inventory
 from watcher.known import Known
 from watcher.ledger import Ledger
-from watcher.lookup import Lookup
+from watcher.lookup import IndexState, Lookup
 from watcher.policy import matches
 from watcher.settings import Settings
 
@@ -49,7 +49,7 @@ def why(settings: Settings, ledger: Ledger, decision: Decision, now: datetime | 
         if any(part.package == decision.package for part in bump.parts)
     ]
     return row | {
-        "lookup": view.lookup_row(lookup) if lookup else None,
+        "lookup": view.lookup_row(feed.seen(lookup, ledger.find(IndexState, index=lookup.index))) if lookup else None,
         "bulletins": [view.bulletin_row(one) for one in bulletins],
         "against": list(_against(settings, decision, known, lookup)),
         "bumps": view.bump_rows(settings, ledger, bumps[:_BUMPS], now),

@@ -6,7 +6,7 @@ with it. Nothing is deleted but leases, holds and the note of which decision sta
 
 import contextlib
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -66,6 +66,7 @@ class Ledger:
         """Opens the database at `url`, bringing its tables up to date. A ledger error if that cannot be done."""
         self._database = Database(url)
         self.where = self._database.where
+        self._kept: dict[tuple[type[Entry], str], Entry] = {}
 
     def close(self) -> None:
         """Gives the connections back."""
@@ -89,6 +90,17 @@ class Ledger:
             rows = connection.execute(asked, where)
             fields = tuple(rows.keys())
             return tuple(kind(**dict(zip(fields, row, strict=True))) for row in rows)
+
+    def kept(self, kind: type[E], key: str, of: Collection[str]) -> tuple[E, ...]:
+        """The entries whose `key` is one `of` these. What this process has read before, and nobody has changed since,
+        is not read again: it is for what is large, asked for in every look, and seldom another."""
+        now = {row[0]: row[1] for row in self.rows(kind, key, "revision", **{key: list(of)})}
+        mine = {name: self._kept.get((kind, name)) for name in now}
+        old = [name for name, entry in mine.items() if entry is None or entry.revision != now[name]]
+        wanted: dict[str, Any] = {key: old}
+        for entry in self.all(kind, **wanted) if old else ():
+            self._kept[kind, getattr(entry, key)] = mine[getattr(entry, key)] = entry
+        return tuple(entry for entry in mine.values() if isinstance(entry, kind))
 
     def rows(self, kind: type[Entry], *columns: str, **where: Any) -> list[tuple[Any, ...]]:
         """Some fields of entries, without reading the rest; a list as a value means "one of"."""
@@ -140,6 +152,20 @@ class Ledger:
                     _note(connection, happened)
             updates.run()
         return written
+
+    def set(
+        self, kind: type[Entry], values: Mapping[str, Any], *, field: str, of: Collection[str], **where: Any
+    ) -> None:
+        """Writes the same values into all entries whose `field` is one `of` these, among those with the fields `where`.
+
+        Their revisions count it; there is no event, so it is for nothing that a person wants to hear of.
+        """
+        table = SHELVES[kind]
+        same = [table.c[name] == wanted for name, wanted in where.items()]
+        with self._database.writing() as connection:
+            for part in _parts(of):
+                asked = update(table).where(*same, table.c[field].in_(part))
+                connection.execute(asked.values(**values, revision=table.c.revision + 1))
 
     # --- events ---
 

@@ -53,7 +53,7 @@ def look(desk: Desk) -> Round | None:
             return None
         now, result = desk.clock(), Round()
         _look_at_receivers(desk, now, result)
-        heads = {head.app: head for head in desk.ledger.all(Head, app=list(desk.settings.apps))}
+        heads = {head.app: head for head in desk.ledger.kept(Head, "app", desk.settings.apps)}
         for name in desk.settings.apps.keys() - heads.keys():
             heads[name] = desk.ledger.add(Head(app=name), now) or Head(app=name)
         for name, app in desk.settings.apps.items():

@@ -1,6 +1,6 @@
 """What is known of a package on an index, what is said against it, and how the index itself is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -131,6 +131,26 @@ class Glance(NamedTuple):
     throttled: bool
 
 
+class Trace(NamedTuple):
+    """Of a lookup, what a feed of changes is asked with."""
+
+    package: str
+    answered_at: datetime | None
+    files: Mapping[str, str]
+    feed: Mark | None
+
+
+Traces = Callable[[], Sequence[Trace]]
+"""Reads them: nobody else needs them."""
+
+
+class Unchanged(NamedTuple):
+    """Packages of which a feed has told nothing new, and how far it has been read."""
+
+    packages: Set[str]
+    mark: Mark
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bulletin(Word):
     """What one source of advisories says of one package."""
@@ -148,7 +168,8 @@ class IndexState(Entry):
     """How the last poll of an index, or of a source of advisories, went.
 
     `unknown` counts the packages that it did not answer for, and `unknown_since` is when that began. `changed_at` is
-    the last time that an answer was other than before.
+    the last time that an answer was other than before. `told` is how far its feed of changes was read by `told_at`, for
+    all lookups that were made at `told_from` (UTC): see `watcher.feed`.
     """
 
     index: str
@@ -156,6 +177,9 @@ class IndexState(Entry):
     answered_at: datetime | None = None
     changed_at: datetime | None = None
     unknown_since: datetime | None = None
+    told: Mark | None = None
+    told_at: datetime | None = None
+    told_from: datetime | None = None
     packages: int = 0
     unknown: int = 0
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from watcher.bump import Bump
 from watcher.head import Head
 from watcher.ledger import Ledger
-from watcher.lookup import Glance, Lookup, Outcome
+from watcher.lookup import Glance, Outcome
 from watcher.program import program
 from watcher.retry import share
 from watcher.settings import Settings
@@ -39,7 +39,7 @@ class Patience:
         moving = {part.package for bump in open_bumps for part in bump.parts}
         return cls(cooldowns, ledger.decided_at(apps), frozenset(moving))
 
-    def spares(self, known: Lookup | Glance, now: datetime) -> bool:
+    def spares(self, known: Glance, now: datetime) -> bool:
         """Whether the index need not be asked about the package again already.
 
         Nothing comes later by it: a release is free when its cooldown is over, whenever it was heard of. Asked in every

@@ -1,11 +1,12 @@
 """Polling one index, or one source of advisories: what it says of every package that an app pins, kept as it comes."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from watcher import feed
 from watcher.advisories import SOURCES, Source
 from watcher.errors import Overtaken
 from watcher.head import Head
@@ -38,17 +39,27 @@ def poll_index(
 
     Nobody waits for what `Patience` spares it, unless a person has asked.
     """
-    heads = ledger.all(Head, app=list(settings.apps))
+    heads = ledger.kept(Head, "app", settings.apps)
     watched = Watchlist.read(settings, ledger, heads)
+    wanted = watched.packages(state.index)
+    said = None
+    if told := feed.told(state, ledger):
+        names = {one.package for one in told}
+        if names >= wanted:
+            said = index.unchanged(lambda: [one for one in told if one.package in wanted], http, turn.now, watched.pins)
+            if said is not None and said.packages == names:
+                return feed.quiet(state, said, turn.now)
+        feed.hand_down(state, names - (said.packages if said else set()), ledger)
     patience = Patience.read(settings, ledger, heads) if index.is_only_about_releases and not turn.at_once else None
-    wanted = sorted(watched.packages(state.index))
-    if patience is None:
-        # All are asked about, so all are read.
-        seen: Mapping[str, Lookup | Glance] = {one.package: one for one in ledger.all(Lookup, index=state.index)}
-    else:
-        seen = {row[0]: Glance(*row) for row in ledger.rows(Lookup, *Glance._fields, index=state.index)}
-    asked = [package for package in wanted if _is_due(seen.get(package), turn, patience)]
-    known = {one.package: one for one in _whole([seen[name] for name in asked if name in seen], state.index, ledger)}
+    seen = {row[0]: Glance(*row) for row in ledger.rows(Lookup, *Glance._fields, index=state.index)}
+    asked = [package for package in sorted(wanted) if _is_due(seen.get(package), turn, patience)]
+    settled = {name for name in asked if name in seen and _is_settled(seen[name])}
+    said = said or index.unchanged(lambda: feed.traces(state, settled, ledger), http, turn.now, watched.pins)
+    if said is not None:
+        feed.write_down(state, said, turn.now, ledger)
+        seen |= {name: seen[name]._replace(looked_at=turn.now, answered_at=turn.now) for name in said.packages}
+        asked = [name for name in asked if name not in said.packages]
+    known = {one.package: one for one in _whole([name for name in asked if name in seen], state.index, ledger)}
 
     def look_up(some: Sequence[Lookup]) -> Iterator[Lookup]:
         again = [lookup.for_program(program()) for lookup in some]
@@ -58,10 +69,11 @@ def poll_index(
     fresh = [known.get(package) or Lookup(index=state.index, package=package) for package in asked]
     found = _kept({one.name: one for one in known.values()}, look_up(fresh), ledger, turn.now)
     mine = set(asked)
-    return _after(state, [*found, *(seen[package] for package in wanted if package not in mine)], turn.now)
+    polled = _after(state, [*found, *(seen[package] for package in wanted if package not in mine)], turn.now)
+    return feed.after(polled, said, found, turn.now)
 
 
-def _is_due(seen: Lookup | Glance | None, turn: Turn, patience: Patience | None) -> bool:
+def _is_due(seen: Glance | None, turn: Turn, patience: Patience | None) -> bool:
     if seen is None:
         return True
     return turn.has(seen.looked_at, seen.due_at, seen.throttled) and (
@@ -69,10 +81,13 @@ def _is_due(seen: Lookup | Glance | None, turn: Turn, patience: Patience | None)
     )
 
 
-def _whole(seen: Sequence[Lookup | Glance], index: str, ledger: Ledger) -> Iterator[Lookup]:
+def _is_settled(seen: Glance) -> bool:
+    """Whether the last lookup went well, and by a program that read the answers as this one does."""
+    return seen.outcome is not Outcome.UNKNOWN and not seen.reason and seen.program == program()
+
+
+def _whole(names: Sequence[str], index: str, ledger: Ledger) -> Iterator[Lookup]:
     """These lookups as a whole: of a thousand, a round asks about a few, and reads no more."""
-    yield from (one for one in seen if isinstance(one, Lookup))
-    names = [one.package for one in seen if isinstance(one, Glance)]
     for start in range(0, len(names), _AT_ONCE):
         yield from ledger.all(Lookup, index=index, package=names[start : start + _AT_ONCE])
 

@@ -47,7 +47,7 @@ class Watchlist:
     def read(cls, settings: Settings, ledger: Ledger, heads: Iterable[Head] | None = None) -> "Watchlist":
         """As the ledger knows it. `heads` are those of all apps, if they were read already."""
         if heads is None:
-            heads = ledger.all(Head, app=list(settings.apps))
+            heads = ledger.kept(Head, "app", settings.apps)
         return cls.of([pin for head in heads for pin in head.everything], settings, ledger)
 
     @classmethod
@@ -86,7 +86,7 @@ class Watchlist:
     def about(self, name: str, ledger: Ledger) -> tuple[Set[Subject | str], Set[Subject | str]]:
         """What an index or a source of advisories is to be asked about, and what it ever was asked about."""
         if name in self.settings.indexes:
-            return self.packages(name), self.said[name].keys()
+            return self.packages(name), {row[0] for row in ledger.rows(Lookup, "package", index=name)}
         heard = ledger.rows(Bulletin, "ecosystem", "package", source=name)
         return self.subjects(), {(ecosystem, package) for ecosystem, package in heard}
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from watcher.errors import IndexUnreachable
 from watcher.http import Http
-from watcher.lookup import Lookup, Outcome
+from watcher.lookup import Lookup, Outcome, Traces
 from watcher.pin import Pin
 from watcher.release import File, Release
 from watcher.versions import SCHEMES
@@ -58,6 +58,9 @@ class FakeIndex:
     def call(self, name: str, status: str, said: str = "") -> None:
         """Says of a project as a whole that it is archived, deprecated, quarantined or abandoned (PEP 792)."""
         self._status[name] = (status, said)
+
+    def unchanged(self, traces: Traces, http: Http, now: datetime, pins: Iterable[Pin] = ()) -> None:
+        """See `watcher.indexes.Index`: it has no feed."""
 
     def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
         """See `watcher.indexes.Index`."""

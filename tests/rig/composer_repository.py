@@ -32,8 +32,8 @@ class ComposerRepository(Served):
 
     `asked` lists what it was asked. `root` is added to its `packages.json`; a None there takes a key away. `down`
     answers 503 to everything, `key` are headers that it insists on. The files of the packages in `lag` are behind the
-    feed: `acme/http` is that of its tags, `acme/http~dev` that of its branches. `spoil` lets it say something else at a
-    path.
+    feed: `acme/http` is that of its tags, `acme/http~dev` that of its branches. `clock` (Unix) goes on by 10 seconds
+    with every change, and by `rest` before somebody reads the feed. `spoil` lets it say something else at a path.
     """
 
     def __init__(self) -> None:
@@ -46,6 +46,7 @@ class ComposerRepository(Served):
         self.advisories: dict[str, list[dict[str, Any]]] = {}
         self.malware: dict[str, list[dict[str, Any]]] = {}
         self.clock = 1_790_000_000
+        self.rest = 1_000
         self.versions: dict[str, dict[str, dict[str, Any]]] = {}
         self.abandoned: dict[str, bool | str] = {}
         self._changed: dict[str, int] = {}
@@ -91,6 +92,9 @@ class ComposerRepository(Served):
             **({"published-time": at.isoformat()} if at else {}),
             **more,
         }
+        if name not in self.versions:
+            # Both of its files come into being, the one of its tags with none if this is a branch.
+            self.touch(name, branches=stability(version) != "dev")
         self.versions.setdefault(name, {})[version] = row
         self.touch(name, branches=stability(version) == "dev")
 
@@ -127,7 +131,7 @@ class ComposerRepository(Served):
         found = re.fullmatch(r"/p2/([^/]+/[^/~]+?)(~dev)?\.json", path)
         if found and found[1] in self.versions:
             file = f"{found[1]}{found[2] or ''}"
-            changed = self._changed.get(file, LONG_AGO.timestamp()) - (100 if file in self.lag else 0)
+            changed = self._changed.get(file, LONG_AGO.timestamp()) - (100_000 if file in self.lag else 0)
             return 200, self._package(found[1], bool(found[2])), int(changed)
         return 404, {"status": "error", "message": "not found"}, 0
 
@@ -142,6 +146,7 @@ class ComposerRepository(Served):
         return {key: value for key, value in {**own, **self.root}.items() if value is not None}
 
     def _changes(self, query: Mapping[str, list[str]]) -> tuple[int, Any, int]:
+        self.clock += self.rest
         now = self.clock * 10_000 + 1
         since = query.get("since", [""])[0]
         if not since.isdecimal():

@@ -397,3 +397,26 @@ def test_how_far_a_pull_is_can_be_watched_until_it_is_over(ledger: Ledger, now: 
     assert ledger.transfers()["shop:1:h1"] == Transfer(3_000_000_000, 5_000_000_000, now)
     ledger.moved("shop:1:h1", None)
     assert set(ledger.transfers()) == {"shop:1:h2"}
+
+
+def test_the_same_is_written_into_many_entries_and_into_no_others(ledger: Ledger, now: datetime) -> None:
+    names = [f"p{n}" for n in range(33_000)]
+    entries = [Lookup(index="a", package=name) for name in names] + [Lookup(index="b", package="p1")]
+    ledger.write([(None, entry) for entry in entries], now)
+    ledger.set(Lookup, {"looked_at": now}, field="package", of=names[1:], index="a")
+    written = ledger.rows(Lookup, "index", "package", "revision", looked_at=now)
+    assert sorted(written) == sorted(("a", name, 1) for name in names[1:])
+    with pytest.raises(Overtaken):
+        ledger.replace(entries[1], replace(entries[1], remark="by somebody who has read it before"), now)
+    ledger.set(Lookup, {"looked_at": None}, field="package", of=[], index="a")
+
+
+def test_what_is_kept_is_as_it_stands_in_the_ledger(ledger: Ledger, url: str, now: datetime) -> None:
+    one, two = (ledger.write([(None, Head(app=name, commit="c1"))], now)[0] for name in ("one", "two"))
+    assert set(ledger.kept(Head, "app", ["one", "two", "three"])) == {one, two}
+    with contextlib.closing(Ledger(url)) as other:
+        after = other.replace(one, replace(one, commit="c2"), now)
+    found = {head.app: head for head in ledger.kept(Head, "app", ["one", "two"])}
+    assert found == {"one": after, "two": two}
+    assert ledger.kept(Head, "app", ["one"])[0] is found["one"], "and it was not read again"
+    assert ledger.kept(Head, "app", []) == ()

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from watcher.http import Http
 from watcher.indexes import packagist, pypi
-from watcher.lookup import Lookup
+from watcher.lookup import Lookup, Traces, Unchanged
 from watcher.pin import Pin
 from watcher.settings import IndexSettings
 
@@ -19,6 +19,14 @@ class Index(Protocol):
 
     @property
     def is_only_about_releases(self) -> bool: ...
+
+    def unchanged(self, traces: Traces, http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Unchanged | None:
+        """Those of the packages of which nothing is new by a feed of changes, which is one request for all of them;
+        None without such a feed, or without an answer: then `look_up` has to ask about each.
+
+        `traces` reads how they were looked up the last time, and that went well.
+        """
+        ...
 
     def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
         """Each package's lookup as of `now` (UTC), in the order in which the answers come.

@@ -6,6 +6,7 @@ Where a repository has a feed of changes, one request to it is a look at all pac
 tells of is asked for on condition that it has changed. Without a feed, each package costs such a request.
 """
 
+import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -21,7 +22,7 @@ from watcher.indexes.packagist_feed import News, marks, quiet, read_feed
 from watcher.indexes.packagist_lookup import TAGS, Answer, Answers, Learning, body_of, same
 from watcher.indexes.packagist_root import Fetched, Root, fetch_root
 from watcher.lockfiles.composer_json import PACKAGIST
-from watcher.lookup import Lookup, Mark, Outcome
+from watcher.lookup import Lookup, Mark, Outcome, Trace, Traces, Unchanged
 from watcher.pin import Pin
 from watcher.settings import IndexSettings
 
@@ -40,6 +41,12 @@ class Packagist:
         self.url = (settings.url or address()).rstrip("/")
         self._settings = settings
 
+    def unchanged(self, traces: Traces, http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Unchanged | None:
+        """See `Index`. One request at most."""
+        with contextlib.suppress(IndexRefused):
+            return self._round(http, now, pins).unchanged(traces())
+        return None
+
     def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
         """See `Index`. One request, if nothing has changed and the repository has a feed.
 
@@ -48,12 +55,15 @@ class Packagist:
         if not known:
             return
         try:
-            key = key_of(self._settings, self.url)
+            asking = self._round(http, now, pins)
         except IndexRefused as error:
             yield from (lookup.refused(now, error) for lookup in known)
             return
+        yield from asking.look_up(known)
+
+    def _round(self, http: Http, now: datetime, pins: Iterable[Pin]) -> "_Round":
         learn = Learning(frozenset(pin.package for pin in pins if pin.stability == "dev"), now)
-        yield from _Round(self._settings, self.url, key, http, learn).look_up(known)
+        return _Round(self._settings, self.url, key_of(self._settings, self.url), http, learn)
 
 
 class _Round:
@@ -63,9 +73,14 @@ class _Round:
         self._settings, self._url, self._key, self._http, self._learn = settings, url, key, http, learn
         self._root: Root
 
+    def unchanged(self, known: Sequence[Trace]) -> Unchanged | None:
+        news = self._news(known)
+        if news is None or not news.mark.alone:
+            return None
+        return Unchanged({one.package for one in known if self._is_quiet(one, news)}, news.mark)
+
     def look_up(self, known: Sequence[Lookup]) -> Iterator[Lookup]:
-        # Who was not asked about all that is wanted now has nothing to go on from.
-        news = self._news(marks([one for one in known if self._learn.is_complete(one)], self._learn.now))
+        news = self._news(known)
         if news is not None and news.mark.alone:
             silent = {one.package for one in known if self._is_quiet(one, news)}
             yield from (quiet(one, news.mark, self._learn.now) for one in known if one.package in silent)
@@ -82,11 +97,13 @@ class _Round:
 
     # --- the feed ---
 
-    def _news(self, since: Mapping[str, Mark]) -> News | None:
+    def _news(self, known: Sequence[Lookup] | Sequence[Trace]) -> News | None:
         """What the feed says since the oldest mark; None if there is nothing to go on from, or it does not answer.
 
         Then every package is asked for by itself, which is slower and as good.
         """
+        # Who was not asked about all that is wanted now has nothing to go on from.
+        since = marks([one for one in known if self._learn.is_complete(one)], self._learn.now)
         oldest = min(since.values(), key=lambda mark: mark.cursor, default=None)
         # The settings may have changed since, and the name may now be another index's.
         if oldest is None or oldest.index != self._url:
@@ -109,7 +126,7 @@ class _Round:
         except (IndexUnreachable, IndexLied):
             return None
 
-    def _is_quiet(self, lookup: Lookup, news: News) -> bool:
+    def _is_quiet(self, lookup: Lookup | Trace, news: News) -> bool:
         return news.is_quiet_about(lookup.package, self._learn.suffixes(lookup))
 
     # --- the root ---

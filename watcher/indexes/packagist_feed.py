@@ -11,13 +11,16 @@ from watcher import document
 from watcher.document import expect
 from watcher.errors import IndexLied
 from watcher.http import Response
-from watcher.lookup import Lookup, Mark, Outcome
+from watcher.lookup import Lookup, Mark, Outcome, Trace
 
 _KEPT = timedelta(hours=23)
 """How long a cursor is good. The feed goes back 24 hours, and answers an older one by asking for everything again."""
 _EVERYTHING = "resync"
 _GONE = "delete"
 _MOST_ACTIONS = 300_000
+_TIMES = range(10**13, 10**14)
+"""Cursors that are times: Packagist counts ten thousandths of seconds, and this is from 2001 to 2286."""
+_LAG = 10 * 60 * 10_000
 _END_OF_TIME = 1 << 40
 """Of Unix time, as far as anybody needs it."""
 
@@ -42,7 +45,7 @@ class News:
         return (self.changed or {}).get(file, 0.0)
 
 
-def marks(known: Sequence[Lookup], now: datetime) -> dict[str, Mark]:
+def marks(known: Sequence[Lookup | Trace], now: datetime) -> dict[str, Mark]:
     """The marks from which one request can go on, by package: they are of one feed, and none is too old."""
     found = {one.package: one.feed for one in known if one.feed and one.answered_at and now - one.answered_at <= _KEPT}
     newest = max(found.values(), key=lambda mark: mark.cursor, default=None)
@@ -69,19 +72,28 @@ def read_feed(response: Response, since: Collection[str], mark: Mark) -> News:
         raise IndexLied(url, "timestamp", "a number", document.shown(cursor))
     after = replace(mark, cursor=cursor)
     if response.status == 400:
-        return News(after)
+        return _untold(after)
     changed: dict[str, float] = {}
     rows = expect(data.get("actions"), list, url, "actions", "a list")
     if len(rows) > _MOST_ACTIONS:
-        return News(after)
+        return _untold(after)
     for number, row in enumerate(rows):
         action = expect(row, dict, url, f"actions[{number}]", "an object")
         if action.get("type") == _EVERYTHING:
-            return News(after)
+            return _untold(after)
         if isinstance(name := action.get("package"), str):
             at = _time(action.get("time", 0), url, f"actions[{number}].time")
             changed[name.lower()] = 0.0 if action.get("type") == _GONE else max(changed.get(name.lower(), 0.0), at)
     return News(after, since, changed)
+
+
+def _untold(mark: Mark) -> News:
+    """The news of a feed that does not say what has changed, so that everything is asked for.
+
+    Where the servers of the files are behind, nobody can see it now. So the next look goes on from a little earlier:
+    what was changed just now is asked for once more, and then it can be seen.
+    """
+    return News(replace(mark, cursor=mark.cursor - _LAG) if mark.cursor in _TIMES else mark)
 
 
 def _time(value: object, url: str, where: str) -> float:

@@ -11,7 +11,7 @@ from watcher.errors import IndexLied, IndexRefused, IndexUnreachable, Refused, T
 from watcher.http import Response
 from watcher.indexes.packagist_feed import News
 from watcher.indexes.packagist_metadata import Metadata, moved, parse, read
-from watcher.lookup import Lookup, Mark, Outcome
+from watcher.lookup import Lookup, Mark, Outcome, Trace
 from watcher.versions.composer import is_a_branch
 
 T = TypeVar("T")
@@ -43,11 +43,11 @@ class Learning:
     branches: frozenset[str]
     now: datetime
 
-    def suffixes(self, lookup: Lookup) -> tuple[str, ...]:
+    def suffixes(self, lookup: Lookup | Trace) -> tuple[str, ...]:
         """What the names of the package's files end in."""
         return (TAGS, BRANCHES) if lookup.package in self.branches else (TAGS,)
 
-    def is_complete(self, lookup: Lookup) -> bool:
+    def is_complete(self, lookup: Lookup | Trace) -> bool:
         """Whether the package was asked for the last time in all of the files that are wanted now, and in no other."""
         return lookup.files.keys() == set(self.suffixes(lookup))
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from watcher.errors import Refused, Temporary
 from watcher.http import Http
 from watcher.image import Digest, Reference
-from watcher.lookup import Lookup, Outcome
+from watcher.lookup import Lookup, Outcome, Traces
 from watcher.pin import Pin
 from watcher.release import File, Release
 from watcher.settings import RegistrySettings
@@ -29,6 +29,9 @@ class Tags:
     def __init__(self, registries: Mapping[str, RegistrySettings], patience: float = 15.0) -> None:
         """`patience` is in seconds: how long a registry that fails is asked again."""
         self._registries, self._patience = registries, patience
+
+    def unchanged(self, traces: Traces, http: Http, now: datetime, pins: Iterable[Pin] = ()) -> None:
+        """See `watcher.indexes.Index`: it has no feed."""
 
     def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="tags") as pool:

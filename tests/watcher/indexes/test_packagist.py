@@ -80,6 +80,11 @@ def paths(server: ComposerRepository) -> list[str]:
     return [asked.path.partition("?")[0] for asked in server.asked]
 
 
+def said(lookup: Lookup) -> Lookup:
+    """All of it but how far the feed was read by then."""
+    return replace(lookup, feed=None)
+
+
 def versions(lookup: Lookup) -> list[str]:
     return [release.version for release in lookup.releases]
 
@@ -209,6 +214,21 @@ def test_an_answer_that_is_older_than_the_feed_is_asked_for_again_by_the_next_lo
     assert versions(look(server, http, now, *late.values())["acme/http"])[-1] == "1.2.0"
 
 
+def test_servers_that_were_behind_when_everything_was_asked_for_are_found_out_by_the_next_look(
+    server: ComposerRepository, http: Http, now: datetime
+) -> None:
+    known = look(server, http, now)
+    server.rest = 0
+    server.publish("acme/http", "1.2.0")
+    server.lag.add("acme/http")
+    asked_all = look(server, http, now + timedelta(days=2), *known.values())
+    assert versions(asked_all["acme/http"]) == ["1.0.0", "1.1.0"], "the mark is too old, and nobody says what is new"
+    server.lag.clear()
+
+    late = look(server, http, now + timedelta(days=2), *asked_all.values())
+    assert versions(late["acme/http"])[-1] == "1.2.0"
+
+
 def test_a_file_of_tags_that_is_late_is_not_hidden_by_one_of_branches_that_is_not(
     server: ComposerRepository, http: Http, now: datetime
 ) -> None:
@@ -254,7 +274,7 @@ def test_a_deleted_package_is_absent(server: ComposerRepository, http: Http, now
     gone = look(server, http, now, *known.values())["acme/http"]
 
     assert (gone.outcome, gone.releases, gone.files, gone.had_at) == (Outcome.ABSENT, (), {"": ""}, now)
-    assert look(server, http, now, gone)["acme/http"] == gone
+    assert said(look(server, http, now, gone)["acme/http"]) == said(gone)
     assert paths(server) == ["/changes.json"]
 
 
@@ -268,7 +288,7 @@ def test_an_outage_is_not_peace(server: ComposerRepository, http: Http, now: dat
     assert lost.releases == known["acme/http"].releases, "what was known is not forgotten"
     assert "503" in lost.reason
     server.down = False
-    assert look(server, http, now, lost)["acme/http"] == known["acme/http"]
+    assert said(look(server, http, now, lost)["acme/http"]) == said(known["acme/http"])
     assert paths(server) == ["/changes.json"]
 
 
@@ -671,4 +691,4 @@ def test_two_looks_are_the_same_but_for_their_time(server: ComposerRepository, h
     first = look(server, http, now)["acme/http"]
     second = look(server, http, now + timedelta(hours=1), first)["acme/http"]
 
-    assert replace(second, looked_at=now, answered_at=now) == first
+    assert said(replace(second, looked_at=now, answered_at=now)) == said(first)
