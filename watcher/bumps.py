@@ -34,18 +34,19 @@ def followed(
         if bump.stage is BumpStage.PROPOSED and stands(bump, head):
             said = _taken_back(bump, decisions)
             changes += [(bump, bump.at(BumpStage.SUPERSEDED, now, reason=said))] if said else []
-    changes += [(by_id.get(id), _found(by_id.get(id), _bump(one, known, now))) for id, one in wanted.items()]
+    changes += [(by_id.get(id), _found(by_id.get(id), one, known, now)) for id, one in wanted.items()]
     return changes
 
 
-def _found(before: Bump | None, fresh: Bump) -> Bump:
+def _found(before: Bump | None, wanted: "_Wanted", known: Known, now: datetime) -> Bump:
     """A bump that is wanted, as it is then: found, or as it was."""
+    if before is not None and before.stage.is_open:
+        # What was found as any other may be a fix by now. Nothing else of it is looked up again.
+        same = before.advisories == wanted.fixes
+        return before if same else replace(before, advisories=wanted.fixes, why=wanted.said)
+    fresh = _bump(wanted, known, now)
     if before is None:
         return fresh
-    if before.stage.is_open:
-        # What was found as any other may be a fix by now.
-        same = before.advisories == fresh.advisories
-        return before if same else replace(before, advisories=fresh.advisories, why=fresh.why)
     # It gave way to something newer that is not to be had any more. Or it failed, and keeps its words: if it fails with
     # others, people hear of it again.
     said = before.reason if before.stage is BumpStage.FAILED else ""
@@ -82,6 +83,17 @@ class _Wanted:
         if len(self.members) > 1:
             return Bump.id_of_group(first.app, self.group, _parts(self.members))
         return Bump.id_of(first.app, first.package, first.candidate)
+
+    @property
+    def fixes(self) -> tuple[str, ...]:
+        """The advisories that it is for."""
+        return tuple(sorted({name for one in self.members for name in one.fixes}))
+
+    @property
+    def said(self) -> str:
+        """Why, for people."""
+        alone = len(self.members) == 1
+        return inert("; ".join(one.said if alone else f"{one.package}: {one.said}" for one in self.members))
 
 
 def _wanted(decisions: Sequence[Decision], bumps: Iterable[Bump], settings: Settings, past: Past) -> dict[str, _Wanted]:
@@ -140,10 +152,10 @@ def _bump(wanted: _Wanted, known: Known, now: datetime) -> Bump:
         to_version=first.candidate,
         group=wanted.group,
         others=tuple(_parts(rest)),
-        advisories=tuple(sorted({name for one in members for name in one.fixes})),
+        advisories=wanted.fixes,
         found_at=now,
         released_at=min((at for at in times if at), default=None),
-        why=inert("; ".join(one.said if not rest else f"{one.package}: {one.said}" for one in members)),
+        why=wanted.said,
     )
 
 
