@@ -1,7 +1,7 @@
 """The ledger in memory: the same rules of writing (compare-and-set, all or nothing), without a database."""
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -36,6 +36,17 @@ class FakeLedger:
         if order:
             found.sort(key=lambda entry: getattr(entry, order.removeprefix("-")), reverse=order.startswith("-"))
         return tuple(found[:limit])
+
+    def kept(self, kind: type[E], key: str, of: Collection[str]) -> tuple[E, ...]:
+        wanted: dict[str, Any] = {key: list(of)}
+        return self.all(kind, **wanted)
+
+    def set(
+        self, kind: type[Entry], values: Mapping[str, Any], *, field: str, of: Collection[str], **where: Any
+    ) -> None:
+        chosen: dict[str, Any] = {**where, field: list(of)}
+        for entry in self.all(kind, **chosen):
+            self._rows[kind][_key(entry)] = replace(entry, **values, revision=entry.revision + 1)
 
     def rows(self, kind: type[Entry], *columns: str, **where: Any) -> list[tuple[Any, ...]]:
         return [tuple(getattr(entry, column) for column in columns) for entry in self.all(kind, **where)]

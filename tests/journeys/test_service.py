@@ -90,7 +90,8 @@ def test_redis_may_be_killed_in_the_middle_and_come_back_empty(
     hosts = {f"h{n}": f"dir:{world.root}/h{n}" for n in range(1, 4)}
     world.configure(hosts, app={"survey": "2s"}, service=service(broker))
     with started(world, "worker", "-c", "2"), started(world, "beat"):
-        wait_for(lambda: newest(world)["stage"] == "rolling", "a rollout under way", SOON)
+        # On a machine with much to do it may be over before we have seen it: the next one is not.
+        wait_for(lambda: newest(world)["stage"] in ("rolling", "done"), "a rollout under way", SOON)
         broker.kill()
         time.sleep(1)
         broker.start()

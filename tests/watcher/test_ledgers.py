@@ -55,6 +55,25 @@ def test_entries_are_found_by_their_fields_and_in_order(ledger: Ledger, now: dat
     assert sorted(ledger.rows(Rollout, "generation", "id"))[0] == (1, "shop:1")
 
 
+def test_what_is_kept_is_as_it_stands(ledger: Ledger, now: datetime) -> None:
+    one, two = (ledger.write([(None, rollout(now, RolloutStage.BUILT, n))], now)[0] for n in (1, 2))
+    assert ledger.kept(Rollout, "id", [one.id, "another"]) == (one,)
+    after = ledger.replace(one, replace(one, wave=1), now)
+    assert {entry.id: entry for entry in ledger.kept(Rollout, "id", [one.id, two.id])} == {one.id: after, two.id: two}
+
+
+def test_the_same_is_written_into_many_entries_and_no_event_comes_of_it(ledger: Ledger, now: datetime) -> None:
+    one, two, three = (ledger.write([(None, rollout(now, RolloutStage.BUILT, n))], now)[0] for n in (1, 2, 3))
+    told = ledger.last_event()
+    ledger.set(Rollout, {"wave": 7}, field="id", of=[one.id, two.id], generation=2)
+    assert sorted(ledger.rows(Rollout, "id", "wave", "revision")) == [
+        (one.id, one.wave, one.revision),
+        (two.id, 7, two.revision + 1),
+        (three.id, three.wave, three.revision),
+    ]
+    assert ledger.last_event() == told
+
+
 def test_what_is_held_is_held_once(ledger: Ledger, now: datetime) -> None:
     assert ledger.hold("shop", "anna", "", now)
     assert not ledger.hold("shop", "bert", "", now)
