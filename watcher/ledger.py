@@ -314,11 +314,14 @@ class Ledger:
                 connection.execute(insert(leases), [{"name": n, "holder": holder, "until": now + ttl} for n in posted])
         return posted
 
-    def answered(self, *names: str) -> None:
-        """Takes the notes of `post` away: what is asked for from now on is a new order."""
+    def answered(self, *names: str) -> bool:
+        """Takes the notes of `post` away, if there are any: what is asked for from now on is a new order."""
         with self._database.noting() as connection:
-            for part in _parts(names):
-                connection.execute(delete(leases).where(leases.c.name.in_(part), leases.c.holder.startswith(_POSTED)))
+            notes = [
+                delete(leases).where(leases.c.name.in_(part), leases.c.holder.startswith(_POSTED))
+                for part in _parts(names)
+            ]
+            return sum(connection.execute(note).rowcount for note in notes) > 0
 
     def rest(self, name: str, until: datetime) -> None:
         """Notes that somebody outside, called `name`, wants to be left alone until then: see `rests`."""

@@ -4,8 +4,9 @@ It never waits for anybody and does nothing itself. Two looks at once do no harm
 """
 
 import contextlib
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
@@ -30,6 +31,8 @@ from watcher.weigh import weigh
 
 NUDGE = "nudge"
 """The note that a look was asked for and has not begun: nobody needs to ask once more."""
+_AGAIN = "look again"
+"""The note that somebody came to look while a look was going on, which may not have seen why."""
 
 
 @dataclass(slots=True)
@@ -45,24 +48,51 @@ class Round:
         self.due[f"{order}:{id}"] = (order, id, lane)
 
 
-def look(desk: Desk) -> Round | None:
-    """One round. None if another look is going on right now."""
-    desk.ledger.answered(NUDGE)
+def look(desk: Desk, rest: Callable[[float], object] | None = None) -> Round | None:
+    """One round. None if another look is going on right now: who does that is told, and has it asked for again.
+
+    `rest` waits for so many seconds afterwards, while nobody else looks either: see `rest_of`.
+    """
+    result = None
     with desk.ledger.lease("look", desk.clock) as mine:
-        if not mine:
-            return None
-        now, result = desk.clock(), Round()
-        _look_at_receivers(desk, now, result)
-        heads = {head.app: head for head in desk.ledger.kept(Head, "app", desk.settings.apps)}
-        for name in desk.settings.apps.keys() - heads.keys():
-            heads[name] = desk.ledger.add(Head(app=name), now) or Head(app=name)
-        for name, app in desk.settings.apps.items():
-            # A worker wrote while we read: what it wrote is looked at in the next round.
-            with contextlib.suppress(Overtaken):
-                _look_at_app(desk, heads[name], app, now, result)
-        _look_at_indexes(desk, heads.values(), now, result)
-        _send(desk, now, result)
-        return result
+        if mine:
+            desk.ledger.answered(NUDGE, _AGAIN)
+            began = time.monotonic()
+            result = _look(desk)
+            if rest is not None:
+                rest(rest_of(time.monotonic() - began))
+        else:
+            desk.ledger.post([_AGAIN], desk.clock())
+    if result is not None and desk.ledger.answered(_AGAIN):
+        desk.ledger.answered(NUDGE)
+        desk.post.nudge()
+    return result
+
+
+def rest_of(seconds: float) -> float:
+    """How long to rest after a look that took so long, so that looks take a quarter of the time at most.
+
+    A look at ten thousand hosts takes a good part of a second, and every host that is ready asks for one.
+    """
+    return min(3 * seconds, _LONGEST_REST)
+
+
+_LONGEST_REST = 2.0
+
+
+def _look(desk: Desk) -> Round:
+    now, result = desk.clock(), Round()
+    _look_at_receivers(desk, now, result)
+    heads = {head.app: head for head in desk.ledger.kept(Head, "app", desk.settings.apps)}
+    for name in desk.settings.apps.keys() - heads.keys():
+        heads[name] = desk.ledger.add(Head(app=name), now) or Head(app=name)
+    for name, app in desk.settings.apps.items():
+        # A worker wrote while we read: what it wrote is looked at in the next round.
+        with contextlib.suppress(Overtaken):
+            _look_at_app(desk, heads[name], app, now, result)
+    _look_at_indexes(desk, heads.values(), now, result)
+    _send(desk, now, result)
+    return result
 
 
 def _send(desk: Desk, now: datetime, result: Round) -> None:

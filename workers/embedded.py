@@ -12,14 +12,13 @@ from watcher.desk import Desk
 from watcher.errors import ToplayerError
 from watcher.hurry import hurry
 from watcher.ledger import Ledger
-from watcher.look import look
+from watcher.look import look, rest_of
 from watcher.order import Lane, Order
 from watcher.settings import Settings
 from watcher.unfinished import unfinished
 
 log = logging.getLogger("toplayer")
 Carry = Callable[[Order, str, Desk], object]
-LONGEST_REST = 2.0
 AWAKE = 0.25
 """Seconds between two looks while something is in motion and says nothing, such as a health proof."""
 
@@ -125,10 +124,7 @@ T = TypeVar("T")
 
 
 def rested(do: Callable[[], T]) -> tuple[T, float]:
-    """What `do` returns, and the seconds to rest after it, so that it takes a quarter of the time at most.
-
-    A look at ten thousand hosts takes a good part of a second, and every host that is ready asks for one.
-    """
+    """What `do` returns, and the seconds to rest after it: see `rest_of`."""
     began = time.monotonic()
     result = do()
-    return result, min(3 * (time.monotonic() - began), LONGEST_REST)
+    return result, rest_of(time.monotonic() - began)

@@ -1,6 +1,7 @@
 """One thin Celery task per order, and one for the look. They carry ids, never objects."""
 
 import logging
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
@@ -25,7 +26,7 @@ def register(app: Celery, desk: Callable[[], Desk], carry: Carry) -> None:
         app.task(_told(_task(order, desk, carry), order), name=str(order), shared=False)
 
     def look_once() -> None:
-        look(desk())
+        look(desk(), rest=time.sleep)
 
     app.task(_told(look_once, LOOK), name=LOOK, shared=False)
 

@@ -78,8 +78,8 @@ class FakeLedger:
             written.append(after)
         return written
 
-    def answered(self, *names: str) -> None:
-        return
+    def answered(self, *names: str) -> bool:
+        return False
 
     def note(self, happened: Event) -> None:
         self._events.append(happened)

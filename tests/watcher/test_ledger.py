@@ -287,7 +287,8 @@ def test_an_order_on_its_way_is_not_sent_twice_and_is_taken_over_by_its_worker(l
 def test_a_look_that_was_asked_for_is_not_asked_for_again_until_it_begins(ledger: Ledger, now: datetime) -> None:
     assert ledger.post(["nudge"], now) == ["nudge"]
     assert ledger.post(["nudge"], now) == []
-    ledger.answered("nudge")
+    assert ledger.answered("nudge", "another")
+    assert not ledger.answered("nudge")
     assert ledger.post(["nudge"], now) == ["nudge"]
 
 

@@ -63,6 +63,7 @@ class FakePost:
 
     sent: list[tuple[Order, str]] = field(default_factory=list)
     room: int = 1_000
+    nudged: int = 0
 
     def send(self, order: Order, id: str, lane: Lane = Lane.HERE) -> None:
         if len(self.sent) == self.room:
@@ -70,7 +71,7 @@ class FakePost:
         self.sent.append((order, id))
 
     def nudge(self) -> None:
-        return
+        self.nudged += 1
 
     def taken(self) -> set[tuple[Order, str]]:
         sent, self.sent = set(self.sent), []
@@ -216,6 +217,35 @@ def test_a_look_while_another_is_going_on_leaves_it_the_work(desk: Desk) -> None
     with desk.ledger.lease("look", desk.clock):
         assert look(desk) is None
     assert sent(desk) == set()
+
+
+def test_nobody_looks_while_one_rests_after_its_look(desk: Desk) -> None:
+    rests: list[float] = []
+
+    def rest(seconds: float) -> None:
+        rests.append(seconds)
+        assert look(desk) is None
+
+    look(desk, rest=rest)
+    assert len(rests) == 1
+    assert 0 < rests[0] <= 2.0
+    assert isinstance(desk.post, FakePost)
+    assert desk.post.nudged == 1
+
+
+def test_whoever_came_while_a_look_was_going_on_has_it_asked_for_again(desk: Desk) -> None:
+    @dataclass
+    class Busy(FakePost):
+        """While it sends, somebody else comes to look."""
+
+        def send(self, order: Order, id: str, lane: Lane = Lane.HERE) -> None:
+            assert look(desk) is None
+
+    busy = Busy()
+    look(replace(desk, post=busy))
+    assert busy.nudged == 1
+    look(replace(desk, post=busy, fresh_since=desk.clock() + MINUTE))
+    assert busy.nudged == 1, "nobody came"
 
 
 def test_a_bump_is_proposed_and_then_surveyed_and_then_merged(desk: Desk, clock: Clock) -> None:
