@@ -25,7 +25,7 @@ from watcher.order import Lane, Order
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from workers import steps
 from workers.carry import carry_out
-from workers.embedded import Threads, rested
+from workers.embedded import Threads
 from workers.fleet.roll import step as roll_step
 
 AT_ONCE = 500
@@ -115,13 +115,13 @@ def _until_done(threads: Threads, desk: Desk, cost: Cost) -> None:
     began, cpu = time.monotonic(), time.process_time()
     while True:
         before = time.thread_time()
-        _, rest = rested(lambda: look(desk))
+        look(desk, time.sleep)
         cost.looking += time.thread_time() - before
         cost.looks += 1
         found = desk.ledger.find(Rollout, id="shop:1")
         if found is None or not found.stage.is_open:
             break
-        threads.wait(desk.settings.toplayer.look.total_seconds(), rest)
+        threads.wait(desk.settings.toplayer.look.total_seconds())
     cost.seconds, cost.cpu = time.monotonic() - began, time.process_time() - cpu
 
 

@@ -62,11 +62,7 @@ def _is_as_far(lookup: Lookup, said: Unchanged) -> bool:
     mark, theirs = lookup.feed, said.mark
     if mark is None or lookup.outcome is Outcome.UNKNOWN:
         return False
-    return (mark.url, mark.index, mark.alone) == (
-        theirs.url,
-        theirs.index,
-        theirs.alone,
-    ) and mark.cursor >= theirs.cursor
+    return mark == replace(theirs, cursor=mark.cursor) and mark.cursor >= theirs.cursor
 
 
 def seen(lookup: Lookup, state: IndexState | None) -> Lookup:

@@ -53,20 +53,27 @@ def look(desk: Desk, rest: Callable[[float], object] | None = None) -> Round | N
 
     `rest` waits for so many seconds afterwards, while nobody else looks either: see `rest_of`.
     """
-    result = None
-    with desk.ledger.lease("look", desk.clock) as mine:
-        if mine:
-            desk.ledger.answered(NUDGE, _AGAIN)
-            began = time.monotonic()
-            result = _look(desk)
-            if rest is not None:
-                rest(rest_of(time.monotonic() - began))
-        else:
-            desk.ledger.post([_AGAIN], desk.clock())
+    result = _alone(desk, rest)
+    if result is None:
+        desk.ledger.post([_AGAIN], desk.clock())
+        # Whoever was looking may have asked for the note a moment before it was there.
+        result = _alone(desk, rest)
     if result is not None and desk.ledger.answered(_AGAIN):
         desk.ledger.answered(NUDGE)
         desk.post.nudge()
     return result
+
+
+def _alone(desk: Desk, rest: Callable[[float], object] | None) -> Round | None:
+    with desk.ledger.lease("look", desk.clock) as mine:
+        if not mine:
+            return None
+        desk.ledger.answered(NUDGE, _AGAIN)
+        began = time.monotonic()
+        result = _look(desk)
+        if rest is not None:
+            rest(rest_of(time.monotonic() - began))
+        return result
 
 
 def rest_of(seconds: float) -> float:

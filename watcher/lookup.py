@@ -145,10 +145,12 @@ Traces = Callable[[], Sequence[Trace]]
 
 
 class Unchanged(NamedTuple):
-    """Packages of which a feed has told nothing new, and how far it has been read."""
+    """Packages of which a feed has told nothing new, and how far it has been read. Of the others, `changed` is when
+    their files have changed last, as the feed has it; None: it cannot tell."""
 
     packages: Set[str]
     mark: Mark
+    changed: Mapping[str, float] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,7 +63,7 @@ def poll_index(
 
     def look_up(some: Sequence[Lookup]) -> Iterator[Lookup]:
         again = [lookup.for_program(program()) for lookup in some]
-        for one in index.look_up(again, http, turn.now, watched.pins):
+        for one in index.look_up(again, http, turn.now, watched.pins, said):
             yield dated(known.get(one.package), one, turn.now)
 
     fresh = [known.get(package) or Lookup(index=state.index, package=package) for package in asked]

@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from watcher.desk import Desk
 from watcher.errors import ToplayerError
 from watcher.hurry import hurry
 from watcher.ledger import Ledger
-from watcher.look import look, rest_of
+from watcher.look import look
 from watcher.order import Lane, Order
 from watcher.settings import Settings
 from watcher.unfinished import unfinished
@@ -30,7 +29,7 @@ class Threads:
     def __init__(self, carry: Carry, workers: int) -> None:
         self._carry = carry
         self._pools = {lane: ThreadPoolExecutor(workers, thread_name_prefix=f"toplayer-{lane}") for lane in Lane}
-        self._changed, self._closed = threading.Event(), threading.Event()
+        self._changed = threading.Event()
         self._lock = threading.Lock()
         self._busy = 0
         self.desk: Desk | None = None
@@ -43,11 +42,9 @@ class Threads:
     def nudge(self) -> None:
         self._changed.set()
 
-    def wait(self, seconds: float, rest: float = 0.0) -> None:
-        """Returns when something has changed, or after `seconds`; in no case before `rest` is over."""
-        until = time.monotonic() + rest
+    def wait(self, seconds: float) -> None:
+        """Returns when something has changed, or after `seconds`."""
         self._changed.wait(seconds)
-        self._closed.wait(until - time.monotonic())
         self._changed.clear()
 
     @property
@@ -58,7 +55,6 @@ class Threads:
 
     def close(self) -> None:
         """Lets the running steps finish and takes no new ones."""
-        self._closed.set()
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
         for pool in self._pools.values():
@@ -97,7 +93,7 @@ def run_until_idle(desk: Desk, threads: Threads, patience: timedelta, tell: Call
     while True:
         # Asked before the look: what a step has written since then, the look has not seen.
         was_idle = threads.is_idle
-        result, rest = rested(lambda: look(desk))
+        result = look(desk, time.sleep)
         now = desk.clock()
         left = unfinished(desk.settings, desk.ledger, now, patience)
         if left:
@@ -106,25 +102,14 @@ def run_until_idle(desk: Desk, threads: Threads, patience: timedelta, tell: Call
             quiet_since = now
         elif not left or now - quiet_since > patience:
             return
-        threads.wait(AWAKE, rest)
+        threads.wait(AWAKE)
 
 
 def serve(desk: Desk, threads: Threads, stop: threading.Event) -> None:
     """Looks until `stop` is set: at once when something has changed, else at the configured interval."""
     while not stop.is_set():
-        rest = 0.0
         try:
-            _, rest = rested(lambda: look(desk))
+            look(desk, time.sleep)
         except ToplayerError as error:
             log.error("look: %s", error.advice)
-        threads.wait(desk.settings.toplayer.look.total_seconds(), rest)
-
-
-T = TypeVar("T")
-
-
-def rested(do: Callable[[], T]) -> tuple[T, float]:
-    """What `do` returns, and the seconds to rest after it: see `rest_of`."""
-    began = time.monotonic()
-    result = do()
-    return result, rest_of(time.monotonic() - began)
+        threads.wait(desk.settings.toplayer.look.total_seconds())

@@ -44,8 +44,11 @@ class Hide(logging.Formatter):
 
 def _is_of_the_broker(record: logging.LogRecord, error: BaseException) -> bool:
     """By names: who only asks for `status` has neither Redis nor Celery loaded."""
-    away = isinstance(error, ConnectionError | TimeoutError) or type(error).__module__.startswith(_AWAY)
-    return away and record.name.startswith(("celery.", "kombu."))
+    if not record.name.startswith(("celery.", "kombu.")):
+        return False
+    # What a task of ours meets may be any other connection, and then it is a fault of ours.
+    bare = isinstance(error, ConnectionError | TimeoutError) and record.name != "celery.app.trace"
+    return bare or type(error).__module__.startswith(_AWAY)
 
 
 def start(settings: Settings, level: str = "info") -> None:

@@ -26,7 +26,7 @@ def register(app: Celery, desk: Callable[[], Desk], carry: Carry) -> None:
         app.task(_told(_task(order, desk, carry), order), name=str(order), shared=False)
 
     def look_once() -> None:
-        look(desk(), rest=time.sleep)
+        look(desk(), time.sleep)
 
     app.task(_told(look_once, LOOK), name=LOOK, shared=False)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from watcher.errors import IndexUnreachable
 from watcher.http import Http
-from watcher.lookup import Lookup, Outcome, Traces
+from watcher.lookup import Lookup, Outcome, Traces, Unchanged
 from watcher.pin import Pin
 from watcher.release import File, Release
 from watcher.versions import SCHEMES
@@ -62,7 +62,14 @@ class FakeIndex:
     def unchanged(self, traces: Traces, http: Http, now: datetime, pins: Iterable[Pin] = ()) -> None:
         """See `watcher.indexes.Index`: it has no feed."""
 
-    def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
+    def look_up(
+        self,
+        known: Sequence[Lookup],
+        http: Http,
+        now: datetime,
+        pins: Iterable[Pin] = (),
+        said: Unchanged | None = None,
+    ) -> Iterator[Lookup]:
         """See `watcher.indexes.Index`."""
         for lookup in known:
             yield self._looked_up(lookup, now)

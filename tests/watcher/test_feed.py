@@ -120,6 +120,7 @@ def test_what_is_new_is_asked_for_and_the_others_keep_how_far_they_were_told(wor
         world.poll()
     world.server.publish(NAMES[2], "1.1.0", files={})
     asked = world.poll()
+    assert asked.count("/changes.json") == 1, "it is read once for all"
     assert asked.count(f"/p2/{NAMES[2]}.json") == 1
     assert [path for path in asked if path.startswith("/p2/")] == [f"/p2/{NAMES[2]}.json"]
     assert world.versions(NAMES[2]) == {"1.0.0", "1.1.0"}

@@ -1,6 +1,7 @@
 """The look: it orders what is due, once, takes the turns that are due, and does nothing itself."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -217,6 +218,18 @@ def test_a_look_while_another_is_going_on_leaves_it_the_work(desk: Desk) -> None
     with desk.ledger.lease("look", desk.clock):
         assert look(desk) is None
     assert sent(desk) == set()
+
+
+def test_who_comes_as_a_look_ends_looks_itself(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    post, busy = desk.ledger.post, ExitStack()
+    assert busy.enter_context(desk.ledger.lease("look", desk.clock))
+
+    def posted(names: Collection[str], now: datetime) -> list[str]:
+        busy.close()
+        return post(names, now)
+
+    monkeypatch.setattr(desk.ledger, "post", posted)
+    assert look(desk) is not None
 
 
 def test_nobody_looks_while_one_rests_after_its_look(desk: Desk) -> None:

@@ -46,3 +46,4 @@ def test_a_message_that_could_not_be_acknowledged_because_the_broker_died_is_one
     assert said.endswith("celery.worker.request lost it (ConnectionError: redis://:[hidden]@broker went away)"), said
     assert "Traceback" in logged(logging.CRITICAL, kind=KeyError, name="celery.worker.request"), "but nothing else is"
     assert "Traceback" in logged(logging.ERROR, kind=away, name="toplayer")
+    assert "Traceback" in logged(logging.ERROR, kind=ConnectionResetError, name="celery.app.trace"), "it is no broker's"

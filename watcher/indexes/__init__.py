@@ -28,13 +28,21 @@ class Index(Protocol):
         """
         ...
 
-    def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
+    def look_up(
+        self,
+        known: Sequence[Lookup],
+        http: Http,
+        now: datetime,
+        pins: Iterable[Pin] = (),
+        said: Unchanged | None = None,
+    ) -> Iterator[Lookup]:
         """Each package's lookup as of `now` (UTC), in the order in which the answers come.
 
         `known` is what was known of the packages that are asked for; a package that never was looked up has a bare
         `Lookup`. An index that does not answer for a package makes its lookup *unknown*, with the reason and with what
         was known before; nothing is raised, so a package that fails costs the others nothing. `pins` are those for
-        whose sake is asked: there may be more to ask for than releases.
+        whose sake is asked: there may be more to ask for than releases. `said` is what `unchanged` has just said of
+        others.
         """
         ...
 

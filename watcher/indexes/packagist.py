@@ -47,7 +47,14 @@ class Packagist:
             return self._round(http, now, pins).unchanged(traces())
         return None
 
-    def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
+    def look_up(
+        self,
+        known: Sequence[Lookup],
+        http: Http,
+        now: datetime,
+        pins: Iterable[Pin] = (),
+        said: Unchanged | None = None,
+    ) -> Iterator[Lookup]:
         """See `Index`. One request, if nothing has changed and the repository has a feed.
 
         Branches are asked for where a project would take what was not released yet.
@@ -59,7 +66,7 @@ class Packagist:
         except IndexRefused as error:
             yield from (lookup.refused(now, error) for lookup in known)
             return
-        yield from asking.look_up(known)
+        yield from asking.look_up(known, said)
 
     def _round(self, http: Http, now: datetime, pins: Iterable[Pin]) -> "_Round":
         learn = Learning(frozenset(pin.package for pin in pins if pin.stability == "dev"), now)
@@ -77,10 +84,10 @@ class _Round:
         news = self._news(known)
         if news is None or not news.mark.alone:
             return None
-        return Unchanged({one.package for one in known if self._is_quiet(one, news)}, news.mark)
+        return Unchanged({one.package for one in known if self._is_quiet(one, news)}, news.mark, news.changed)
 
-    def look_up(self, known: Sequence[Lookup]) -> Iterator[Lookup]:
-        news = self._news(known)
+    def look_up(self, known: Sequence[Lookup], said: Unchanged | None) -> Iterator[Lookup]:
+        news = News(said.mark, changed=said.changed) if said else self._news(known)
         if news is not None and news.mark.alone:
             silent = {one.package for one in known if self._is_quiet(one, news)}
             yield from (quiet(one, news.mark, self._learn.now) for one in known if one.package in silent)

@@ -14,7 +14,7 @@ from watcher.http import Http, Request, Response
 from watcher.indexes.key import key_of
 from watcher.indexes.pypi_advisories import Page
 from watcher.indexes.simple import parse
-from watcher.lookup import Lookup, Outcome, Traces
+from watcher.lookup import Lookup, Outcome, Traces, Unchanged
 from watcher.pin import Pin
 from watcher.settings import IndexSettings
 
@@ -44,7 +44,14 @@ class PyPI:
     def unchanged(self, traces: Traces, http: Http, now: datetime, pins: Iterable[Pin] = ()) -> None:
         """See `Index`: it has no feed."""
 
-    def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
+    def look_up(
+        self,
+        known: Sequence[Lookup],
+        http: Http,
+        now: datetime,
+        pins: Iterable[Pin] = (),
+        said: Unchanged | None = None,
+    ) -> Iterator[Lookup]:
         """See `Index`. One conditional request per package, and one per pinned release where there is a JSON API."""
         try:
             key = key_of(self._settings, self.url)

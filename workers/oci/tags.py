@@ -8,7 +8,7 @@ from datetime import datetime
 from watcher.errors import Refused, Temporary
 from watcher.http import Http
 from watcher.image import Digest, Reference
-from watcher.lookup import Lookup, Outcome, Traces
+from watcher.lookup import Lookup, Outcome, Traces, Unchanged
 from watcher.pin import Pin
 from watcher.release import File, Release
 from watcher.settings import RegistrySettings
@@ -33,7 +33,14 @@ class Tags:
     def unchanged(self, traces: Traces, http: Http, now: datetime, pins: Iterable[Pin] = ()) -> None:
         """See `watcher.indexes.Index`: it has no feed."""
 
-    def look_up(self, known: Sequence[Lookup], http: Http, now: datetime, pins: Iterable[Pin] = ()) -> Iterator[Lookup]:
+    def look_up(
+        self,
+        known: Sequence[Lookup],
+        http: Http,
+        now: datetime,
+        pins: Iterable[Pin] = (),
+        said: Unchanged | None = None,
+    ) -> Iterator[Lookup]:
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="tags") as pool:
             yield from pool.map(lambda lookup: self._one(lookup, now), known)
 
