@@ -1,10 +1,13 @@
 """Rounds by a feed of changes: what they write, and that nothing is missed, whatever happens in between."""
 
+import contextlib
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +60,18 @@ class World:
         self.state = poll_index(self.state, self.settings, self.ledger, self.index, self.http, turn)
         return [asked.path.partition("?")[0] for asked in self.server.asked]
 
+    def die(self, amid: bool) -> None:
+        """A round of a process that dies: amid the answers, or when all is written but how the index is."""
+        before = self.state
+        if amid:
+            dying = _Dying(self.settings.indexes["packages"])
+            turn = Turn(self.now, self.now, at_once=True)
+            with contextlib.suppress(Killed):
+                poll_index(before, self.settings, self.ledger, dying, self.http, turn)
+        else:
+            self.poll()
+        self.state = before
+
     def ask(self, *pins: Pin) -> None:
         """What a command does for a pin of which it has to know more."""
         ask(pins, self.settings, self.ledger, self.http, lambda: self.now, lambda _: self.index)
@@ -68,6 +83,16 @@ class World:
 
     def versions(self, name: str) -> set[str]:
         return {release.version for release in self.lookup(name).releases}
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class _Dying(Packagist):
+    def look_up(self, *given: Any, **more: Any) -> Iterator[Lookup]:
+        yield from itertools.islice(super().look_up(*given, **more), 1)
+        raise Killed
 
 
 def _settings(root: Path, server: ComposerRepository) -> Settings:
@@ -186,7 +211,7 @@ def test_nothing_is_missed_whatever_happens_in_between(world: World, seed: int) 
             case "ask":
                 world.ask(_pin(name, version="9.9.9"))
         path = f"/p2/{life.choice(NAMES)}.json"
-        fault = life.choice(["none", "none", "none", "down", "path", "feed", "late"])
+        fault = life.choice(["none", "none", "none", "down", "path", "feed", "late", "amid", "unnoted"])
         world.server.down = fault == "down"
         if fault in ("path", "feed"):
             world.server.spoil(path if fault == "path" else "/changes.json", ERROR)
@@ -194,6 +219,9 @@ def test_nothing_is_missed_whatever_happens_in_between(world: World, seed: int) 
         late = fault == "late" and what in ("publish", "branch")
         world.server.lag = {name, f"{name}~dev"} if late else set()
         world.server.rest = 0 if late else life.choice([0, 900])
+        if fault in ("amid", "unnoted"):
+            world.now += ROUND
+            world.die(amid=fault == "amid")
         world.poll(life.choice([ROUND, ROUND, ROUND, DAY]))
         world.server.down, world.server.lag = False, set()
         if fault in ("path", "feed"):
