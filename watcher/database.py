@@ -21,6 +21,7 @@ class Database:
         """Opens the database at `url`, bringing its tables up to date. A ledger error if that cannot be done."""
         self._engine = _engine(url)
         self._quiet = _engine(url, durable=False)
+        self._reader = _reader(self._engine, url)
         self.where = self._engine.url.render_as_string(hide_password=True)
         try:
             with self._translated():
@@ -31,14 +32,14 @@ class Database:
 
     def close(self) -> None:
         """Gives the connections back."""
-        self._engine.dispose()
-        self._quiet.dispose()
+        for engine in (self._engine, self._quiet, self._reader):
+            engine.dispose()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection to read by."""
-        with self._translated(), self._engine.connect() as connection:
-            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        """A connection to read by, each statement for itself. On SQLite nobody who writes is waited for."""
+        with self._translated(), self._reader.connect() as connection:
+            yield connection
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -71,21 +72,30 @@ def _words(error: SQLAlchemyError) -> str:
     return str(getattr(error, "orig", error)).strip().splitlines()[0][:200]
 
 
-def _engine(url: str, *, durable: bool = True) -> Engine:
+def _reader(engine: Engine, url: str) -> Engine:
+    """Who reads begins nothing. SQLite's connections are set so once and for all: to set one for each question and
+    back again takes longer than the question."""
+    if engine.dialect.name == "sqlite":
+        return _engine(url, isolation_level="AUTOCOMMIT")
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _engine(url: str, *, durable: bool = True, **options: Any) -> Engine:
     """`durable`: what is committed is on the disk. It costs a wait for the disk, and most of a step's time."""
     try:
         parsed = make_url(url)
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-        engine = create_engine(parsed, **_options(parsed.get_backend_name(), durable))
+        engine = create_engine(parsed, **_options(parsed.get_backend_name(), durable), **options)
     except (SQLAlchemyError, ModuleNotFoundError) as error:
         hint = 'PostgreSQL needs its driver: pip install "toplayer[postgres]"' if "psycopg" in str(error) else ""
         raise LedgerRefused(url.partition("://")[0] + "://…", str(error).splitlines()[0], hint) from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", partial(_as_wal, "FULL" if durable else "NORMAL"))
         # SQLite's driver begins late, and a transaction that first reads and then writes can then lose its lock race
-        # half-way. Every transaction here writes, so it says so from the start.
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        # half-way. Every transaction here writes, so it says so from the start. (The event comes without one, too.)
+        if "isolation_level" not in options:
+            event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
 
 

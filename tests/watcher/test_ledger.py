@@ -358,6 +358,13 @@ def test_the_migrations_make_exactly_the_tables_of_a_new_ledger(ledger: Ledger, 
             assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [newest()]
 
 
+def test_who_reads_waits_for_nobody_who_writes(ledger: Ledger, url: str, now: datetime) -> None:
+    ledger.add(found(now), now)
+    with contextlib.closing(Database(url)) as other, other.writing() as connection:
+        connection.execute(text("UPDATE bumps SET why = 'not yet'"))
+        assert ledger.all(Bump) == (found(now),)
+
+
 def test_a_ledger_from_the_future_is_left_alone(ledger: Ledger, url: str) -> None:
     with contextlib.closing(Database(url)) as database, database.writing() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
