@@ -1,6 +1,6 @@
 """Which index answers for a pin. Two packages of one name on two indexes are two packages, and one may be an attack."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache, reduce
 
@@ -29,6 +29,17 @@ def route(pin: Pin, indexes: Indexes) -> tuple[str, ...]:
         return claimed or usual
     served = tuple(_served(pin, kin))
     return tuple(name for name in served if name in claimed) if claimed else served
+
+
+def routes(pins: Iterable[Pin], indexes: Indexes) -> Iterator[tuple[Pin, tuple[str, ...]]]:
+    """Each pin with its `route`. Where no index claims packages by their names, those from one place go one way."""
+    claims = any(settings.only for settings in indexes.values())
+    ways: dict[tuple[object, ...], tuple[str, ...]] = {}
+    for pin in pins:
+        place = pin.ecosystem, pin.source, pin.registry, pin.registries, claims and pin.package
+        if place not in ways:
+            ways[place] = route(pin, indexes)
+        yield pin, ways[place]
 
 
 def _named(pin: Pin) -> tuple[str, ...]:

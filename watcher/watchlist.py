@@ -8,7 +8,7 @@ from watcher.head import Head
 from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, IndexState, Lookup, Outcome
 from watcher.pin import Pin
-from watcher.route import is_open, leads_on, route
+from watcher.route import is_open, leads_on, routes
 from watcher.settings import Settings
 
 Subject = tuple[str, str]
@@ -58,10 +58,8 @@ class Watchlist:
     def packages(self, index: str) -> set[str]:
         """Those that an index is to be asked about: it is their turn on the way of a pin (`watcher.route`)."""
         found = set()
-        for pin in self.pins:
-            way = route(pin, self.settings.indexes)
-            before = way[: way.index(index)] if index in way else None
-            if before is not None and all(self._leads_on(name, pin) for name in before):
+        for pin, way in routes(self.pins, self.settings.indexes):
+            if index in way and all(self._leads_on(name, pin) for name in way[: way.index(index)]):
                 found.add(pin.package)
         return found
 
@@ -71,7 +69,8 @@ class Watchlist:
         They come from a public index: the name of an internal package is nobody's business, and a public advisory about
         that name is about another package.
         """
-        return {(pin.ecosystem, pin.package) for pin in self.pins if self._is_public(pin)}
+        ways = routes(self.pins, self.settings.indexes)
+        return {(pin.ecosystem, pin.package) for pin, way in ways if self._is_public(pin, way)}
 
     def is_unseen(self, index: str) -> bool:
         """Whether there is a package that the index was never asked about."""
@@ -98,8 +97,8 @@ class Watchlist:
     def _said(self, index: str, pin: Pin) -> Said | None:
         return self.said[index].get(pin.package)
 
-    def _is_public(self, pin: Pin) -> bool:
-        for name in route(pin, self.settings.indexes):
+    def _is_public(self, pin: Pin, way: Iterable[str]) -> bool:
+        for name in way:
             said = self._said(name, pin)
             if said is None or said.outcome is not Outcome.ABSENT or not self._leads_on(name, pin):
                 return said is not None and self.settings.indexes[name].is_public
