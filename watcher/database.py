@@ -1,6 +1,7 @@
 """A ledger's database: its connections and transactions. Errors of SQLAlchemy end here."""
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ class Database:
         self._engine = _engine(url)
         self._quiet = _engine(url, durable=False)
         self._reader = _reader(self._engine, url)
+        self._mine = threading.local()
         self.where = self._engine.url.render_as_string(hide_password=True)
         try:
             with self._translated():
@@ -38,8 +40,21 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection to read by, each statement for itself. On SQLite nobody who writes is waited for."""
-        with self._translated(), self._reader.connect() as connection:
-            yield connection
+        with self._translated():
+            mine: Connection | None = getattr(self._mine, "connection", None)
+            with contextlib.nullcontext(mine) if mine is not None else self._reader.connect() as connection:
+                yield connection
+
+    @contextlib.contextmanager
+    def at_hand(self) -> Iterator[None]:
+        """Within the block, this thread reads by one connection. To take one and to give it back, and to ask a server
+        whether it is still there, takes as long as a question."""
+        with self.reading() as connection:
+            self._mine.connection = connection
+            try:
+                yield
+            finally:
+                del self._mine.connection
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:

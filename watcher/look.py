@@ -70,7 +70,8 @@ def _alone(desk: Desk, rest: Callable[[float], object] | None) -> Round | None:
             return None
         desk.ledger.answered(NUDGE, _AGAIN)
         began = time.monotonic()
-        result = _look(desk)
+        with desk.ledger.at_hand():
+            result = _look(desk)
         if rest is not None:
             rest(rest_of(time.monotonic() - began))
         return result

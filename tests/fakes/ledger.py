@@ -24,6 +24,9 @@ class FakeLedger:
         self._events: list[Event] = []
         self._holds: dict[str, str] = {}
 
+    def at_hand(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
     def find(self, kind: type[E], **key: Any) -> E | None:
         known: Any = self._rows[kind].get(tuple(key.values())) if list(key) == list(_KEYS[kind]) else None
         found = (known,) if known is not None else self.all(kind, **key)

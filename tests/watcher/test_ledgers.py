@@ -74,6 +74,14 @@ def test_the_same_is_written_into_many_entries_and_no_event_comes_of_it(ledger: 
     assert ledger.last_event() == told
 
 
+def test_who_has_the_ledger_at_hand_sees_what_is_written_meanwhile(ledger: Ledger, now: datetime) -> None:
+    with ledger.at_hand():
+        assert ledger.all(Rollout) == ()
+        ledger.add(rollout(now, RolloutStage.BUILT), now)
+        assert len(ledger.all(Rollout)) == 1
+    assert len(ledger.all(Rollout)) == 1
+
+
 def test_what_is_held_is_held_once(ledger: Ledger, now: datetime) -> None:
     assert ledger.hold("shop", "anna", "", now)
     assert not ledger.hold("shop", "bert", "", now)

@@ -37,19 +37,27 @@ class Http:
         """
         self._limits = limits or Limits()
         self._wires = Wires(contact, ca, self._limits)
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop
         self._over: asyncio.Event
 
     def __enter__(self) -> Self:
-        up: Future[None] = Future()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._live(up)), name="http", daemon=True)
-        self._thread.start()
-        up.result()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join()
+        if self._thread is not None:
+            self._loop.call_soon_threadsafe(self._over.set)
+            self._thread.join()
+
+    def _started(self) -> None:
+        """The thread is there with the first request: in most rounds an index is not asked anything."""
+        with self._starting:
+            if self._thread is None:
+                up: Future[None] = Future()
+                self._thread = threading.Thread(target=lambda: asyncio.run(self._live(up)), name="http", daemon=True)
+                self._thread.start()
+                up.result()
 
     async def _live(self, up: Future[None]) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
@@ -76,8 +84,11 @@ class Http:
         A server that fails ten times in a row, or asks to be left alone for long, is not asked for the rest. `later`
         gives servers the moment that they need to agree with each other (`Limits.lag`).
         """
+        if not requests:
+            return
+        self._started()
         crew = _Crew(self._wires, self._limits, requests)
-        work = asyncio.run_coroutine_threadsafe(crew.work(self._limits.lag if later and requests else 0.0), self._loop)
+        work = asyncio.run_coroutine_threadsafe(crew.work(self._limits.lag if later else 0.0), self._loop)
         work.add_done_callback(lambda _: crew.done.put(None))
         try:
             while (done := crew.done.get()) is not None:

@@ -71,7 +71,7 @@ class PyPI:
             else:
                 yield learned(lookup, result, now)
         # Who has none of the forms that we ask for in words may have one of them all the same.
-        for request, result in http.many(tuple(picky)) if picky else ():
+        for request, result in http.many(tuple(picky)):
             yield learned(picky[request], result, now)
 
     def _warned(
@@ -91,7 +91,7 @@ class PyPI:
                 pages |= {self._about(page, key): page for page in some}
             else:
                 yield replace(lookup, advisories=()) if lookup.outcome is Outcome.ANSWER else lookup
-        for request, result in http.many(tuple(pages)) if pages else ():
+        for request, result in http.many(tuple(pages)):
             told[pages[request].lookup.package][1].append((pages[request], result))
         yield from (_with_told(lookup, answers, now) for lookup, answers in told.values())
 
