@@ -8,7 +8,7 @@ included), bytes are counted by the upstream in both directions, heads included.
 Of toplayer there are three rows: the whole command `toplayer check` (start of Python, git, the table); a look of a
 service that is running already, when it is asked for, at all pins; and the rounds that it makes by itself every 15
 minutes, as the mean of a day's 96, when every pin is at its newest: in them PyPI is not asked about what has to wait
-for its cooldown anyway.
+for its cooldown anyway. It is the third day, when what was asked about at once at first is so no more.
 """
 
 import json
@@ -35,10 +35,10 @@ from watcher.desk import Desk
 from watcher.image import Digest
 from watcher.ledger import Ledger, utcnow
 from watcher.look import look
-from watcher.order import Order
+from watcher.order import Lane, Order
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
 from watcher.units import size
-from workers.hands import Nobody, settle
+from workers.hands import settle
 from workers.steps import carry
 
 PINS = 1_000
@@ -134,8 +134,7 @@ def _toplayer(root: Path, upstream: Upstream, ecosystem: str) -> Iterator[Cost]:
         seconds, cpu = (statistics.median(getattr(one, what) for one in some) for what in ("seconds", "cpu"))
         yield replace(some[-1], tool="toplayer serve: a look", when=when, seconds=seconds, cpu=cpu)
     shutil.rmtree(place)
-    # What the first look decides is asked about once more.
-    words = ["look", "round"] + ["round"] * _ROUNDS
+    words = ["look"] + ["round"] * 3 * _ROUNDS
     day = _served(_configured(place, upstream, ecosystem, _NEW), upstream, words)[-_ROUNDS:]
     seconds, cpu, requests, moved = (
         statistics.mean(getattr(one, what) for one in day) for what in ("seconds", "cpu", "requests", "bytes")
@@ -157,11 +156,10 @@ def _served(config: Path, upstream: Upstream, words: Sequence[str]) -> list[Cost
             service.stdin.flush()
             said = json.loads(service.stdout.readline())
             count = upstream.taken()
-            costs.append(
-                Cost("", "", said["seconds"], said["cpu"], count.requests, count.up + count.down, said["found"])
-            )
+            costs.append(Cost("", "", said["seconds"], said["cpu"], count.requests, count.up + count.down, 0))
         service.stdin.close()
-    return costs
+        found = int(service.stdout.readline())
+    return [replace(cost, found=found) for cost in costs]
 
 
 def _configured(place: Path, upstream: Upstream, ecosystem: str, pinned: str = _OLD) -> Path:
@@ -240,7 +238,8 @@ def serve(config: str) -> None:
     Path(settings.toplayer.state).mkdir(parents=True, exist_ok=True)
     ledger = Ledger(settings.ledger_url)
     later = timedelta()
-    desk = Desk(settings, ledger, lambda: utcnow() + later, Nobody(), fresh_since=datetime.now(UTC))
+    polls = _Polls()
+    desk = Desk(settings, ledger, lambda: utcnow() + later, polls, fresh_since=datetime.now(UTC))
     look(desk)
     carry(Order.SURVEY, "shop", desk)
     look(desk)
@@ -250,11 +249,25 @@ def serve(config: str) -> None:
         later += timedelta(minutes=15)
         desk = replace(desk, fresh_since=desk.clock() if word.strip() == "look" else None)
         began, cpu = time.perf_counter(), time.process_time()
-        carry(Order.POLL, "upstream", desk)
+        polls.ordered = False
         look(desk)
+        if polls.ordered and carry(Order.POLL, "upstream", desk):
+            look(desk)
         figures = {"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}
-        newest = sum(one.decision.newest == _NEW for one in ledger.standing("shop"))
-        print(json.dumps(figures | {"found": newest}), flush=True)
+        print(json.dumps(figures), flush=True)
+    print(sum(one.decision.newest == _NEW for one in ledger.standing("shop")), flush=True)
+
+
+class _Polls:
+    """A post by which nothing goes but the order to poll."""
+
+    ordered = False
+
+    def send(self, order: Order, id: str, lane: Lane = Lane.HERE) -> None:
+        self.ordered |= order is Order.POLL
+
+    def nudge(self) -> None:
+        return
 
 
 def _at_rest(ledger: Ledger) -> None:

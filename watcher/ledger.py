@@ -5,7 +5,7 @@ with it. Nothing is deleted but leases, holds and the note of which decision sta
 """
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -28,8 +28,10 @@ from watcher.entry import Entry
 from watcher.errors import Overtaken, ToplayerError
 from watcher.event import Event, told
 from watcher.holder import is_dead, new_holder
+from watcher.lookup import Glance, IndexState
 from watcher.renewal import Renewals
 from watcher.rows import SOME, Updates, query
+from watcher.spared import UNSPARED
 from watcher.standing import Standing, Weighing
 from watcher.tables import SHELVES, events, holds, leases
 from watcher.transfers import Transfer
@@ -176,6 +178,18 @@ class Ledger:
                 asked = update(table).where(*same, table.c[field].in_(part))
                 connection.execute(asked.values(**values, revision=table.c.revision + 1))
 
+    # --- lookups ---
+
+    def unspared(
+        self, state: IndexState, now: datetime, apps: Collection[str], moving: Collection[str]
+    ) -> list[Glance]:
+        """The lookups of an index that are not spared `now`, and those that may have to be made again for all that: a
+        younger decision of these apps stands for the package, or it is `moving`. And those of which the index's state
+        does not say yet that they are others now."""
+        given = {"index": state.index, "now": now, "said": state.changed_at, "apps": list(apps), "moving": list(moving)}
+        with self._database.reading() as connection:
+            return [Glance(*row) for row in connection.execute(UNSPARED, given)]
+
     # --- events ---
 
     def note(self, happened: Event) -> None:
@@ -224,25 +238,20 @@ class Ledger:
             rows = connection.execute(standing.past(app, package, before, limit))
             return tuple(Decision(**row._mapping) for row in rows)
 
-    def decided_at(self, apps: Sequence[str]) -> dict[str, datetime]:
-        """When the youngest of the decisions that stand for each package of these apps was made (UTC)."""
-        with self._database.reading() as connection:
-            return {row.package: row.at for row in connection.execute(standing.decided_at(apps))}
-
     def decided(self, app: str, before: datetime | None = None) -> list[str]:
         """The packages of an app about which anything was decided (until `before`, UTC), by name."""
         with self._database.reading() as connection:
             return list(connection.scalars(standing.packages(app, before)))
 
-    def weighing(self, app: str) -> Weighing | None:
-        """How the pins of an app were weighed last."""
+    def weighings(self, apps: Collection[str]) -> dict[str, Weighing]:
+        """How the pins of these apps were weighed last."""
         with self._database.reading() as connection:
-            return standing.weighing(connection, app)
+            return standing.weighed(connection, apps)
 
     def weighed(self, app: str, made: Weighing, gone: Collection[Subject] = ()) -> None:
         """Notes that the pins of an app have been weighed, and that those that are `gone` are no more."""
         with self._database.writing() as connection:
-            standing.weighed(connection, app, made, gone)
+            standing.weigh(connection, app, made, gone)
 
     # --- holds ---
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
-from watcher import decide, rollouts, tend
+from watcher import decide, patience, rollouts, tend
 from watcher.bump import Bump, BumpStage
 from watcher.desk import Desk
 from watcher.entry import Entry
@@ -98,7 +98,7 @@ def _look(desk: Desk) -> Round:
         # A worker wrote while we read: what it wrote is looked at in the next round.
         with contextlib.suppress(Overtaken):
             _look_at_app(desk, heads[name], app, now, result)
-    _look_at_indexes(desk, heads.values(), now, result)
+    _look_at_indexes(desk, now, result)
     _send(desk, now, result)
     return result
 
@@ -121,7 +121,7 @@ def _look_at_app(desk: Desk, head: Head, app: AppSettings, now: datetime, result
     if decide.survey_due(head, bumps, desk.every(app.survey, now), now):
         result.asks(Order.SURVEY, name)
     proposals = ledger.find(Proposals, app=name) or ledger.add(Proposals(app=name), now) or Proposals(app=name)
-    pins = decide.locked(head)
+    pins = decide.locked(head) if bumps else {}
     settled = [(bump, _settled(bump, bumps, head, pins, proposals, now)) for bump in bumps]
     _write(ledger, settled, now, result)
     if weigh(head, desk.settings, ledger, now):
@@ -276,21 +276,27 @@ def _left_by_the_one_before(ledger: Ledger, rollout: Rollout) -> dict[str, HostS
     return {one.host: one.after(rollout.id, halted=halted) for one in ledger.all(HostState, rollout=before.id)}
 
 
-def _look_at_indexes(desk: Desk, heads: Iterable[Head], now: datetime, result: Round) -> None:
+def _look_at_indexes(desk: Desk, now: datetime, result: Round) -> None:
     settings, ledger = desk.settings, desk.ledger
-    watched = Watchlist.read(settings, ledger, heads)
-    names = [*settings.indexes, *settings.advisories]
+    # Whom the pins are asked of was seen when they were weighed: a thousand of them say it no more in every look.
+    unseen = Counter[str]()
+    for weighing in ledger.weighings(settings.apps).values():
+        unseen.update(weighing.unseen)
+    names = [name for name in (*settings.indexes, *settings.advisories) if name in unseen]
     states = {state.index: state for state in ledger.all(IndexState, index=names)}
     for name in names:
         interval = settings.polled_every(name)
-        wanted, asked = watched.about(name, ledger)
-        if not wanted:
-            continue
         state = states.get(name) or ledger.add(IndexState(index=name), now) or IndexState(index=name)
-        unseen = not wanted <= asked
         public = (settings.indexes.get(name) or settings.advisories[name]).is_everybodys
-        if decide.poll_due(state, unseen, interval, desk.turn(interval, now), public=public):
+        turn = desk.turn(interval, now)
+        if not decide.poll_due(state, unseen[name] > 0, interval, turn, public=public):
+            continue
+        if unseen[name] or not patience.spares_all(state, settings, ledger, turn):
             result.asks(Order.POLL, name)
+            continue
+        # It had its turn, and there was nothing to ask. Whoever is just at it says more.
+        with contextlib.suppress(Overtaken):
+            ledger.replace(state, replace(state, polled_at=now), now)
 
 
 def _look_at_receivers(desk: Desk, now: datetime, result: Round) -> None:

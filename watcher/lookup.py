@@ -79,7 +79,8 @@ class Lookup(Word):
     `releases` are oldest first. `status` is what the index says of the project as a whole, in one word (`archived`,
     `deprecated`, `quarantined`, `abandoned`; empty: nothing), and `status_said` in more. `remark` is what is odd about
     the answer. `advisories` are the index's own. `had_at` is when the index had a package last that is absent now.
-    `newest_at` is when the last of all files came out (UTC); None: the index does not tell it of each.
+    `newest_at` is when the last of all files came out (UTC); None: the index does not tell it of each. `spared_until`
+    is until when it need not be asked about the package again (UTC; None: in every round): see `watcher.patience`.
     """
 
     index: str
@@ -94,6 +95,7 @@ class Lookup(Word):
     remark: str = ""
     had_at: datetime | None = None
     newest_at: datetime | None = None
+    spared_until: datetime | None = None
     releases: Sequence[Release] = ()
 
     @property
@@ -126,7 +128,6 @@ class Glance(NamedTuple):
     looked_at: datetime | None
     answered_at: datetime | None
     changed_at: datetime | None
-    newest_at: datetime | None
     due_at: datetime | None
     throttled: bool
 
@@ -171,7 +172,8 @@ class IndexState(Entry):
 
     `unknown` counts the packages that it did not answer for, and `unknown_since` is when that began. `changed_at` is
     the last time that an answer was other than before. `told` is how far its feed of changes was read by `told_at`, for
-    all lookups that were made at `told_from` (UTC): see `watcher.feed`.
+    all lookups that were made at `told_from` (UTC): see `watcher.feed`. `spared_by` are the terms on which lookups are
+    spared: see `watcher.patience`.
     """
 
     index: str
@@ -182,6 +184,7 @@ class IndexState(Entry):
     told: Mark | None = None
     told_at: datetime | None = None
     told_from: datetime | None = None
+    spared_by: str = ""
     packages: int = 0
     unknown: int = 0
 

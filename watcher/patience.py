@@ -1,58 +1,110 @@
-"""How patient the poll of an index may be: what has to wait anyway may be heard of a little later."""
+"""How patient the poll of an index may be: what has to wait anyway may be heard of a little later.
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+A lookup is written together with the time until which its package is spared, so that a round reads of a thousand
+packages only those that are not.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Set
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from watcher.bump import Bump
+from watcher.bump import Bump, BumpStage
 from watcher.head import Head
+from watcher.known import digest
 from watcher.ledger import Ledger
-from watcher.lookup import Glance, Outcome
-from watcher.program import program
+from watcher.lookup import Glance, IndexState, Lookup, Outcome
 from watcher.retry import share
 from watcher.settings import Settings
+from watcher.turn import Turn
 
-_PART = 12
-"""A release is heard of within a twelfth of its cooldown: of three days, six hours."""
+_PART = 3
+"""A release is heard of within a third of its cooldown: of three days, one. The rest is there to hear that it was taken
+back, and for an index that cannot be asked for a day."""
+_OF_AGE = 10
+"""And within a tenth of the time for which nothing has come out, as HTTP takes to be fresh what has no word of its own
+on that (RFC 9111, section 4.2.2): what moves often is asked about often."""
+_SPREAD = 0.25
+_AHEAD = timedelta(hours=1)
+"""Who is due so soon is asked about now if anybody is: a connection costs as much as some requests."""
+_UNWANTED = timedelta(days=365)
+"""What nobody pins is nobody's turn. If somebody does again, that is decided about anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """What decides how long a package need not be asked about: the shortest and the longest of the `cooldowns` that its
-    releases wait out, when it was last `decided` about (UTC), and whether a bump of it is `moving`."""
+    """The shortest and the longest of the `cooldowns` that a package's releases wait out, of all apps that pin it."""
 
     cooldowns: Mapping[str, tuple[timedelta, timedelta]]
-    decided: Mapping[str, datetime]
-    moving: frozenset[str]
 
     @classmethod
-    def read(cls, settings: Settings, ledger: Ledger, heads: Iterable[Head]) -> "Patience":
-        """For all packages that are pinned at these `heads`."""
+    def read(cls, settings: Settings, heads: Iterable[Head], packages: Collection[str]) -> "Patience":
+        """With these packages, as the `heads` of all apps pin them."""
         cooldowns: dict[str, tuple[timedelta, timedelta]] = {}
-        apps = list(settings.apps)
         for head in heads:
-            for package in {pin.package for pin in head.everything}:
+            for package in {pin.package for pin in head.everything if pin.package in packages}:
                 wanted = settings.apps[head.app].policy.of(package).cooldown
                 mine = sorted((wanted.patch, wanted.minor, wanted.major, *cooldowns.get(package, ())))
                 cooldowns[package] = mine[0], mine[-1]
-        open_bumps = [bump for bump in ledger.all(Bump, app=apps) if bump.stage.is_open]
-        moving = {part.package for bump in open_bumps for part in bump.parts}
-        return cls(cooldowns, ledger.decided_at(apps), frozenset(moving))
+        return cls(cooldowns)
 
-    def spares(self, known: Glance, now: datetime) -> bool:
-        """Whether the index need not be asked about the package again already.
+    def until(self, known: Lookup, now: datetime) -> datetime | None:
+        """Until when an index that has just said this of a package need not be asked about it again, if nothing is
+        decided about it meanwhile, and nothing moves it. None: in every round.
 
         Nothing comes later by it: a release is free when its cooldown is over, whenever it was heard of. Asked in every
         round is about what may be taken soon, and must not have been taken back: a package with a release that is still
-        cooling or undated, with a bump under way, or with a decision that is newer than the answer (its pin has moved,
-        an advisory hits it, a policy is another one).
+        cooling or undated.
         """
         shortest, longest = self.cooldowns.get(known.package, (timedelta(), timedelta()))
-        if known.outcome is not Outcome.ANSWER or known.looked_at is None or known.program != program():
-            return False
-        if known.newest_at is None or now - known.newest_at <= longest or known.package in self.moving:
-            return False
-        if known.package not in self.decided or self.decided[known.package] >= known.looked_at:
-            return False
+        if known.outcome is not Outcome.ANSWER or known.newest_at is None or now - known.newest_at <= longest:
+            return None
+        spared = min(shortest / _PART, (now - known.newest_at) / _OF_AGE)
         # What was asked about together is not asked about together for ever.
-        return now - known.looked_at < shortest / _PART * (1 - 0.5 * share(known.package, known.looked_at))
+        return now + spared * (1 - _SPREAD * share(known.package, now))
+
+
+def terms(settings: Settings) -> str:
+    """All but the lookup that patience depends on, in short."""
+    return digest({name: app.policy for name, app in settings.apps.items()})
+
+
+def on_terms(state: IndexState, terms: str, ledger: Ledger) -> IndexState:
+    """The index's state, of whose lookups none is spared any more that was on other terms than these."""
+    if state.spared_by == terms:
+        return state
+    packages = [row[0] for row in ledger.rows(Lookup, "package", index=state.index)]
+    ledger.set(Lookup, {"spared_until": None}, field="package", of=packages, index=state.index)
+    return replace(state, spared_by=terms)
+
+
+def spares_all(state: IndexState, settings: Settings, ledger: Ledger, turn: Turn) -> bool:
+    """Whether there is nothing to be asked of an index now that was asked about every package."""
+    if turn.at_once or state.spared_by != terms(settings):
+        return False
+    return not _unspared(state, turn.now, settings, ledger)
+
+
+def due(
+    state: IndexState, wanted: Set[str], settings: Settings, ledger: Ledger, turn: Turn
+) -> tuple[list[str], dict[str, Glance]]:
+    """The packages that an index is to be asked about now, and what is seen of those that are not spared.
+
+    Where it is asked at all, it is asked as well about those that would be due soon.
+    """
+    new = wanted - {row[0] for row in ledger.rows(Lookup, "package", index=state.index)}
+    if turn.at_once:
+        found = [Glance(*row) for row in ledger.rows(Lookup, *Glance._fields, index=state.index)]
+    else:
+        found = _unspared(state, turn.now + _AHEAD, settings, ledger)
+    seen = {one.package: one for one in found if one.package in wanted}
+    if state.spared_by and (unwanted := {one.package for one in found} - wanted):
+        values = {"spared_until": turn.now + _UNWANTED}
+        ledger.set(Lookup, values, field="package", of=unwanted, index=state.index)
+    mine = {name for name, one in seen.items() if turn.has(one.looked_at, one.due_at, one.throttled)}
+    return sorted(new | mine), seen
+
+
+def _unspared(state: IndexState, until: datetime, settings: Settings, ledger: Ledger) -> list[Glance]:
+    bumps = ledger.all(Bump, app=list(settings.apps), stage=[stage for stage in BumpStage if stage.is_open])
+    moving = {part.package for bump in bumps for part in bump.parts}
+    return ledger.unspared(state, until, settings.apps, moving)

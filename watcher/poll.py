@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from watcher import feed
+from watcher import feed, patience
 from watcher.advisories import SOURCES, Source
 from watcher.errors import Overtaken
 from watcher.head import Head
@@ -15,7 +15,7 @@ from watcher.indexes import Index
 from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, Glance, IndexState, Lookup, Outcome, Word
 from watcher.order import Order
-from watcher.patience import Patience
+from watcher.patience import Patience, terms
 from watcher.pin import Pin
 from watcher.program import program
 from watcher.route import answer
@@ -29,7 +29,7 @@ _AT_ONCE = 250
 for the last of it, and is one write for a thousand packages."""
 _BOOKKEEPING = frozenset(
     ("looked_at", "answered_at", "changed_at", "etag", "last_modified", "digest", "files", "feed", "program")
-) | {"newest_at", "reason", "attempts", "due_at", "throttled", "revision"}
+) | {"newest_at", "spared_until", "reason", "attempts", "due_at", "throttled", "revision"}
 
 
 def poll_index(
@@ -50,9 +50,9 @@ def poll_index(
             if said is not None and said.packages == names:
                 return feed.quiet(state, said, turn.now)
         feed.hand_down(state, names - (said.packages if said else set()), ledger)
-    patience = Patience.read(settings, ledger, heads) if index.is_only_about_releases and not turn.at_once else None
-    seen = {row[0]: Glance(*row) for row in ledger.rows(Lookup, *Glance._fields, index=state.index)}
-    asked = [package for package in sorted(wanted) if _is_due(seen.get(package), turn, patience)]
+    state = patience.on_terms(state, terms(settings) if index.is_only_about_releases else "", ledger)
+    asked, seen = patience.due(state, wanted, settings, ledger, turn)
+    patient = Patience.read(settings, heads if state.spared_by else (), set(asked))
     settled = {name for name in asked if name in seen and _is_settled(seen[name])}
     said = said or index.unchanged(lambda: feed.traces(state, settled, ledger), http, turn.now, watched.pins)
     if said is not None:
@@ -64,21 +64,15 @@ def poll_index(
     def look_up(some: Sequence[Lookup]) -> Iterator[Lookup]:
         again = [lookup.for_program(program()) for lookup in some]
         for one in index.look_up(again, http, turn.now, watched.pins, said):
-            yield dated(known.get(one.package), one, turn.now)
+            after = dated(known.get(one.package), one, turn.now)
+            yield replace(after, spared_until=patient.until(after, turn.now))
 
     fresh = [known.get(package) or Lookup(index=state.index, package=package) for package in asked]
     found = _kept({one.name: one for one in known.values()}, look_up(fresh), ledger, turn.now)
     mine = set(asked)
-    polled = _after(state, [*found, *(seen[package] for package in wanted if package not in mine)], turn.now)
+    others = [one for name, one in seen.items() if name not in mine]
+    polled = _after(state, [*found, *others], len(wanted), turn.now)
     return feed.after(polled, said, found, turn.now)
-
-
-def _is_due(seen: Glance | None, turn: Turn, patience: Patience | None) -> bool:
-    if seen is None:
-        return True
-    return turn.has(seen.looked_at, seen.due_at, seen.throttled) and (
-        patience is None or not patience.spares(seen, turn.now)
-    )
 
 
 def _is_settled(seen: Glance) -> bool:
@@ -106,7 +100,8 @@ def poll_source(
     before = {one.name: one for one in asked if one.looked_at is not None}
     found = _kept(before, source.look_up(asked, http, turn.now), ledger, turn.now)
     mine = {one.name for one in asked}
-    return _after(state, [*found, *(one for one in wanted if one.name not in mine)], turn.now)
+    others = [one for one in wanted if one.name not in mine]
+    return _after(state, [*found, *others], len(wanted), turn.now)
 
 
 def ask(
@@ -138,8 +133,8 @@ def ask(
             with _alone(name, ledger, clock) as now:
                 before = {one.name: one for one in known.values() if one.looked_at}
                 again = [one.for_program(program()) for one in known.values()]
-                answers = index.look_up(again, http, now, watched)
-                _kept(before, (dated(before.get(one.name), one, now) for one in answers), ledger, now)
+                found = (dated(before.get(one.name), one, now) for one in index.look_up(again, http, now, watched))
+                _kept(before, (replace(one, spared_until=None) for one in found), ledger, now)
     subjects = Watchlist.of(pins, settings, ledger).subjects()
     for name, source in settings.advisories.items():
         heard = {tuple(row) for row in ledger.rows(Bulletin, "ecosystem", "package", source=name)}
@@ -227,8 +222,9 @@ _SAID = {
 }
 
 
-def _after(state: IndexState, found: Sequence[Word | Glance], now: datetime) -> IndexState:
-    """The index's state: polled, and unreachable if it has answered for nobody."""
+def _after(state: IndexState, found: Sequence[Word | Glance], packages: int, now: datetime) -> IndexState:
+    """The index's state: polled, and unreachable if it has answered for nobody. Of its `packages`, those that are not
+    `found` are as they were."""
     unknown = [one for one in found if one.outcome is Outcome.UNKNOWN]
     # Of all of them, and not only of those that changed now: a poll before this one may have died before it said so.
     changed = max((one.changed_at for one in found if one.changed_at), default=state.changed_at)
@@ -238,7 +234,7 @@ def _after(state: IndexState, found: Sequence[Word | Glance], now: datetime) -> 
         polled_at=now,
         answered_at=answered,
         changed_at=changed,
-        packages=len(found),
+        packages=packages,
         unknown=len(unknown),
     )
     if not unknown:

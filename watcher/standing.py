@@ -1,7 +1,7 @@
 """Which decision stands for each pin, and the decisions before it: the ledger's tables of them."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -43,10 +43,15 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Weighing:
-    """What was known when an app's pins were weighed last (`mark`), and when they have to be weighed again (UTC)."""
+    """What was known when an app's pins were weighed last (`mark`), and when they have to be weighed again (UTC).
+
+    `unseen` names the indexes and sources of advisories that are asked about any of them, and says of each whether
+    there was one that it was never asked about.
+    """
 
     mark: str
     until: datetime | None
+    unseen: Mapping[str, bool] = field(default_factory=dict)
 
     def stands(self, mark: str, now: datetime) -> bool:
         """Whether weighing them again would change nothing."""
@@ -141,14 +146,6 @@ def packages(app: str, before: datetime | None) -> Select[tuple[str]]:
     return query.where(decisions.c.at <= before) if before is not None else query
 
 
-def decided_at(apps: Sequence[str]) -> Select[tuple[str, datetime]]:
-    """The query for the packages of apps for which decisions stand, and when the youngest of them was made (`at`)."""
-    youngest = func.max(decisions.c.at, type_=Utc).label("at")
-    query = select(standings.c.package, youngest)
-    query = query.join_from(standings, decisions, standings.c.decision == decisions.c.id)
-    return query.where(standings.c.app.in_(apps)).group_by(standings.c.package)
-
-
 def past(app: str, package: str, before: datetime | None, limit: int | None) -> Select[Any]:
     """The query for the decisions of an app, newest first."""
     query = select(*_FIELDS).where(decisions.c.app == app).order_by(decisions.c.id.desc()).limit(limit)
@@ -161,14 +158,14 @@ def _decision(row: Row[Any]) -> Decision:
     return Decision(**{field.name: row._mapping[field.name] for field in fields(Decision)})
 
 
-def weighing(connection: Connection, app: str) -> Weighing | None:
-    """How an app was weighed last."""
-    row = connection.execute(select(weighings).where(weighings.c.app == app)).first()
-    return Weighing(row.mark, row.until) if row else None
+def weighed(connection: Connection, apps: Collection[str]) -> dict[str, Weighing]:
+    """How apps were weighed last."""
+    rows = connection.execute(select(weighings).where(weighings.c.app.in_(apps)))
+    return {row.app: Weighing(row.mark, row.until, row.unseen) for row in rows}
 
 
-def weighed(connection: Connection, app: str, made: Weighing, gone: Collection[Subject]) -> None:
+def weigh(connection: Connection, app: str, made: Weighing, gone: Collection[Subject]) -> None:
     """Notes how an app was weighed; for what is `gone` from its lock no decision stands any more."""
     _forget(connection, app, gone)
     connection.execute(delete(weighings).where(weighings.c.app == app))
-    connection.execute(insert(weighings).values(app=app, mark=made.mark, until=made.until))
+    connection.execute(insert(weighings).values(app=app, mark=made.mark, until=made.until, unseen=dict(made.unseen)))

@@ -283,9 +283,12 @@ lookups = Table(
     Column("remark", Text, nullable=False),
     Column("had_at", Utc),
     Column("newest_at", Utc),
+    Column("spared_until", Utc),
     Column("releases", Pack(Release), nullable=False),
     Column("advisories", Pack(Advisory), nullable=False),
     *_entry(),
+    # Whose turn it is, a round sees here: the rows themselves lie among the releases.
+    Index("ix_lookups_turn", "index", "package", "spared_until", "changed_at", "looked_at"),
 )
 
 bulletins = Table(
@@ -313,6 +316,7 @@ indexes = Table(
     Column("told", Document(lambda row: Mark(**row), _mark)),
     Column("told_at", Utc),
     Column("told_from", Utc),
+    Column("spared_by", Text, nullable=False),
     Column("packages", Integer, nullable=False),
     Column("unknown", Integer, nullable=False),
     *_entry(),
@@ -390,6 +394,7 @@ weighings = Table(
     Column("app", Text, primary_key=True),
     Column("mark", Text, nullable=False),
     Column("until", Utc),
+    Column("unseen", JSON, nullable=False),
 )
 """What was known when the pins of an app were weighed last: while it is the same, so are the decisions."""
 

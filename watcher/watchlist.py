@@ -1,6 +1,6 @@
 """What is to be watched: for each index and each source of advisories, the packages that it is to be asked about."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -82,12 +82,15 @@ class Watchlist:
         failed = {state.index for state in ledger.all(IndexState, index=unseen) if state.reason}
         return not failed.issuperset(unseen)
 
-    def about(self, name: str, ledger: Ledger) -> tuple[Set[Subject | str], Set[Subject | str]]:
-        """What an index or a source of advisories is to be asked about, and what it ever was asked about."""
-        if name in self.settings.indexes:
-            return self.packages(name), {row[0] for row in ledger.rows(Lookup, "package", index=name)}
-        heard = ledger.rows(Bulletin, "ecosystem", "package", source=name)
-        return self.subjects(), {(ecosystem, package) for ecosystem, package in heard}
+    def unseen(self, ledger: Ledger) -> dict[str, bool]:
+        """The indexes and sources of advisories that are to be asked about any of these pins, and of each whether
+        there is one that it was never asked about."""
+        found = {name: self.is_unseen(name) for name in self.settings.indexes if self.packages(name)}
+        if subjects := self.subjects():
+            for name in self.settings.advisories:
+                heard = {tuple(row) for row in ledger.rows(Bulletin, "ecosystem", "package", source=name)}
+                found[name] = not subjects <= heard
+        return found
 
     def _leads_on(self, index: str, pin: Pin) -> bool:
         """Whether the index behind this one has its turn."""

@@ -21,6 +21,7 @@ from watcher.past import Past
 from watcher.pin import CONFIGURED
 from watcher.settings import Settings
 from watcher.standing import Standing, Weighing
+from watcher.watchlist import Watchlist
 
 
 def weigh(head: Head, settings: Settings, ledger: Ledger, now: datetime) -> bool:
@@ -32,7 +33,7 @@ def weigh(head: Head, settings: Settings, ledger: Ledger, now: datetime) -> bool
     name = head.app
     if not head.commit:
         return False
-    mark, before = _mark(head, settings, ledger), ledger.weighing(name)
+    mark, before = _mark(head, settings, ledger), ledger.weighings([name]).get(name)
     if before is not None and before.stands(mark, now):
         return False
     bumps = ledger.all(Bump, app=name)
@@ -44,8 +45,9 @@ def weigh(head: Head, settings: Settings, ledger: Ledger, now: datetime) -> bool
     gone = {one.decision.subject for one in ledger.standing(name)} - standing.keys()
     times = [*(one.until for one in standing.values()), *(one.until for one in past.groups.values())]
     until = min((at for at in times if at and at > now), default=None)
+    unseen = Watchlist.of(head.everything, settings, ledger).unseen(ledger)
     # The mark is from before the reading: what came in meanwhile, and what we wrote ourselves, is looked at once more.
-    ledger.weighed(name, Weighing(mark, until), gone)
+    ledger.weighed(name, Weighing(mark, until, unseen), gone)
     return True
 
 
@@ -55,9 +57,7 @@ def _mark(head: Head, settings: Settings, ledger: Ledger) -> str:
     names = [*settings.indexes, *settings.advisories]
     changed = sorted((state.index, str(state.changed_at)) for state in ledger.all(IndexState, index=names))
     wishes = (app.policy, app.image, app.pinned_in, app.in_step, settings.indexes, settings.advisories)
-    # Another setting has other locks read at the same commit.
-    pinned = [(pin.lock, pin.package, pin.version) for pin in head.everything]
-    return digest(head.commit, pinned, wishes, changed, ledger.tally(Bump, app=head.app))
+    return digest(head.commit, head.basis, wishes, changed, ledger.tally(Bump, app=head.app))
 
 
 def _decided(

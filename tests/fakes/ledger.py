@@ -11,6 +11,7 @@ from watcher.errors import Overtaken
 from watcher.event import Event, told
 from watcher.ledger import EVERYTHING
 from watcher.rows import SOME
+from watcher.standing import Weighing
 from watcher.tables import SHELVES
 
 E = TypeVar("E", bound=Entry)
@@ -23,6 +24,7 @@ class FakeLedger:
         self._rows: dict[type[Entry], dict[tuple[Any, ...], Entry]] = {kind: {} for kind in SHELVES}
         self._events: list[Event] = []
         self._holds: dict[str, str] = {}
+        self._weighings: dict[str, Weighing] = {}
 
     def at_hand(self) -> contextlib.AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -80,6 +82,12 @@ class FakeLedger:
             self._rows[type(after)][_key(after)] = after
             written.append(after)
         return written
+
+    def weighings(self, apps: Collection[str]) -> dict[str, Weighing]:
+        return {app: made for app, made in self._weighings.items() if app in apps}
+
+    def weighed(self, app: str, made: Weighing) -> None:
+        self._weighings[app] = made
 
     def answered(self, *names: str) -> bool:
         return False

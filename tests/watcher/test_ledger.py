@@ -419,6 +419,30 @@ def test_the_same_is_written_into_many_entries_and_into_no_others(ledger: Ledger
     ledger.set(Lookup, {"looked_at": None}, field="package", of=[], index="a")
 
 
+@pytest.mark.parametrize(
+    ("spared", "changed", "decided"),
+    [(None, 0, -1), (0, 0, -1), (1, 0, -1), (1, 1, -1), (1, 0, 0), (1, 0, 1)],
+    ids=["not spared", "no more", "spared", "others now", "decided with it", "decided since"],
+)
+@pytest.mark.parametrize("said", [True, False], ids=["said", "not said"])
+def test_whose_turn_it_is(
+    ledger: Ledger, now: datetime, spared: int | None, changed: int, decided: int, said: bool
+) -> None:
+    hour = timedelta(hours=1)
+    until = now + spared * hour if spared is not None else None
+    made = Lookup(index="pypi", package="django", looked_at=now, changed_at=now + changed * hour, spared_until=until)
+    ledger.add(made, now)
+    ledger.decide(Standing(held(now + decided * hour)))
+    state = IndexState(index="pypi", changed_at=now if said else None)
+
+    quiet = spared == 1 and decided < 0 and said and not changed
+    assert [one.package for one in ledger.unspared(state, now, ["shop"], [])] == ([] if quiet else ["django"])
+    assert len(ledger.unspared(state, now, ["shop"], ["django"])) == 1
+    assert ledger.unspared(replace(state, index="another"), now, ["shop"], ["django"]) == []
+    if spared == 1 and said and not changed:
+        assert ledger.unspared(state, now, ["blog"], []) == [], "what others have decided is their matter"
+
+
 def test_what_is_kept_is_as_it_stands_in_the_ledger(ledger: Ledger, url: str, now: datetime) -> None:
     one, two = (ledger.write([(None, Head(app=name, commit="c1"))], now)[0] for name in ("one", "two"))
     assert set(ledger.kept(Head, "app", ["one", "two", "three"])) == {one, two}

@@ -13,6 +13,7 @@ from tests.watcher.test_decide import hosts, rollout
 from watcher.errors import Overtaken
 from watcher.ledger import Ledger
 from watcher.rollout import HostStage, HostState, Rollout, RolloutStage
+from watcher.standing import Weighing
 
 
 @pytest.fixture(params=["sql", "memory"])
@@ -72,6 +73,14 @@ def test_the_same_is_written_into_many_entries_and_no_event_comes_of_it(ledger: 
         (three.id, three.wave, three.revision),
     ]
     assert ledger.last_event() == told
+
+
+def test_how_an_app_was_weighed_last_stands_until_it_is_weighed_again(ledger: Ledger, now: datetime) -> None:
+    assert ledger.weighings(["shop"]) == {}
+    for made in (Weighing("a", None, {"pypi": True}), Weighing("b", now, {"pypi": False, "osv": True})):
+        ledger.weighed("shop", made)
+        assert ledger.weighings(["shop", "blog"]) == {"shop": made}
+    assert ledger.weighings(["blog"]) == {}
 
 
 def test_who_has_the_ledger_at_hand_sees_what_is_written_meanwhile(ledger: Ledger, now: datetime) -> None:

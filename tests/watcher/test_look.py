@@ -22,6 +22,7 @@ from watcher.ledger import EVERYTHING, Ledger, host_scope
 from watcher.look import look
 from watcher.lookup import IndexState, Lookup
 from watcher.order import Lane, Order
+from watcher.patience import terms
 from watcher.pin import Pin
 from watcher.receiver import Receiver
 from watcher.rollout import Built, HostStage, HostState, Rollout, RolloutStage
@@ -218,6 +219,42 @@ def test_a_look_while_another_is_going_on_leaves_it_the_work(desk: Desk) -> None
     with desk.ledger.lease("look", desk.clock):
         assert look(desk) is None
     assert sent(desk) == set()
+
+
+def test_an_index_of_which_nothing_is_to_be_asked_has_its_turn_without_an_order(desk: Desk, clock: Clock) -> None:
+    surveyed(desk, version="2.0")
+    polled(desk)
+    look(desk)
+    (known,) = desk.ledger.all(Lookup)
+    (state,) = desk.ledger.all(IndexState, index="pypi")
+    clock.now += MINUTE
+    spared = replace(known, looked_at=clock.now, changed_at=clock.now, spared_until=clock.now + 20 * 60 * MINUTE)
+    desk.ledger.replace(known, spared, clock.now)
+    desk.ledger.replace(state, replace(state, changed_at=clock.now, spared_by=terms(desk.settings)), clock.now)
+    sent(desk)
+
+    clock.now += 19 * MINUTE
+    look(desk)
+    assert (Order.POLL, "pypi") not in sent(desk)
+    (state,) = desk.ledger.all(IndexState, index="pypi")
+    assert state.polled_at == clock.now
+
+    clock.now += 20 * 60 * MINUTE
+    look(desk)
+    assert (Order.POLL, "pypi") in sent(desk)
+
+
+def test_a_package_that_an_index_was_never_asked_about_is_asked_about_at_once(desk: Desk, clock: Clock) -> None:
+    surveyed(desk)
+    polled(desk)
+    look(desk)
+    assert (Order.POLL, "pypi") not in sent(desk)
+    head = desk.ledger.all(Head, app="shop")[0]
+    more = replace(head, commit="c2", pins=(*head.pins, replace(PIN, package="flask")))
+    desk.ledger.replace(head, more, clock())
+
+    look(desk)
+    assert (Order.POLL, "pypi") in sent(desk)
 
 
 def test_who_comes_as_a_look_ends_looks_itself(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from watcher.indexes.pypi import PyPI
 from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, IndexState, Lookup, Outcome
 from watcher.order import Order
+from watcher.patience import spares_all, terms
 from watcher.pin import Pin
 from watcher.poll import ask, dated, poll_index, poll_source
 from watcher.release import File, Release
@@ -31,7 +32,7 @@ from watcher.watchlist import Watchlist
 from watcher.weigh import weigh
 from watcher.wishes import PolicySettings
 
-HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 SHOP = AppSettings.model_construct(policy=PolicySettings())  # type: ignore[call-arg]
 TURN = Turn(MONDAY, MONDAY - 8 * MINUTE)
 
@@ -187,14 +188,41 @@ def test_a_package_that_is_new_or_has_failed_costs_no_round(
     later = poll(settings, ledger, http, again, MONDAY + 2 * MINUTE)
     assert (asked_for(index), later.packages) == (["gamma"], 3)
 
-    poll(settings, ledger, http, later, MONDAY + 15 * MINUTE)
+    soon = poll(settings, ledger, http, later, MONDAY + 15 * MINUTE)
+    assert asked_for(index) == ["gamma"], "which the index does not have yet; the others have to wait for days"
+
+    poll(settings, ledger, http, soon, MONDAY + 24 * HOUR)
     assert asked_for(index) == ["alpha", "beta", "gamma"]
 
 
 def test_what_has_to_wait_anyway_is_asked_about_less_often_and_at_once_when_it_matters(
     tmp_path: Path, ledger: Ledger, http: Http, index: SimpleIndex
 ) -> None:
-    settings = config.parse(
+    settings = with_shop(tmp_path, index)
+    ledger.add(Head(app="shop", commit="c", pins=(pin(),)), MONDAY)
+    now = MONDAY
+    state = poll(settings, ledger, http, IndexState(index="full"), now)
+    weigh(ledger.all(Head, app="shop")[0], settings, ledger, now)
+
+    asked = []
+    for _ in range(4 * 96):
+        asked_for(index)
+        now += 15 * MINUTE
+        state = poll(settings, ledger, http, state, now)
+        weigh(ledger.all(Head, app="shop")[0], settings, ledger, now)
+        asked.append(len(index.asked))
+    assert asked[0] == 1, "what was decided since is asked again"
+    assert 5 <= sum(asked) <= 7, "and then once a day"
+    assert state.polled_at == now, "the index was polled all the same"
+
+    asked_for(index)
+    person = Turn(now, now + MINUTE, at_once=True)
+    poll_index(state, settings, ledger, PyPI(settings.indexes["full"]), http, person)
+    assert asked_for(index) == ["alpha"]
+
+
+def with_shop(tmp_path: Path, index: SimpleIndex, cooldown: str = "3d") -> Settings:
+    return config.parse(
         f"""
         [toplayer]
         state = "{tmp_path}"
@@ -206,6 +234,7 @@ def test_what_has_to_wait_anyway_is_asked_about_less_often_and_at_once_when_it_m
         repository = "{tmp_path}/repo"
         lock = "uv.lock"
         fleet = "ff"
+        policy.cooldown = "{cooldown}"
         [apps.shop.image]
         repository = "oci:{tmp_path}/images"
         python = "3.12"
@@ -215,25 +244,60 @@ def test_what_has_to_wait_anyway_is_asked_about_less_often_and_at_once_when_it_m
         """,
         "test",
     )
+
+
+def test_who_is_asked_at_all_is_asked_about_what_would_be_due_soon(
+    full: Settings, ledger: Ledger, http: Http, index: SimpleIndex
+) -> None:
+    now = MONDAY + 20 * HOUR
+    for package, until in (("due", now), ("soon", now + 59 * MINUTE), ("later", now + 2 * HOUR)):
+        index.publish(package, "1.0")
+        ledger.add(replace(lookup(), package=package, looked_at=MONDAY, spared_until=until), MONDAY)
+    settings = watching(full, ledger, pin("due"), pin("soon"), pin("later"))
+
+    state = IndexState(index="full", changed_at=MONDAY, spared_by=terms(settings))
+
+    assert spares_all(state, settings, ledger, Turn(now - MINUTE, MONDAY))
+    assert not spares_all(state, settings, ledger, Turn(now - MINUTE, now - MINUTE, at_once=True))
+    assert not spares_all(state, settings, ledger, Turn(now, MONDAY))
+    poll(settings, ledger, http, state, now)
+    assert asked_for(index) == ["due", "soon"]
+
+
+def test_what_was_spared_by_another_policy_is_asked_about(
+    tmp_path: Path, ledger: Ledger, http: Http, index: SimpleIndex
+) -> None:
     ledger.add(Head(app="shop", commit="c", pins=(pin(),)), MONDAY)
-    now = MONDAY
-    state = poll(settings, ledger, http, IndexState(index="full"), now)
-    weigh(ledger.all(Head, app="shop")[0], settings, ledger, now)
-
-    asked = []
-    for _ in range(96):
-        asked_for(index)
-        now += 15 * MINUTE
-        state = poll(settings, ledger, http, state, now)
-        weigh(ledger.all(Head, app="shop")[0], settings, ledger, now)
-        asked.append(len(index.asked))
-    assert asked[0] == 1, "what was decided since is asked again"
-    assert 4 <= sum(asked) <= 9
-    assert state.polled_at == now, "the index was polled all the same"
-
+    state = poll(with_shop(tmp_path, index), ledger, http, IndexState(index="full"), MONDAY)
     asked_for(index)
-    person = Turn(now, now + MINUTE, at_once=True)
-    poll_index(state, settings, ledger, PyPI(settings.indexes["full"]), http, person)
+
+    state = poll(with_shop(tmp_path, index), ledger, http, state, MONDAY + HOUR)
+    assert asked_for(index) == []
+    state = poll(with_shop(tmp_path, index, "1d"), ledger, http, state, MONDAY + HOUR + MINUTE)
+    assert asked_for(index) == ["alpha"]
+    poll(with_shop(tmp_path, index, "1d"), ledger, http, state, MONDAY + 2 * HOUR)
+    assert asked_for(index) == []
+
+
+def test_what_nobody_pins_keeps_nobody_busy_until_somebody_does_again(
+    tmp_path: Path, ledger: Ledger, http: Http, index: SimpleIndex
+) -> None:
+    settings = with_shop(tmp_path, index)
+    head = ledger.add(Head(app="shop", commit="c", pins=(pin(),)), MONDAY)
+    assert head is not None
+    state = poll(settings, ledger, http, IndexState(index="full"), MONDAY)
+    weigh(head, settings, ledger, MONDAY)
+    other = ledger.replace(head, replace(head, commit="d", pins=()), MONDAY)
+    weigh(other, settings, ledger, MONDAY + 23 * HOUR)
+    later = MONDAY + 24 * HOUR
+    state = poll(settings, ledger, http, state, later)
+    assert spares_all(state, settings, ledger, Turn(later + HOUR, later))
+    asked_for(index)
+
+    again = ledger.replace(other, replace(head, revision=other.revision), later)
+    weigh(again, settings, ledger, later + HOUR)
+    assert not spares_all(state, settings, ledger, Turn(later + 2 * HOUR, later))
+    poll(settings, ledger, http, state, later + 2 * HOUR)
     assert asked_for(index) == ["alpha"]
 
 
@@ -242,13 +306,13 @@ def test_a_page_that_another_toplayer_has_read_is_read_again(
 ) -> None:
     settings = watching(full, ledger, pin())
     state = poll(settings, ledger, http, IndexState(index="full"), MONDAY)
-    poll(settings, ledger, http, state, MONDAY + HOUR)
+    poll(settings, ledger, http, state, MONDAY + 1 * DAY)
     assert "if-none-match" in index.asked[-1].headers
     monkeypatch.setattr(watcher.poll, "program", lambda: "the next one")
 
-    poll(settings, ledger, http, state, MONDAY + 2 * HOUR)
+    poll(settings, ledger, http, state, MONDAY + 2 * DAY)
     assert "if-none-match" not in index.asked[-1].headers
-    poll(settings, ledger, http, state, MONDAY + 3 * HOUR)
+    poll(settings, ledger, http, state, MONDAY + 3 * DAY)
     assert "if-none-match" in index.asked[-1].headers
 
 

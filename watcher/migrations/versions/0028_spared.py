@@ -1,0 +1,20 @@
+"""Until when an index need not be asked about a package, and on which terms; and who was never asked."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0028"
+down_revision = "0027"
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("lookups") as batch:
+        batch.add_column(sa.Column("spared_until", sa.DateTime(timezone=True)))
+        turn = ["index", "package", "spared_until", "changed_at", "looked_at"]
+        batch.create_index("ix_lookups_turn", turn)
+    # Whatever was weighed before is weighed again.
+    op.execute("DELETE FROM weighings")
+    with op.batch_alter_table("weighings") as batch:
+        batch.add_column(sa.Column("unseen", sa.JSON(), nullable=False))
+    with op.batch_alter_table("indexes") as batch:
+        batch.add_column(sa.Column("spared_by", sa.Text(), nullable=False, server_default=""))
