@@ -11,6 +11,7 @@ from watcher.errors import Refused, Temporary
 from watcher.head import Head
 from watcher.image import Digest
 from watcher.lookup import IndexState
+from watcher.past import silenced
 from watcher.pin import Pin
 from watcher.plan import GIVEN_UP_AFTER, Place, Plan
 from watcher.policy import DEFAULT, Policy
@@ -101,6 +102,12 @@ def test_a_lockfile_that_is_already_further_supersedes_the_bump(now: datetime) -
     after = settled(bump(now), head(now, "2.10"), now)
     assert after.stage is BumpStage.SUPERSEDED
     assert "2.10" in after.reason
+
+
+def test_a_package_that_leaves_the_lockfile_was_put_aside_by_nobody(now: datetime) -> None:
+    after = settled(bump(now), replace(head(now), pins=()), now)
+    assert after.reason == "django is no longer in the lockfile"
+    assert silenced([after]) == {}, "if it comes back, so does the bump"
 
 
 def test_what_a_lock_has_for_another_platform_too_has_arrived_when_the_one_version_has(now: datetime) -> None:

@@ -32,7 +32,7 @@ def settled(bump: Bump, head: Head, pins: Locked, scheme: Scheme, now: datetime)
     now_at = {part: pins.get((bump.ecosystem, part.package), ()) for part in bump.parts}
     left = {part: versions for part, versions in now_at.items() if versions}
     if not left:
-        return bump.at(BumpStage.CLOSED, now, reason=f"{bump.package} is no longer in the lockfile")
+        return bump.at(BumpStage.SUPERSEDED, now, reason=f"{bump.package} is no longer in the lockfile")
     # What stays at another version for another platform, or in no image, was not what the bump is about.
     moved = all(part.from_version not in versions for part, versions in left.items())
     if moved and all(part.to_version in versions for part, versions in left.items()):
