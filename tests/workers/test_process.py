@@ -190,7 +190,9 @@ def test_where_in_a_python_program_it_went_wrong_is_left_out(tmp_path: Path) -> 
 
 
 def test_no_file_that_a_tool_writes_is_larger_than_it_may_be(tmp_path: Path) -> None:
-    script = "open('a', 'wb').write(bytes(2_000_000))"
+    # The limit is set from outside, a moment after the tool has begun.
+    limited = "while resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY: pass"
+    script = f"import resource\n{limited}\nopen('a', 'wb').write(bytes(2_000_000))"
 
     with pytest.raises(ToolFailed):
         run([sys.executable, "-c", script], cwd=tmp_path, env={}, deadline=timedelta(seconds=30), largest=1_000_000)
