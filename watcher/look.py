@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
-from watcher import decide, patience, rollouts, tend
+from watcher import decide, rollouts, tend
 from watcher.bump import Bump, BumpStage
 from watcher.desk import Desk
 from watcher.entry import Entry
@@ -20,6 +20,7 @@ from watcher.head import Head
 from watcher.ledger import Ledger, host_scope
 from watcher.lookup import IndexState
 from watcher.order import Lane, Order
+from watcher.patience import spares_all
 from watcher.plan import WAITING, Plan
 from watcher.proposal import Proposals
 from watcher.receiver import Receiver
@@ -291,7 +292,7 @@ def _look_at_indexes(desk: Desk, now: datetime, result: Round) -> None:
         turn = desk.turn(interval, now)
         if not decide.poll_due(state, unseen[name] > 0, interval, turn, public=public):
             continue
-        if unseen[name] or not patience.spares_all(state, settings, ledger, turn):
+        if unseen[name] or not spares_all(state, settings, ledger, turn):
             result.asks(Order.POLL, name)
             continue
         # It had its turn, and there was nothing to ask. Whoever is just at it says more.

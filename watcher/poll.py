@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from watcher import feed, patience
+from watcher import feed
 from watcher.advisories import SOURCES, Source
 from watcher.errors import Overtaken
 from watcher.head import Head
@@ -15,7 +15,7 @@ from watcher.indexes import Index
 from watcher.ledger import Ledger
 from watcher.lookup import Bulletin, Glance, IndexState, Lookup, Outcome, Word
 from watcher.order import Order
-from watcher.patience import Patience, terms
+from watcher.patience import Patience, due, on_terms, terms
 from watcher.pin import Pin
 from watcher.program import program
 from watcher.route import answer
@@ -50,9 +50,9 @@ def poll_index(
             if said is not None and said.packages == names:
                 return feed.quiet(state, said, turn.now)
         feed.hand_down(state, names - (said.packages if said else set()), ledger)
-    state = patience.on_terms(state, terms(settings) if index.is_only_about_releases else "", ledger)
-    asked, seen = patience.due(state, wanted, settings, ledger, turn)
-    patient = Patience.read(settings, heads if state.spared_by else (), set(asked))
+    state = on_terms(state, terms(settings) if index.is_only_about_releases else "", ledger)
+    asked, seen = due(state, wanted, settings, ledger, turn)
+    patience = Patience.read(settings, heads if state.spared_by else (), set(asked))
     settled = {name for name in asked if name in seen and _is_settled(seen[name])}
     said = said or index.unchanged(lambda: feed.traces(state, settled, ledger), http, turn.now, watched.pins)
     if said is not None:
@@ -65,7 +65,7 @@ def poll_index(
         again = [lookup.for_program(program()) for lookup in some]
         for one in index.look_up(again, http, turn.now, watched.pins, said):
             after = dated(known.get(one.package), one, turn.now)
-            yield replace(after, spared_until=patient.until(after, turn.now))
+            yield replace(after, spared_until=patience.until(after, turn.now))
 
     fresh = [known.get(package) or Lookup(index=state.index, package=package) for package in asked]
     found = _kept({one.name: one for one in known.values()}, look_up(fresh), ledger, turn.now)
