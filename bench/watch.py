@@ -74,7 +74,7 @@ def main() -> None:
 def _report(title: str, costs: Sequence[Cost]) -> None:
     print(f"{title:34}{'':11}{'seconds':>9}{'CPU s':>8}{'requests':>10}{'bytes':>10}{'found':>7}")
     for cost in costs:
-        figures = f"{cost.seconds:>9.2f}{cost.cpu:>8.2f}{cost.requests:>10,}{size(cost.bytes):>10}{cost.found:>7,}"
+        figures = f"{cost.seconds:>9.3f}{cost.cpu:>8.3f}{cost.requests:>10,}{size(cost.bytes):>10}{cost.found:>7,}"
         print(f"{cost.tool:34}{cost.when:11}{figures}")
     unchanged = [cost for cost in costs if cost.when == "unchanged"]
     ours = [cost for cost in unchanged if cost.tool.startswith("toplayer")]
