@@ -118,7 +118,9 @@ def _options(backend: str, durable: bool) -> dict[str, Any]:
     if backend == "sqlite":
         return {"connect_args": {"timeout": _BUSY_MS / 1000, "check_same_thread": False}}
     commits = {} if durable else {"options": "-c synchronous_commit=off"}
-    return {"pool_size": 10, "pool_pre_ping": True, "connect_args": {"connect_timeout": 10} | commits}
+    # A server that is gone without a word is waited for as long as a file that is locked, and not for ever.
+    limits = {"connect_timeout": 10, "tcp_user_timeout": _BUSY_MS, "keepalives_idle": 15}
+    return {"pool_size": 10, "pool_pre_ping": True, "connect_args": limits | commits}
 
 
 def _as_wal(synchronous: str, connection: Any, _record: Any) -> None:

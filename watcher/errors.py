@@ -134,13 +134,14 @@ class IndexRefused(Refused):
 class NotFound(Refused):
     """The person asked about something that is not there."""
 
-    def __init__(self, what: str, name: str, known: Sequence[str] = ()) -> None:
-        self.what, self.name, self.known = what, name, tuple(known)
-        super().__init__(what, name, self.known)
+    def __init__(self, what: str, name: str, known: Sequence[str] = (), otherwise: str = "") -> None:
+        self.what, self.name, self.known, self.otherwise = what, name, tuple(known), otherwise
+        super().__init__(what, name, self.known, otherwise)
 
     def __str__(self) -> str:
         return f"there is no {self.what} `{self.name}`"
 
     @property
     def hint(self) -> str:  # type: ignore[override]
-        return f"known: {', '.join(self.known)}" if self.known else ""
+        known = f"known: {', '.join(self.known)}" if self.known else ""
+        return "; ".join(filter(None, (known, self.otherwise)))

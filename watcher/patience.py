@@ -23,11 +23,11 @@ back, and for an index that cannot be asked for a day."""
 _OF_AGE = 10
 """And within a tenth of the time for which nothing has come out, as HTTP takes to be fresh what has no word of its own
 on that (RFC 9111, section 4.2.2): what moves often is asked about often."""
+_MOST = timedelta(days=1)
+"""And within a day: that a pinned release was taken back has no cooldown."""
 _SPREAD = 0.25
 _AHEAD = timedelta(hours=1)
 """Who is due so soon is asked about now if anybody is: a connection costs as much as some requests."""
-_UNWANTED = timedelta(days=365)
-"""What nobody pins is nobody's turn. If somebody does again, that is decided about anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,14 @@ class Patience:
         shortest, longest = self.cooldowns.get(known.package, (timedelta(), timedelta()))
         if known.outcome is not Outcome.ANSWER or known.newest_at is None or now - known.newest_at <= longest:
             return None
-        spared = min(shortest / _PART, (now - known.newest_at) / _OF_AGE)
+        spared = min(shortest / _PART, (now - known.newest_at) / _OF_AGE, _MOST)
         # What was asked about together is not asked about together for ever.
         return now + spared * (1 - _SPREAD * share(known.package, now))
 
 
 def terms(settings: Settings) -> str:
     """All but the lookup that patience depends on, in short."""
-    return digest({name: app.policy for name, app in settings.apps.items()})
+    return digest({name: app.policy for name, app in settings.apps.items()}, settings.indexes)
 
 
 def on_terms(state: IndexState, terms: str, ledger: Ledger) -> IndexState:
@@ -79,7 +79,7 @@ def on_terms(state: IndexState, terms: str, ledger: Ledger) -> IndexState:
 
 def spares_all(state: IndexState, settings: Settings, ledger: Ledger, turn: Turn) -> bool:
     """Whether there is nothing to be asked of an index now that was asked about every package."""
-    if turn.at_once or state.spared_by != terms(settings):
+    if turn.at_once or state.due_at is not None or state.spared_by != terms(settings):
         return False
     return not _unspared(state, turn.now, settings, ledger)
 
@@ -98,7 +98,8 @@ def due(
         found = _unspared(state, turn.now + _AHEAD, settings, ledger)
     seen = {one.package: one for one in found if one.package in wanted}
     if state.spared_by and (unwanted := {one.package for one in found} - wanted):
-        values = {"spared_until": turn.now + _UNWANTED}
+        # Nobody pins them, or another index has them: for a day they are in nobody's way.
+        values = {"looked_at": turn.now, "spared_until": turn.now + _MOST}
         ledger.set(Lookup, values, field="package", of=unwanted, index=state.index)
     mine = {name for name, one in seen.items() if turn.has(one.looked_at, one.due_at, one.throttled)}
     return sorted(new | mine), seen

@@ -112,8 +112,8 @@ def ask(
     clock: Callable[[], datetime],
     index_of: Callable[[str], Index],
 ) -> None:
-    """Looks up those of the pins that the ledger knows nothing of, or not in this version or with these files, and asks
-    what is known against them.
+    """Looks up those of the pins that the ledger knows nothing of, or not in this version or with these files, or that
+    are asked about less often than in every round, and asks what is known against them.
 
     `index_of` opens an index by its name. Raises `Overtaken` if an index is being polled right now.
     """
@@ -153,6 +153,9 @@ def _is_news(pin: Pin, lookup: Lookup, now: datetime) -> bool:
         return True
     if lookup.outcome is Outcome.ABSENT or now - lookup.looked_at < _NEWS_FOR:
         return False
+    if lookup.spared_until is not None:
+        # What was good for waiting is not good for coming in: the release may have been taken back meanwhile.
+        return True
     mine = next((release for release in lookup.releases if release.version == pin.version), None)
     return mine is None or bool(mine.foreign(pin.hashes))
 
@@ -227,7 +230,7 @@ def _after(state: IndexState, found: Sequence[Word | Glance], packages: int, now
     `found` are as they were."""
     unknown = [one for one in found if one.outcome is Outcome.UNKNOWN]
     # Of all of them, and not only of those that changed now: a poll before this one may have died before it said so.
-    changed = max((one.changed_at for one in found if one.changed_at), default=state.changed_at)
+    changed = max(filter(None, (state.changed_at, *(one.changed_at for one in found))), default=None)
     answered = max(filter(None, (state.answered_at, *(one.answered_at for one in found))), default=None)
     polled = replace(
         state,

@@ -12,7 +12,8 @@ _IDLE = 20.0
 
 
 class Renewals:
-    """Calls what renews, again and again, for as long as its block lasts. Safe to share between threads."""
+    """Calls what renews, again and again, for as long as its block lasts. Safe to share between threads, and not with a
+    process that is forked off."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -26,15 +27,15 @@ class Renewals:
     def going_on(self, renew: Callable[[], None], every: float) -> Iterator[None]:
         """Within the block and never after it, `renew` is called after each `every` seconds; one call at a time,
         whatever else is held."""
-        with self._changed:
-            self._every[renew], self._due[renew] = every, time.monotonic() + every
-            # After a fork there is a thread that does not live.
-            if self._thread is None or not self._thread.is_alive():
-                self._called, self._thread = None, threading.Thread(target=self._run, name="renewals", daemon=True)
-                self._thread.start()
-            elif self._due[renew] < self._wakes_at:
-                self._changed.notify_all()
         try:
+            with self._changed:
+                self._every[renew], self._due[renew] = every, time.monotonic() + every
+                if self._thread is None:
+                    thread = threading.Thread(target=self._run, name="renewals", daemon=True)
+                    thread.start()
+                    self._thread = thread
+                elif self._due[renew] < self._wakes_at:
+                    self._changed.notify_all()
             yield
         finally:
             with self._changed:

@@ -9,7 +9,7 @@ _DECIDED = (
     select(1)
     .join_from(standings, decisions, standings.c.decision == decisions.c.id)
     .where(standings.c.package == lookups.c.package, standings.c.app.in_(bindparam("apps", expanding=True)))
-    .where(decisions.c.at >= lookups.c.looked_at)
+    .where(or_(decisions.c.at >= lookups.c.looked_at, standings.c.hit))
     .exists()
 )
 _NEWS = or_(bindparam("said", type_=Utc).is_(None), lookups.c.changed_at > bindparam("said", type_=Utc))
@@ -24,4 +24,5 @@ UNSPARED = select(*(lookups.c[name] for name in Glance._fields)).where(
     ),
 )
 """The lookups of `index` that are not spared `now`, whose package is `moving`, that have changed since the index has
-`said` so (None: never), or for whose package a decision of `apps` stands that is as young as they are."""
+`said` so (None: never), or for whose package a decision of `apps` stands that is as young as they are, or about a pin
+that an advisory hits: what fixes that waits for no cooldown."""

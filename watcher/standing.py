@@ -101,6 +101,7 @@ def _row(made: Standing, id: int) -> dict[str, Any]:
         "basis": made.basis,
         "until": made.until,
         "decision": id,
+        "hit": made.is_hit,
     }
 
 

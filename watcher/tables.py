@@ -385,8 +385,10 @@ standings = Table(
     Column("basis", Text, nullable=False),
     Column("until", Utc),
     Column("decision", Integer, nullable=False),
+    Column("hit", Boolean, nullable=False),
 )
-"""Which decision stands for a pin, what it was made from, and when it has to be made again at the latest."""
+"""Which decision stands for a pin, what it was made from, when it has to be made again at the latest, and whether an
+advisory is about the pin."""
 
 weighings = Table(
     "weighings",

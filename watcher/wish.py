@@ -117,7 +117,8 @@ def _move(settings: Settings, ledger: Ledger, app: str, package: str, version: s
             version = scheme.normal(version)
         found = next((release for release in lookup.releases if release.version == version), None)
         if found is None:
-            raise NotFound(f"release of {package}", version, [release.version for release in lookup.releases][-8:])
+            known = [release.version for release in lookup.releases][-8:]
+            raise NotFound(f"release of {package}", version, known, "`toplayer check` asks for those of today")
     else:
         lets_in = settings.apps[app].policy.of(package).lets_in
         good = [one for one in lookup.releases if one.yanked is None and not one.moved and lets_in(first, one.version)]

@@ -441,6 +441,8 @@ def test_whose_turn_it_is(
     assert ledger.unspared(replace(state, index="another"), now, ["shop"], ["django"]) == []
     if spared == 1 and said and not changed:
         assert ledger.unspared(state, now, ["blog"], []) == [], "what others have decided is their matter"
+        ledger.decide(Standing(replace(held(now - hour), advisories=("GHSA-1",))))
+        assert len(ledger.unspared(state, now, ["shop"], [])) == 1, "what fixes it waits for nothing"
 
 
 def test_what_is_kept_is_as_it_stands_in_the_ledger(ledger: Ledger, url: str, now: datetime) -> None:

@@ -264,6 +264,52 @@ def test_who_is_asked_at_all_is_asked_about_what_would_be_due_soon(
     assert asked_for(index) == ["due", "soon"]
 
 
+def test_what_is_about_to_come_in_is_asked_about_once_more(
+    full: Settings, ledger: Ledger, http: Http, index: SimpleIndex
+) -> None:
+    now = MONDAY + 20 * HOUR
+    settings = watching(full, ledger, pin())
+    poll(settings, ledger, http, IndexState(index="full"), MONDAY)
+    index.yank("alpha", "1.0")
+    asked_for(index)
+    for _ in range(2):
+        ask([pin()], settings, ledger, http, lambda: now, lambda name: PyPI(settings.indexes[name]))
+    assert asked_for(index) == ["alpha"]
+    (known,) = ledger.all(Lookup)
+    assert known.releases[0].yanked is not None
+    assert known.spared_until is None
+
+
+def test_an_index_that_is_another_one_is_asked_about_everything(
+    tmp_path: Path, ledger: Ledger, http: Http, index: SimpleIndex
+) -> None:
+    ledger.add(Head(app="shop", commit="c", pins=(pin(),)), MONDAY)
+    settings = with_shop(tmp_path, index)
+    state = poll(settings, ledger, http, IndexState(index="full"), MONDAY)
+    later = Turn(MONDAY + HOUR, MONDAY + HOUR - 8 * MINUTE)
+    assert spares_all(state, settings, ledger, later)
+    assert not spares_all(replace(state, due_at=MONDAY), settings, ledger, later), "it has failed, and is tried again"
+    for other in ({"url": "https://mirror.example/simple"}, {"vulnerabilities": "https://index.example/pypi"}):
+        moved = {"indexes": {"full": settings.indexes["full"].model_copy(update=other)}}
+        assert not spares_all(state, settings.model_copy(update=moved), ledger, later)
+
+
+def test_an_index_never_forgets_when_an_answer_was_another_one(
+    full: Settings, ledger: Ledger, http: Http, index: SimpleIndex
+) -> None:
+    index.publish("beta", "1.0", at=None)
+    settings = watching(full, ledger, pin(), pin("beta"))
+    state = poll(settings, ledger, http, IndexState(index="full"), MONDAY)
+    index.publish("alpha", "1.1")
+    state = poll(settings, ledger, http, state, MONDAY + DAY)
+    assert state.changed_at == MONDAY + DAY
+    asked_for(index)
+
+    state = poll(settings, ledger, http, state, MONDAY + DAY + HOUR)
+    assert asked_for(index) == ["beta"], "which the index does not date"
+    assert state.changed_at == MONDAY + DAY
+
+
 def test_what_was_spared_by_another_policy_is_asked_about(
     tmp_path: Path, ledger: Ledger, http: Http, index: SimpleIndex
 ) -> None:

@@ -55,9 +55,20 @@ class Http:
         with self._starting:
             if self._thread is None:
                 up: Future[None] = Future()
-                self._thread = threading.Thread(target=lambda: asyncio.run(self._live(up)), name="http", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, args=(up,), name="http", daemon=True)
+                thread.start()
                 up.result()
+                self._thread = thread
+
+    def _run(self, up: "Future[None]") -> None:
+        try:
+            with asyncio.Runner() as runner:
+                runner.run(self._live(up))
+        except Exception as error:
+            # Who waits for the thread would wait for ever.
+            if up.done():
+                raise
+            up.set_exception(error)
 
     async def _live(self, up: Future[None]) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()

@@ -84,6 +84,18 @@ def test_a_caller_may_stop_listening(http: Http, index: SimpleIndex) -> None:
     assert http.one(page(index)).status == 200
 
 
+def test_a_client_that_cannot_begin_says_so(index: SimpleIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError("too many open files")
+
+    monkeypatch.setattr("asyncio.events.new_event_loop", full)
+    with Http() as http:
+        with pytest.raises(OSError, match="too many open files"):
+            http.one(Request(f"{index.url}/alpha/", private=True))
+        monkeypatch.undo()
+        assert http.one(Request(f"{index.url}/alpha/", private=True)).status == 404
+
+
 def test_several_threads_share_a_client(http: Http, index: SimpleIndex) -> None:
     counted: list[int] = []
 
