@@ -22,9 +22,12 @@ def run_each(lanes: Sequence[Lane], run: Callable[[Lane], None]) -> int:
     mine = os.getpid()
     processes = [multiprocessing.get_context("fork").Process(target=_alone, args=(run, lane, mine)) for lane in lanes]
 
+    told = set[ForkProcess]()
+
     def end(_signal: int, _frame: object) -> None:
         if os.getpid() != mine:
             os._exit(0)  # a lane that has not begun
+        told.update(process for process in processes if process.is_alive())
         _end(processes)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -32,7 +35,8 @@ def run_each(lanes: Sequence[Lane], run: Callable[[Lane], None]) -> int:
         for process in processes:
             process.start()
         wait([process.sentinel for process in processes])
-        _end(processes)
+        # Who was told already is ending, and is not told once more amid that.
+        _end([process for process in processes if process not in told])
         for process in processes:
             process.join()
     finally:
